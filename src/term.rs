@@ -1,0 +1,176 @@
+//! A term: one uninterrupted stretch of leadership, as an object that work is scoped by.
+//!
+//! The election starts the work with a [`Term`] and ends it with the same; the two sides share nothing else.
+//!
+//! # Guarantees
+//! - [`Term::check`] fails from the moment the term is lost, wound up or past its deadline, whichever comes first.
+//! - The client made by [`Term::client`] sends no write unless the check passes at that moment, and abandons writes
+//!   in flight when the term ends.
+//!
+//! # Non-guarantees
+//! - A write that was sent within the term may reach the API server after it. What bounds that is the gap between the
+//!   renew deadline and the lease duration; what excludes it is a fence at the API server.
+
+mod gate;
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Moment, SharedClock, sleep_until};
+
+/// The right to write, held by the work of a leader.
+#[derive(Clone, Debug)]
+pub struct Term {
+    shared: Arc<Shared>,
+}
+
+/// The election's side of a [`Term`]: it prolongs the term, winds it down and ends it.
+///
+/// Dropping it ends the term.
+#[derive(Debug)]
+pub struct TermControl {
+    shared: Arc<Shared>,
+}
+
+/// The term is over: nothing may be written any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermOver {
+    /// The Lease was lost or released.
+    #[error("the term of {0} is over: its Lease was lost or released")]
+    Ended(Generation),
+    /// The deadline passed before the Lease could be renewed.
+    #[error("the term of {0} is over: its renew deadline passed {late:?} ago", late = .1)]
+    DeadlinePassed(Generation, Duration),
+}
+
+/// Which term it is: the `leaseTransitions` of the Lease when it was taken, for logs and events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(pub i32);
+
+#[derive(Debug)]
+struct Shared {
+    generation: Generation,
+    clock: SharedClock,
+    deadline: RwLock<Moment>,
+    winding_down: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl std::fmt::Display for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "transition {}", self.0)
+    }
+}
+
+impl Term {
+    /// A new term and its control.
+    ///
+    /// `deadline` is the moment past which nothing may be written unless [`TermControl::prolong`] moves it.
+    pub fn begin(generation: Generation, deadline: Moment, clock: SharedClock) -> (Self, TermControl) {
+        let shared = Arc::new(Shared {
+            generation,
+            clock,
+            deadline: RwLock::new(deadline),
+            winding_down: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        });
+        (Self { shared: Arc::clone(&shared) }, TermControl { shared })
+    }
+
+    /// Which term this is.
+    pub fn generation(&self) -> Generation {
+        self.shared.generation
+    }
+
+    /// Whether a write may be sent now.
+    pub fn check(&self) -> Result<(), TermOver> {
+        let shared = &self.shared;
+        if shared.ended.is_cancelled() {
+            return Err(TermOver::Ended(shared.generation));
+        }
+        let (now, deadline) = (shared.clock.now(), shared.deadline());
+        if now > deadline {
+            return Err(TermOver::DeadlinePassed(shared.generation, now.since(deadline)));
+        }
+        Ok(())
+    }
+
+    /// Resolves when no new work may be started: the replica is about to release the Lease, or the term has ended.
+    ///
+    /// What is in flight may still be finished until [`Term::ended`].
+    pub async fn winding_down(&self) {
+        tokio::select! {
+            () = self.shared.winding_down.cancelled() => {}
+            () = self.ended() => {}
+        }
+    }
+
+    /// Resolves when nothing may be written any more. Work that still runs then is to be dropped.
+    pub async fn ended(&self) {
+        tokio::select! {
+            () = self.shared.ended.cancelled() => {}
+            () = self.shared.deadline_passed() => {}
+        }
+    }
+
+    /// A client that refuses writes outside this term; reads and watches pass.
+    ///
+    /// It shares the connections of `client`, so it costs no handshake.
+    pub fn client(&self, client: Client) -> Client {
+        gate::gated(self.clone(), client)
+    }
+}
+
+impl TermControl {
+    /// Moves the deadline: a renewal that was *sent* early enough has been acknowledged.
+    pub fn prolong(&self, deadline: Moment) {
+        *self.shared.deadline.write().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// The moment past which nothing may be written.
+    pub fn deadline(&self) -> Moment {
+        self.shared.deadline()
+    }
+
+    /// Asks the work to take nothing new and to finish what is in flight.
+    pub fn wind_down(&self) {
+        self.shared.winding_down.cancel();
+    }
+
+    /// Ends the term at once.
+    pub fn end(&self) {
+        self.shared.ended.cancel();
+    }
+}
+
+impl Drop for TermControl {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn deadline(&self) -> Moment {
+        *self.deadline.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn deadline_passed(&self) {
+        loop {
+            let deadline = self.deadline();
+            sleep_until(self.clock.as_ref(), deadline).await;
+            // A renewal may have moved it while this slept, and the deadline itself is still within the term.
+            if self.clock.now() > self.deadline() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

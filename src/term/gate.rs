@@ -1,0 +1,37 @@
+//! The belt of a term: a client that lets no write out once the term is over.
+
+use http::{Method, Request, Response};
+use kube::{
+    Client,
+    client::Body,
+};
+use tower::{BoxError, service_fn};
+
+use super::{Term, TermOver};
+
+/// Wraps `client` so that requests which may change something need a live `term`.
+pub(super) fn gated(term: Term, client: Client) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = service_fn(move |request: Request<Body>| {
+        let (term, client) = (term.clone(), client.clone());
+        async move { send(&term, &client, request).await }
+    });
+    Client::new(service, namespace)
+}
+
+async fn send(term: &Term, client: &Client, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    if is_read(request.method()) {
+        return Ok(client.send(request).await?);
+    }
+    term.check()?;
+    tokio::select! {
+        // Biased: an answer that is already here is kept even if the term ended in the same instant.
+        biased;
+        answer = client.send(request) => Ok(answer?),
+        () = term.ended() => Err(Box::new(term.check().err().unwrap_or(TermOver::Ended(term.generation())))),
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
