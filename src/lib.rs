@@ -15,5 +15,6 @@ pub mod api;
 pub mod clock;
 pub mod controller;
 pub mod leader;
+pub mod manifest;
 pub mod schedule;
 pub mod term;

@@ -25,9 +25,9 @@ pub struct Schedule {
     zone: TimeZone,
 }
 
-/// The hours of a week that belong to the window, counted from Monday 00:00.
+/// The hours that belong to the window: one bit for each, one number for each day from Monday on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Week(u128, u64);
+struct Week([u32; 7]);
 
 const HOURS_PER_DAY: u32 = 24;
 const HOURS_PER_WEEK: u32 = 7 * HOURS_PER_DAY;
@@ -45,7 +45,10 @@ impl Schedule {
     ) -> Result<Self, ScheduleError> {
         let days = grammar::days(days)?;
         let hours = grammar::hours(hours)?;
-        Ok(Self { week: Week::of(days, hours), zone: grammar::zone(zone)? })
+        Ok(Self {
+            week: Week::of(days, hours),
+            zone: grammar::zone(zone)?,
+        })
     }
 
     /// Whether the window is open at `at`.
@@ -71,32 +74,24 @@ impl Schedule {
     fn next_change_to(&self, active: bool, after: Timestamp) -> Option<Timestamp> {
         let first = self.next_boundary(after)?;
         // Boundaries alternate, so it is either the next one or the one after.
-        if self.is_active(first) == active { Some(first) } else { self.next_boundary(first) }
+        if self.is_active(first) == active {
+            Some(first)
+        } else {
+            self.next_boundary(first)
+        }
     }
 }
 
 impl Week {
     fn of(days: u8, hours: u32) -> Self {
-        let mut week = Self(0, 0);
-        for hour in 0..HOURS_PER_WEEK {
-            let (day, hour_of_day) = (hour / HOURS_PER_DAY, hour % HOURS_PER_DAY);
-            if days & (1 << day) != 0 && hours & (1 << hour_of_day) != 0 {
-                week.insert(hour);
-            }
-        }
-        week
-    }
-
-    fn insert(&mut self, hour: u32) {
-        if hour < u128::BITS { self.0 |= 1 << hour } else { self.1 |= 1 << (hour - u128::BITS) }
+        Self(std::array::from_fn(|day| {
+            if days & (1 << day) == 0 { 0 } else { hours }
+        }))
     }
 
     fn contains(self, hour: u32) -> bool {
-        if hour < u128::BITS {
-            self.0 & (1 << hour) != 0
-        } else {
-            self.1 & (1 << (hour - u128::BITS)) != 0
-        }
+        let day = self.0.get((hour / HOURS_PER_DAY) as usize);
+        day.is_some_and(|hours| hours & (1 << (hour % HOURS_PER_DAY)) != 0)
     }
 
     /// How many hours after `hour` the week first differs from what it is at `hour`; `None` when it never does.

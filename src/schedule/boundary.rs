@@ -32,8 +32,13 @@ pub(super) fn next(week: Week, zone: &TimeZone, after: Timestamp) -> Option<Time
     let mut at = after;
     while at <= horizon {
         let hour = hour_of_week(zone, at);
-        let even = week.hours_to_change(hour).and_then(|hours| hour_start(zone, at, hours));
-        let jump = zone.following(at).next().map(|transition| transition.timestamp());
+        let even = week
+            .hours_to_change(hour)
+            .and_then(|hours| hour_start(zone, at, hours));
+        let jump = zone
+            .following(at)
+            .next()
+            .map(|transition| transition.timestamp());
         at = match (even, jump) {
             (Some(even), None) => even,
             (Some(even), Some(jump)) => even.min(jump),
@@ -48,7 +53,9 @@ pub(super) fn next(week: Week, zone: &TimeZone, after: Timestamp) -> Option<Time
 
 /// The instant at which, local time running evenly, the `ahead`th hour after the one of `at` starts.
 fn hour_start(zone: &TimeZone, at: Timestamp, ahead: u32) -> Option<Timestamp> {
-    let local = at.as_second().checked_add(i64::from(zone.to_offset(at).seconds()))?;
+    let local = at
+        .as_second()
+        .checked_add(i64::from(zone.to_offset(at).seconds()))?;
     let into_hour = local.rem_euclid(SECONDS_PER_HOUR);
     let start = at.as_second() - into_hour + i64::from(ahead) * SECONDS_PER_HOUR;
     Timestamp::from_second(start).ok()

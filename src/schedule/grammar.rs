@@ -47,7 +47,9 @@ pub(super) fn days<T: AsRef<str>>(items: &[T]) -> Result<u8, ScheduleError> {
     let mut set = 0;
     for item in items.iter().map(AsRef::as_ref) {
         let hit = union(item, DAYS.len(), day, |index| set |= 1 << index);
-        hit.ok_or_else(|| ScheduleError::Days { item: item.to_owned() })?;
+        hit.ok_or_else(|| ScheduleError::Days {
+            item: item.to_owned(),
+        })?;
     }
     Ok(set)
 }
@@ -58,12 +60,17 @@ pub(super) fn hours<T: AsRef<str>>(items: &[T]) -> Result<u32, ScheduleError> {
     let hour = |text: &str| {
         // `usize::from_str` would take a sign and any number of zeros, which the schema refuses.
         let digits = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().ok()).flatten().filter(|hour| *hour < size)
+        digits
+            .then(|| text.parse().ok())
+            .flatten()
+            .filter(|hour| *hour < size)
     };
     let mut set = 0;
     for item in items.iter().map(AsRef::as_ref) {
         let hit = union(item, size, hour, |index| set |= 1 << index);
-        hit.ok_or_else(|| ScheduleError::Hours { item: item.to_owned() })?;
+        hit.ok_or_else(|| ScheduleError::Hours {
+            item: item.to_owned(),
+        })?;
     }
     Ok(set)
 }
@@ -75,7 +82,9 @@ pub(super) fn zone(name: &str) -> Result<TimeZone, ScheduleError> {
         .ok()
         // `Etc/Unknown` is how the library spells "no zone"; taking it would mean UTC in silence.
         .filter(|zone| !zone.is_unknown())
-        .ok_or_else(|| ScheduleError::Zone { zone: name.to_owned() })
+        .ok_or_else(|| ScheduleError::Zone {
+            zone: name.to_owned(),
+        })
 }
 
 /// Hands every value that `item` names to `add`; `None` when it can't be read.

@@ -47,23 +47,95 @@ fn items_of_a_list_are_united() {
 }
 
 #[rstest]
-#[case::same_day("mon-fri", "9-17", "UTC", "2026-03-02T08:00:00.5Z", Some("2026-03-02T09:00:00Z"))]
-#[case::on_the_boundary("mon-fri", "9-17", "UTC", "2026-03-02T09:00:00Z", Some("2026-03-02T18:00:00Z"))]
-#[case::over_the_weekend("mon-fri", "9-17", "UTC", "2026-03-06T18:00:00Z", Some("2026-03-09T09:00:00Z"))]
-#[case::days_of_all_hours("sat", "0-23", "UTC", "2026-03-07T05:00:00Z", Some("2026-03-08T00:00:00Z"))]
+#[case::same_day(
+    "mon-fri",
+    "9-17",
+    "UTC",
+    "2026-03-02T08:00:00.5Z",
+    Some("2026-03-02T09:00:00Z")
+)]
+#[case::on_the_boundary(
+    "mon-fri",
+    "9-17",
+    "UTC",
+    "2026-03-02T09:00:00Z",
+    Some("2026-03-02T18:00:00Z")
+)]
+#[case::over_the_weekend(
+    "mon-fri",
+    "9-17",
+    "UTC",
+    "2026-03-06T18:00:00Z",
+    Some("2026-03-09T09:00:00Z")
+)]
+#[case::days_of_all_hours(
+    "sat",
+    "0-23",
+    "UTC",
+    "2026-03-07T05:00:00Z",
+    Some("2026-03-08T00:00:00Z")
+)]
 #[case::always_open("mon-sun", "0-23", "Europe/Berlin", "2026-03-07T05:00:00Z", None)]
 // Berlin goes from 02:00 to 03:00 on 2026-03-29: that Sunday has no hour 2.
-#[case::skipped_hour_is_lost("sun", "2", "Europe/Berlin", "2026-03-28T12:00:00Z", Some("2026-04-05T00:00:00Z"))]
-#[case::window_opens_at_the_jump("sun", "2-4", "Europe/Berlin", "2026-03-28T12:00:00Z", Some("2026-03-29T01:00:00Z"))]
+#[case::skipped_hour_is_lost(
+    "sun",
+    "2",
+    "Europe/Berlin",
+    "2026-03-28T12:00:00Z",
+    Some("2026-04-05T00:00:00Z")
+)]
+#[case::window_opens_at_the_jump(
+    "sun",
+    "2-4",
+    "Europe/Berlin",
+    "2026-03-28T12:00:00Z",
+    Some("2026-03-29T01:00:00Z")
+)]
 // Berlin goes from 03:00 back to 02:00 on 2026-10-25: hour 2 comes twice, without a gap between.
-#[case::repeated_hour_opens("sun", "2", "Europe/Berlin", "2026-10-24T12:00:00Z", Some("2026-10-25T00:00:00Z"))]
-#[case::repeated_hour_lasts_twice("sun", "2", "Europe/Berlin", "2026-10-25T00:00:00Z", Some("2026-10-25T02:00:00Z"))]
+#[case::repeated_hour_opens(
+    "sun",
+    "2",
+    "Europe/Berlin",
+    "2026-10-24T12:00:00Z",
+    Some("2026-10-25T00:00:00Z")
+)]
+#[case::repeated_hour_lasts_twice(
+    "sun",
+    "2",
+    "Europe/Berlin",
+    "2026-10-25T00:00:00Z",
+    Some("2026-10-25T02:00:00Z")
+)]
 // Lord Howe goes from 02:00 back to 01:30 on 2026-04-05 (15:00Z the day before): hour 1 returns for half an hour.
-#[case::half_hour_back("sun", "1", "Australia/Lord_Howe", "2026-04-04T12:00:00Z", Some("2026-04-04T14:00:00Z"))]
-#[case::half_hour_longer("sun", "1", "Australia/Lord_Howe", "2026-04-04T14:00:00Z", Some("2026-04-04T15:30:00Z"))]
+#[case::half_hour_back(
+    "sun",
+    "1",
+    "Australia/Lord_Howe",
+    "2026-04-04T12:00:00Z",
+    Some("2026-04-04T14:00:00Z")
+)]
+#[case::half_hour_longer(
+    "sun",
+    "1",
+    "Australia/Lord_Howe",
+    "2026-04-04T14:00:00Z",
+    Some("2026-04-04T15:30:00Z")
+)]
 // Samoa had no Friday, 2011-12-30.
-#[case::skipped_day_is_lost("fri", "0-23", "Pacific/Apia", "2011-12-29T00:00:00Z", Some("2012-01-05T10:00:00Z"))]
-#[case::day_after_the_skipped_one("sat", "0-23", "Pacific/Apia", "2011-12-29T00:00:00Z", Some("2011-12-30T10:00:00Z"))]
+#[case::skipped_day_is_lost(
+    "fri",
+    "0-23",
+    "Pacific/Apia",
+    "2011-12-29T00:00:00Z",
+    Some("2012-01-05T10:00:00Z")
+)]
+#[case::day_after_the_skipped_one(
+    "sat",
+    "0-23",
+    "Pacific/Apia",
+    "2011-12-29T00:00:00Z",
+    Some("2011-12-30T10:00:00Z")
+)]
 fn the_next_boundary_is_exact(
     #[case] days: &str,
     #[case] hours: &str,
@@ -71,27 +143,47 @@ fn the_next_boundary_is_exact(
     #[case] after: &str,
     #[case] expected: Option<&str>,
 ) {
-    assert_eq!(schedule(days, hours, zone).next_boundary(at(after)), expected.map(at));
+    assert_eq!(
+        schedule(days, hours, zone).next_boundary(at(after)),
+        expected.map(at)
+    );
 }
 
 #[test]
 fn a_repeated_hour_that_does_not_touch_itself_is_open_twice() {
     // Berlin again: of hour 1 and hour 3 nothing repeats, and hour 2 is shut between.
     let nightly = schedule("sun", "1,3", "Europe/Berlin");
-    let shuts = nightly.next_deactivation(at("2026-10-24T23:30:00Z")).unwrap();
+    let shuts = nightly
+        .next_deactivation(at("2026-10-24T23:30:00Z"))
+        .unwrap();
     assert_eq!(shuts, at("2026-10-25T00:00:00Z"));
-    assert_eq!(nightly.next_activation(shuts), Some(at("2026-10-25T02:00:00Z")));
+    assert_eq!(
+        nightly.next_activation(shuts),
+        Some(at("2026-10-25T02:00:00Z"))
+    );
 }
 
 #[test]
 fn activation_and_deactivation_follow_from_where_the_window_is() {
     let office = schedule("mon-fri", "9-17", "Europe/Berlin");
     let inside = at("2026-06-01T10:00:00Z");
-    assert_eq!(office.next_deactivation(inside), Some(at("2026-06-01T16:00:00Z")));
-    assert_eq!(office.next_activation(inside), Some(at("2026-06-02T07:00:00Z")));
+    assert_eq!(
+        office.next_deactivation(inside),
+        Some(at("2026-06-01T16:00:00Z"))
+    );
+    assert_eq!(
+        office.next_activation(inside),
+        Some(at("2026-06-02T07:00:00Z"))
+    );
     let outside = at("2026-06-01T20:00:00Z");
-    assert_eq!(office.next_activation(outside), Some(at("2026-06-02T07:00:00Z")));
-    assert_eq!(office.next_deactivation(outside), Some(at("2026-06-02T16:00:00Z")));
+    assert_eq!(
+        office.next_activation(outside),
+        Some(at("2026-06-02T07:00:00Z"))
+    );
+    assert_eq!(
+        office.next_deactivation(outside),
+        Some(at("2026-06-02T16:00:00Z"))
+    );
 }
 
 #[test]
@@ -104,8 +196,15 @@ fn a_window_that_never_opens_has_no_boundary() {
 
 #[test]
 fn the_end_of_time_is_no_panic() {
-    assert_eq!(schedule("mon", "9", "UTC").next_boundary(Timestamp::MAX), None);
-    assert!(schedule("mon", "9", "UTC").next_boundary(Timestamp::MIN).is_some());
+    assert_eq!(
+        schedule("mon", "9", "UTC").next_boundary(Timestamp::MAX),
+        None
+    );
+    assert!(
+        schedule("mon", "9", "UTC")
+            .next_boundary(Timestamp::MIN)
+            .is_some()
+    );
 }
 
 #[rstest]
@@ -120,7 +219,12 @@ fn the_end_of_time_is_no_panic() {
 #[case("mön")]
 fn a_day_that_cannot_be_read_is_named(#[case] item: &str) {
     let error = Schedule::parse(&["tue", item], &["9"], "UTC").unwrap_err();
-    assert_eq!(error, ScheduleError::Days { item: item.to_owned() });
+    assert_eq!(
+        error,
+        ScheduleError::Days {
+            item: item.to_owned()
+        }
+    );
     assert!(error.to_string().contains("schedule.daysOfWeek"), "{error}");
     assert!(error.to_string().contains(&format!("{item:?}")), "{error}");
 }
@@ -138,7 +242,12 @@ fn a_day_that_cannot_be_read_is_named(#[case] item: &str) {
 #[case("٩")]
 fn an_hour_that_cannot_be_read_is_named(#[case] item: &str) {
     let error = Schedule::parse(&["mon"], &["1", item], "UTC").unwrap_err();
-    assert_eq!(error, ScheduleError::Hours { item: item.to_owned() });
+    assert_eq!(
+        error,
+        ScheduleError::Hours {
+            item: item.to_owned()
+        }
+    );
     assert!(error.to_string().contains("0 to 23"), "{error}");
 }
 
@@ -150,7 +259,12 @@ fn an_hour_that_cannot_be_read_is_named(#[case] item: &str) {
 #[case("UTC+1")]
 fn a_zone_that_is_not_known_is_named(#[case] zone: &str) {
     let error = Schedule::parse(&["mon"], &["1"], zone).unwrap_err();
-    assert_eq!(error, ScheduleError::Zone { zone: zone.to_owned() });
+    assert_eq!(
+        error,
+        ScheduleError::Zone {
+            zone: zone.to_owned()
+        }
+    );
 }
 
 /// Zones whose transitions differ in kind, each with an instant shortly before one of them.
@@ -185,7 +299,13 @@ fn open_by_calendar(days: u8, hours: u32, zone: &TimeZone, instant: Timestamp) -
     days & (1 << day) != 0 && hours & (1 << local.time().hour()) != 0
 }
 
-fn walk(days: u8, hours: u32, zone: &TimeZone, after: Timestamp, minutes: i64) -> Option<Timestamp> {
+fn walk(
+    days: u8,
+    hours: u32,
+    zone: &TimeZone,
+    after: Timestamp,
+    minutes: i64,
+) -> Option<Timestamp> {
     let open = open_by_calendar(days, hours, zone, after);
     let minute = after.as_second().div_euclid(60) * 60;
     (1..=minutes)
@@ -194,7 +314,10 @@ fn walk(days: u8, hours: u32, zone: &TimeZone, after: Timestamp, minutes: i64) -
 }
 
 fn written(bits: u32, size: u32, name: impl Fn(u32) -> String) -> Vec<String> {
-    (0..size).filter(|bit| bits & (1 << bit) != 0).map(name).collect()
+    (0..size)
+        .filter(|bit| bits & (1 << bit) != 0)
+        .map(name)
+        .collect()
 }
 
 proptest! {
