@@ -81,7 +81,7 @@ advisories: cargo-deny
 drift: generate
     git diff --exit-code -- deploy/crd.yaml e2e/report.schema.json
 
-# Write what is generated: the CRD and the schema of the report
+# Write the CRD and the report's schema
 [group('build')]
 generate:
     cargo run --quiet --locked --bin five-spot -- crd > target/crd.yaml && mv target/crd.yaml deploy/crd.yaml
@@ -91,7 +91,7 @@ generate:
 [group('build')]
 image: engine (static-image image "")
 
-# The operator with deliberate faults, for the tests of the harness
+# The operator with deliberate faults, for tests
 [group('build')]
 mutant-image: engine (static-image mutant "mutants")
 
@@ -100,7 +100,7 @@ mutant-image: engine (static-image mutant "mutants")
 node: engine
     e2e/node/build.sh
 
-# The cluster's image: k3s where it can be had, else the node image
+# The cluster's image: k3s if it can be had, else the node
 [group('build')]
 cluster-image: engine
     {{ failover }} cluster-image --node-build e2e/node/build.sh
