@@ -58,4 +58,6 @@ pub const RESERVED_TAINT_PREFIXES: [&str; 4] = [
 ];
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;

@@ -18,3 +18,6 @@ pub fn crd_yaml() -> Result<String, RenderError> {
         "# Generated from src/api by `five-spot crd`; edits are lost.\n{body}"
     ))
 }
+
+#[cfg(test)]
+mod tests;

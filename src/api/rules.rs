@@ -12,7 +12,6 @@ use super::{
     BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS, RESERVED_METADATA_PREFIXES, RESERVED_TAINT_PREFIXES,
 };
 
-pub(super) const CLUSTER_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 pub(super) const API_VERSION: &str =
     "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/v[0-9]+((alpha|beta)[0-9]+)?$";
 pub(super) const KIND: &str = "^[A-Za-z][A-Za-z0-9]*$";
@@ -56,6 +55,17 @@ fn items(schema: &mut Schema, element: &str, meaning: &str) {
     schema.insert(
         "items".to_owned(),
         json!({"type": "string", "maxLength": LONGEST_ITEM, "x-kubernetes-validations": [rule]}),
+    );
+}
+
+pub(super) fn cluster_name(schema: &mut Schema) {
+    schema.insert("maxLength".to_owned(), json!(63));
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([value_rule(
+            "self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')",
+            "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit",
+        )]),
     );
 }
 
@@ -125,13 +135,19 @@ pub(super) fn annotations(schema: &mut Schema) {
 }
 
 fn metadata(schema: &mut Schema, values: &Value) {
+    let free = unreserved("key", &RESERVED_METADATA_PREFIXES);
+    let meaning = format!(
+        "must not begin with {}",
+        RESERVED_METADATA_PREFIXES.join(", ")
+    );
     schema.insert("maxProperties".to_owned(), json!(MOST_LABELS));
     schema.insert("additionalProperties".to_owned(), values.clone());
     schema.insert(
         "x-kubernetes-validations".to_owned(),
         json!([{
-            "rule": format!("self.all(key, {})", unreserved("key", &RESERVED_METADATA_PREFIXES)),
-            "message": format!("keys must not begin with {}", RESERVED_METADATA_PREFIXES.join(", ")),
+            // Keys can't be bounded in a schema, so a message that repeats one would cost too much.
+            "rule": format!("self.all(key, {free})"),
+            "message": format!("keys {meaning}"),
         }]),
     );
 }
@@ -196,9 +212,11 @@ fn unreserved(key: &str, prefixes: &[&str]) -> String {
 
 /// A rule about a text; the message shows the text, which the API server itself would not.
 fn value_rule(rule: &str, meaning: &str) -> Value {
+    // The meaning becomes part of a CEL text in single quotes.
+    let quoted = meaning.replace('\'', "\\'");
     json!({
         "rule": rule,
         "message": meaning,
-        "messageExpression": format!("'\"' + self + '\" {meaning}'"),
+        "messageExpression": format!("'\"' + self + '\" {quoted}'"),
     })
 }

@@ -37,7 +37,7 @@ pub struct ScheduledMachineSpec {
     pub schedule: ScheduleSpec,
 
     /// The Cluster API cluster that the machine belongs to.
-    #[schemars(length(min = 1, max = 63), regex(pattern = rules::CLUSTER_NAME))]
+    #[schemars(transform = rules::cluster_name)]
     pub cluster_name: String,
 
     /// The bootstrap object to create with the machine, for example a `K0sWorkerConfig`.

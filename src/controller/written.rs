@@ -62,10 +62,10 @@ fn key(object: &ScheduledMachine) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::tests::objects;
+    use crate::api::fixture;
 
     fn object(uid: &str, version: &str) -> ScheduledMachine {
-        let mut object = objects::office("a");
+        let mut object = fixture::office("a");
         object.metadata.uid = Some(uid.to_owned());
         object.metadata.resource_version = Some(version.to_owned());
         object
