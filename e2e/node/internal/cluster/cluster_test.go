@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,8 +52,9 @@ func TestWaitEndsWithSuccessOrWithWhatItWaitedForAndWhy(t *testing.T) {
 }
 
 func TestWaitGivesUpAtOnceOnAPermanentErrorAndOnTheEndOfTheNode(t *testing.T) {
-	err := Wait(context.Background(), "the door is open", time.Hour, time.Hour, func(context.Context) error { return fmt.Errorf("walled up: %w", ErrPermanent) })
-	if !errors.Is(err, ErrPermanent) {
+	walled := errors.New("walled up")
+	err := Wait(context.Background(), "the door is open", time.Hour, time.Hour, func(context.Context) error { return Permanent(walled) })
+	if !errors.Is(err, walled) {
 		t.Fatalf("got %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -113,7 +113,7 @@ func (c *Client) Certificate(ctx context.Context, request string) ([]byte, error
 	}
 	for _, condition := range got.Status.Conditions {
 		if condition.Type == certificates.CertificateDenied || condition.Type == certificates.CertificateFailed {
-			return nil, fmt.Errorf("certificate request %s: %s: %s: %w", request, condition.Type, condition.Message, ErrPermanent)
+			return nil, Permanent(fmt.Errorf("certificate request %s: %s: %s", request, condition.Type, condition.Message))
 		}
 	}
 	if len(got.Status.Certificate) == 0 {

@@ -70,7 +70,7 @@ func (a *agent) join(ctx context.Context) error {
 		var err error
 		authority, err = a.token.FetchAuthority(a.opts.Server.Host)
 		if errors.Is(err, pki.ErrUntrusted) {
-			return fmt.Errorf("%w (%w)", err, cluster.ErrPermanent)
+			return cluster.Permanent(err)
 		}
 		return err
 	})
