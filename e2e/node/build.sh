@@ -8,6 +8,7 @@ cd "$(dirname "$0")"
 sources=$PWD
 out=$(cd ../.. && pwd)/target/node
 name=five-spot/node
+suite=bookworm # Debian 12
 begin=$(date +%s)
 
 say() { echo "node image: [$(($(date +%s) - begin)) s] $*"; }
@@ -30,18 +31,19 @@ command -v go >/dev/null || fail "go is missing: install Go 1.24 or later"
 mkdir -p "$out/bin"
 
 # Root file system: depends on the list of packages alone.
-rootfs=$out/rootfs-$(digest <rootfs/packages).tar
+rootfs=$out/rootfs-$suite-$(digest <rootfs/packages).tar
 make_rootfs() {
 	if ! command -v mmdebstrap >/dev/null; then
-		command -v apt-get >/dev/null || fail "mmdebstrap is missing, and this system has no apt-get: build on Debian or Ubuntu"
-		[ "$(id -u)" = 0 ] || fail "mmdebstrap is missing: run 'sudo apt-get install mmdebstrap'"
-		say "installing the Debian package mmdebstrap"
-		apt-get install -y -qq mmdebstrap >"$out/apt.log" 2>&1 || fail "apt-get install mmdebstrap failed, see $out/apt.log"
+		command -v apt-get >/dev/null || fail "mmdebstrap is missing, and there is no apt-get to install it: build on Debian or Ubuntu"
+		[ "$(id -u)" = 0 ] || fail "mmdebstrap is missing: run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
+		say "installing the packages mmdebstrap and debian-archive-keyring with apt-get"
+		{ apt-get update && apt-get install -y mmdebstrap debian-archive-keyring; } >"$out/apt.log" 2>&1 ||
+			fail "apt-get install mmdebstrap failed: $(tail -n 5 "$out/apt.log")"
 	fi
-	say "root file system: downloading Debian packages ($(paste -sd' ' rootfs/packages) and what they need), about 80 MB"
-	# Packages are only unpacked, with the package sources that this machine uses; merged-usr puts /bin into /usr/bin.
+	say "root file system: downloading Debian packages ($(paste -sd' ' rootfs/packages) and what they need)"
+	# Packages are only unpacked, none is configured; merged-usr puts /bin into /usr/bin.
 	mmdebstrap --variant=extract --format=tar --skip=output/dev --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-		--include="$(paste -sd, rootfs/packages)" "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$rootfs.part" >"$out/rootfs.log" 2>&1 ||
+		--include="$(paste -sd, rootfs/packages)" "$suite" "$rootfs.part" >"$out/rootfs.log" 2>&1 ||
 		fail "mmdebstrap failed: $(tail -n 5 "$out/rootfs.log")"
 	mv "$rootfs.part" "$rootfs"
 	say "root file system: done"
@@ -56,8 +58,12 @@ fi
 
 # Binaries. `go build -v` prints each package that it compiles; cached ones are not printed.
 export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
-say "Go modules: downloading what is not in the module cache (up to 400 MB)"
-total=$(go list -deps ./cmd/... | wc -l)
+say "Go modules: downloading those that are not in the module cache (about 100 MB in all)"
+total=$(go list -deps ./cmd/... 2>&1 | awk '
+	/^go: downloading/ { if (++n % 50 == 0) print "node image: Go modules: " n " downloaded" >"/dev/stderr"; next }
+	/^go: / { print >"/dev/stderr"; next }
+	{ total++ }
+	END { print total + 0 }')
 say "Go build: $total packages, about 8 minutes on 2 cores when none is cached"
 stamp=k8s.io/component-base/version
 minor=${version#v1.}
@@ -69,9 +75,11 @@ awk -v total="$total" '
 	/^[^ :#]+$/ { if (++n % 50 == 0) { print "node image: Go build: " n " of at most " total " packages compiled"; fflush() } next }
 	{ print; fflush() }' <"$progress" &
 progress_pid=$!
-go build -v -ldflags "$flags" -o "$out/bin/" ./cmd/... 2>"$progress" || fail "go build failed"
+status=0
+go build -v -ldflags "$flags" -o "$out/bin/" ./cmd/... 2>"$progress" || status=$?
 wait "$progress_pid"
 rm -f "$progress"
+[ "$status" = 0 ] || fail "go build failed"
 say "Go build: done"
 
 [ -z "$rootfs_pid" ] || wait "$rootfs_pid" || fail "no root file system"

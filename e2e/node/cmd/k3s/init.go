@@ -12,7 +12,12 @@ import (
 func runAsInit() int {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)
-	child, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	program, err := os.Executable()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "k3s: %v\n", err)
+		return 1
+	}
+	child, err := os.StartProcess(program, os.Args, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "k3s: start the node: %v\n", err)
 		return 1

@@ -16,7 +16,7 @@ import (
 // the machine that it was made on, and some large programs.
 var unused = []string{
 	"usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/lintian/*", "usr/share/bash-completion/*",
-	"usr/lib/systemd/*", "usr/lib/*/gconv/*", "usr/lib/*/perl*", "etc/apt/*", "etc/hostname", "etc/resolv.conf",
+	"usr/lib/systemd/*", "usr/lib/*/gconv/*", "etc/apt/*", "etc/hostname", "etc/resolv.conf",
 	"var/lib/apt/*", "var/lib/dpkg/*", "var/cache/*", "var/log/*", "var/run",
 	"usr/bin/containerd-stress", "usr/bin/containerd-shim", "usr/bin/containerd-shim-runc-v1",
 	"usr/lib/cni/dhcp", "usr/lib/cni/firewall", "usr/lib/cni/macvlan", "usr/lib/cni/ipvlan", "usr/lib/cni/vlan", "usr/lib/cni/bandwidth",

@@ -57,14 +57,19 @@ func (c *Client) Ready(ctx context.Context) error {
 	return c.core.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 }
 
-// ErrPermanent marks an error that waiting can't mend.
-var ErrPermanent = errors.New("waiting does not help")
+// Permanent marks an error that waiting can't mend.
+func Permanent(err error) error { return permanent{err} }
 
-// Wait calls attempt every interval until it succeeds, fails for good, or limit is over. What it waits for is logged
-// when it changes, so that a start that hangs shows on what.
-func Wait(ctx context.Context, what string, interval, limit time.Duration, attempt func(context.Context) error) error {
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Wait calls attempt every interval until it succeeds, fails for good, or limit is over; until says what is waited for.
+// A wait that takes long is logged with its reason, so that a start that hangs shows on what.
+func Wait(ctx context.Context, until string, interval, limit time.Duration, attempt func(context.Context) error) error {
 	deadline := time.Now().Add(limit)
 	last, since := "", time.Now()
+	var final permanent
 	for {
 		err := attempt(ctx)
 		switch {
@@ -72,15 +77,15 @@ func Wait(ctx context.Context, what string, interval, limit time.Duration, attem
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, ErrPermanent):
-			return fmt.Errorf("%s: %w", what, err)
+		case errors.As(err, &final):
+			return err
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s: not within %s: %w", what, limit, err)
+			return fmt.Errorf("waited %s in vain until %s: %w", limit, until, err)
 		}
 		if err.Error() != last {
 			last, since = err.Error(), time.Now()
 		} else if time.Since(since) > quietWait {
-			slog.Info("still waiting", "for", what, "because", last)
+			slog.Info("still waiting", "until", until, "because", last)
 			since = time.Now()
 		}
 		select {

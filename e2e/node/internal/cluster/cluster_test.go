@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -37,7 +36,7 @@ func TestRoutesLeadToEveryOtherNodeThatIsFullyKnown(t *testing.T) {
 
 func TestWaitEndsWithSuccessOrWithWhatItWaitedForAndWhy(t *testing.T) {
 	tries := 0
-	err := Wait(context.Background(), "door", time.Millisecond, time.Second, func(context.Context) error {
+	err := Wait(context.Background(), "the door is open", time.Millisecond, time.Second, func(context.Context) error {
 		if tries++; tries < 3 {
 			return errors.New("closed")
 		}
@@ -46,21 +45,22 @@ func TestWaitEndsWithSuccessOrWithWhatItWaitedForAndWhy(t *testing.T) {
 	if err != nil || tries != 3 {
 		t.Fatalf("got %v after %d", err, tries)
 	}
-	err = Wait(context.Background(), "door", time.Millisecond, 10*time.Millisecond, func(context.Context) error { return errors.New("closed") })
-	if err == nil || !strings.Contains(err.Error(), "door: not within 10ms: closed") {
+	err = Wait(context.Background(), "the door is open", time.Millisecond, 10*time.Millisecond, func(context.Context) error { return errors.New("closed") })
+	if err == nil || !strings.Contains(err.Error(), "waited 10ms in vain until the door is open: closed") {
 		t.Fatalf("got %v", err)
 	}
 }
 
 func TestWaitGivesUpAtOnceOnAPermanentErrorAndOnTheEndOfTheNode(t *testing.T) {
-	err := Wait(context.Background(), "door", time.Hour, time.Hour, func(context.Context) error { return fmt.Errorf("walled up: %w", ErrPermanent) })
-	if !errors.Is(err, ErrPermanent) {
+	walled := errors.New("walled up")
+	err := Wait(context.Background(), "the door is open", time.Hour, time.Hour, func(context.Context) error { return Permanent(walled) })
+	if !errors.Is(err, walled) {
 		t.Fatalf("got %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cause := errors.New("etcd ended")
 	cancel(cause)
-	if err := Wait(ctx, "door", time.Hour, time.Hour, func(context.Context) error { return errors.New("closed") }); !errors.Is(err, cause) {
+	if err := Wait(ctx, "the door is open", time.Hour, time.Hour, func(context.Context) error { return errors.New("closed") }); !errors.Is(err, cause) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -9,12 +9,15 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/finos/5spot-rs/e2e/node/internal/pki"
 )
 
 // Register makes the Node object before the kubelet does, so that its pod range is known before the kubelet first
 // looks for a pod network: it looks only every 5 s. podCIDR is empty where kube-controller-manager is to choose.
+// A Node that is there already, because its container was started again, is marked as not Ready until its kubelet
+// says otherwise.
 func (c *Client) Register(ctx context.Context, name, podCIDR string, labels map[string]string) error {
 	node := &core.Node{
 		ObjectMeta: meta.ObjectMeta{Name: name, Labels: map[string]string{core.LabelHostname: name}},
@@ -26,10 +29,19 @@ func (c *Client) Register(ctx context.Context, name, podCIDR string, labels map[
 		node.Spec.PodCIDR, node.Spec.PodCIDRs = podCIDR, []string{podCIDR}
 	}
 	_, err := c.core.Nodes().Create(ctx, node, meta.CreateOptions{})
-	if err == nil || apierrors.IsAlreadyExists(err) {
-		return nil
+	if apierrors.IsAlreadyExists(err) {
+		_, err = c.core.Nodes().Patch(ctx, name, types.StrategicMergePatchType, startingAgain(time.Now()), meta.PatchOptions{}, "status")
 	}
-	return fmt.Errorf("register node %s: %w", name, err)
+	if err != nil {
+		return fmt.Errorf("register node %s: %w", name, err)
+	}
+	return nil
+}
+
+func startingAgain(now time.Time) []byte {
+	at := now.UTC().Format(time.RFC3339)
+	return fmt.Appendf(nil, `{"status":{"conditions":[{"type":%q,"status":%q,"reason":"Starting","message":"the node starts again",`+
+		`"lastHeartbeatTime":%q,"lastTransitionTime":%q}]}}`, core.NodeReady, core.ConditionUnknown, at, at)
 }
 
 // PodCIDR gives the node's pod range.
@@ -101,7 +113,7 @@ func (c *Client) Certificate(ctx context.Context, request string) ([]byte, error
 	}
 	for _, condition := range got.Status.Conditions {
 		if condition.Type == certificates.CertificateDenied || condition.Type == certificates.CertificateFailed {
-			return nil, fmt.Errorf("certificate request %s: %s: %s: %w", request, condition.Type, condition.Message, ErrPermanent)
+			return nil, Permanent(fmt.Errorf("certificate request %s: %s: %s", request, condition.Type, condition.Message))
 		}
 	}
 	if len(got.Status.Certificate) == 0 {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/finos/5spot-rs/e2e/node/internal/cluster"
 	"github.com/finos/5spot-rs/e2e/node/internal/config"
@@ -19,6 +21,9 @@ type agent struct {
 	kubeconfig []byte
 	self       *cluster.Client
 }
+
+// tokenLimit is how long a server that answers may refuse the token: it may itself be in the middle of its start.
+const tokenLimit = 30 * time.Second
 
 // clientCA is where an agent keeps the authority it took from the server.
 var clientCA = config.State("ca.crt")
@@ -61,9 +66,12 @@ func (a *agent) start(ctx context.Context) error {
 // join gets the authority from the server, a certificate by the token, and a pod range for the node.
 func (a *agent) join(ctx context.Context) error {
 	var authority []byte
-	err := cluster.Wait(ctx, "join "+a.opts.Server.String(), 10*pollInterval, cluster.StartLimit, func(ctx context.Context) error {
+	err := cluster.Wait(ctx, "the server answers", 10*pollInterval, cluster.StartLimit, func(ctx context.Context) error {
 		var err error
 		authority, err = a.token.FetchAuthority(a.opts.Server.Host)
+		if errors.Is(err, pki.ErrUntrusted) {
+			return cluster.Permanent(err)
+		}
 		return err
 	})
 	if err != nil {
@@ -84,7 +92,7 @@ func (a *agent) join(ctx context.Context) error {
 		return err
 	}
 	var podCIDR string
-	err = cluster.Wait(ctx, "the node gets its pod range", pollInterval, cluster.StartLimit, func(ctx context.Context) error {
+	err = cluster.Wait(ctx, "the node has its pod range", pollInterval, cluster.StartLimit, func(ctx context.Context) error {
 		podCIDR, err = a.self.PodCIDR(ctx, a.opts.NodeName)
 		return err
 	})
@@ -103,14 +111,14 @@ func (a *agent) certificate(ctx context.Context, access config.Access) (cert, ke
 		return nil, nil, err
 	}
 	var request string
-	err = cluster.Wait(ctx, "ask for a certificate", 10*pollInterval, cluster.StartLimit, func(ctx context.Context) error {
+	err = cluster.Wait(ctx, "the server accepts the token", 10*pollInterval, tokenLimit, func(ctx context.Context) error {
 		request, key, err = bootstrap.CertificateRequest(ctx, a.opts.NodeName)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	err = cluster.Wait(ctx, "get a certificate", pollInterval, cluster.StartLimit, func(ctx context.Context) error {
+	err = cluster.Wait(ctx, "the server signs the certificate", pollInterval, cluster.StartLimit, func(ctx context.Context) error {
 		cert, err = bootstrap.Certificate(ctx, request)
 		return err
 	})

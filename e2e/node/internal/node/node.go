@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -115,7 +116,7 @@ func (n *node) runtime(ctx context.Context, skip ...string) error {
 		return err
 	}
 	err := cluster.Wait(ctx, "containerd answers", pollInterval, cluster.StartLimit, func(ctx context.Context) error {
-		return command(ctx, "ctr", "version")
+		return command(ctx, nil, "ctr", "version")
 	})
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (n *node) runtime(ctx context.Context, skip ...string) error {
 			if slices.Contains(skip, archive) {
 				continue
 			}
-			if err := command(ctx, "ctr", "-n", "k8s.io", "images", "import", "--snapshotter", n.opts.Snapshotter, archive); err != nil {
+			if err := importImages(ctx, n.opts.Snapshotter, archive); err != nil {
 				return fmt.Errorf("import images from %s: %w", archive, err)
 			}
 			loaded++
@@ -138,25 +139,6 @@ func (n *node) runtime(ctx context.Context, skip ...string) error {
 	}
 	n.done(fmt.Sprintf("%d image archives imported", loaded))
 	return nil
-}
-
-// imageArchives gives the image tarballs in dir in the order of their names. Another file is an error: it was put
-// there to be imported, and pods would miss it much later.
-func imageArchives(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("image archives: %w", err)
-	}
-	var archives []string
-	for _, entry := range entries {
-		name := entry.Name()
-		known := slices.ContainsFunc([]string{".tar", ".tar.gz", ".tgz", ".tar.zst"}, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
-		if !known {
-			return nil, fmt.Errorf("%s is no image archive: .tar, .tar.gz, .tgz and .tar.zst can be imported", filepath.Join(dir, name))
-		}
-		archives = append(archives, filepath.Join(dir, name))
-	}
-	return archives, nil
 }
 
 // network writes the pod network's configuration for the node's pod range.
@@ -200,8 +182,10 @@ func write(mode os.FileMode, files map[string][]byte) error {
 	return nil
 }
 
-func command(ctx context.Context, name string, args ...string) error {
-	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+func command(ctx context.Context, stdin io.Reader, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = stdin
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
 	return nil

@@ -3,6 +3,7 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -143,15 +144,15 @@ func TestAuthorityIsTakenFromTheServerOnlyWhenTheTokenPinsIt(t *testing.T) {
 		}
 	}
 	wrong, _ := ParseToken(Token{Secret: "x"}.Full(other.Certificate))
-	if _, err := wrong.FetchAuthority(address); err == nil || !strings.Contains(err.Error(), "other than the one the token names") {
+	if _, err := wrong.FetchAuthority(address); err == nil || !strings.Contains(err.Error(), "is not the one that the token names") {
 		t.Errorf("other authority: got %v", err)
 	}
 	forged := issue(other, ServerName)
-	if _, err := pinned.FetchAuthority(serve(t, forged, join(forged.Certificate, ca.PEM))); err == nil {
+	if _, err := pinned.FetchAuthority(serve(t, forged, join(forged.Certificate, ca.PEM))); !errors.Is(err, ErrUntrusted) {
 		t.Error("a certificate of another authority was accepted beside the pinned one")
 	}
 	node := issue(ca, "n1")
-	if _, err := pinned.FetchAuthority(serve(t, node, join(node.Certificate, ca.PEM))); err == nil {
+	if _, err := pinned.FetchAuthority(serve(t, node, join(node.Certificate, ca.PEM))); !errors.Is(err, ErrUntrusted) {
 		t.Error("a certificate that is not the API server's was accepted")
 	}
 	if _, err := pinned.FetchAuthority(serve(t, good, good.Certificate)); err == nil || !strings.Contains(err.Error(), "does not present") {

@@ -53,6 +53,9 @@ func (t Token) Bootstrap() (id, secret string) {
 // ServerName is a name in every API server certificate of this node, whatever address a client uses.
 const ServerName = "kubernetes"
 
+// ErrUntrusted marks a server that is not the one the token is for. Asking again gives the same answer.
+var ErrUntrusted = errors.New("not the server that the token is for")
+
 // FetchAuthority gets the authority's certificate, in PEM, from the chain that the API server at address presents.
 // The chain must hold together, and with a full token the authority must be the pinned one.
 func (t Token) FetchAuthority(address string) ([]byte, error) {
@@ -66,15 +69,15 @@ func (t Token) FetchAuthority(address string) ([]byte, error) {
 	chain := conn.ConnectionState().PeerCertificates
 	authority := chain[len(chain)-1]
 	if !authority.IsCA {
-		return nil, fmt.Errorf("the server at %s does not present its certificate authority: it is no server of this node image", address)
+		return nil, fmt.Errorf("%s is %w: it does not present its certificate authority", address, ErrUntrusted)
 	}
 	if t.Fingerprint != "" && t.Fingerprint != fingerprint(authority) {
-		return nil, fmt.Errorf("the server at %s has a certificate authority other than the one the token names", address)
+		return nil, fmt.Errorf("%s is %w: its certificate authority is not the one that the token names", address, ErrUntrusted)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
 	if _, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: ServerName}); err != nil {
-		return nil, fmt.Errorf("certificate of the server at %s: %w", address, err)
+		return nil, fmt.Errorf("%s is %w: its certificate: %w", address, ErrUntrusted, err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw}), nil
 }
