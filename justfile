@@ -12,17 +12,22 @@ failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
 default:
     @just --list --unsorted
 
-# Start a cluster, break the leader, gate on the takeover time (options: `just e2e --help`)
+# Start a cluster, break the leader, gate on the takeover time
 [group('run')]
 e2e *options: image cluster-image
     {{ failover }} run --image {{ image }} {{ options }}
 
-# Say what this machine can and can't do for the harness, a line each, with the fix
+# The harness with any arguments, such as --help
 [group('run')]
-doctor: failover
+failover *arguments: harness
+    {{ failover }} {{ arguments }}
+
+# What this machine lacks for the harness, with the fix
+[group('run')]
+doctor: harness
     {{ failover }} doctor
 
-# All tests: units, the node image's Go code, and the clusters' (which prove that the harness fails when it should)
+# All tests
 [group('test')]
 test: unit node-test cluster-test
 
@@ -37,12 +42,12 @@ unit:
 node-test:
     cd e2e/node && go vet ./internal/... && go test ./internal/...
 
-# Tests on a real cluster: takeovers, disruption budget, bad input, broken operators
+# Tests on a real cluster, with operators broken on purpose
 [group('test')]
 cluster-test: image mutant-image cluster-image
     cargo test --locked -p five-spot-e2e --test '*'
 
-# Everything that is judged without running it: format, lints, docs, dependencies, generated files
+# Format, lints, docs, dependencies, generated files
 [group('check')]
 check: fmt lint doc deny drift
 
@@ -66,7 +71,7 @@ doc:
 deny: cargo-deny
     target/tools/cargo-deny/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 
-# Known vulnerabilities in dependencies (fetches the advisory database)
+# Known vulnerabilities (fetches the advisory database)
 [group('check')]
 advisories: cargo-deny
     target/tools/cargo-deny/bin/cargo-deny --locked check advisories
@@ -76,7 +81,7 @@ advisories: cargo-deny
 drift: generate
     git diff --exit-code -- deploy/crd.yaml e2e/report.schema.json
 
-# Write what is generated: the CRD and the schema of the report
+# Write the CRD and the report's schema
 [group('build')]
 generate:
     cargo run --quiet --locked --bin five-spot -- crd > target/crd.yaml && mv target/crd.yaml deploy/crd.yaml
@@ -86,26 +91,26 @@ generate:
 [group('build')]
 image: engine (static-image image "")
 
-# The operator with deliberate faults, for the tests of the harness
+# The operator with deliberate faults, for tests
 [group('build')]
 mutant-image: engine (static-image mutant "mutants")
 
-# The image of a Kubernetes node, for where k3s cannot be pulled (the first build takes some ten minutes)
+# The node image of upstream Kubernetes (some ten minutes)
 [group('build')]
 node: engine
     e2e/node/build.sh
 
-# The cluster's image: k3s where it can be had, else the node image
+# The cluster's image: k3s if it can be had, else the node
 [group('build')]
 cluster-image: engine
     {{ failover }} cluster-image --node-build e2e/node/build.sh
 
-# A Docker engine that answers; on Debian as root it is installed and started
+# A Docker engine; on Debian as root installed and started
 [group('build')]
-engine: failover
+engine: harness
     {{ failover }} engine --start
 
-# Remove what was built, the images and the engine that was started for this
+# Remove what was built; stop the engine started here
 [group('build')]
 clean:
     -{{ failover }} engine --stop
@@ -113,7 +118,7 @@ clean:
 
 # The harness itself, with its build shown
 [private]
-failover:
+harness:
     cargo build --locked -p five-spot-e2e --bin failover
 
 [private]

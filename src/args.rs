@@ -261,6 +261,30 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_with_its_default() {
+        let command = Args::command();
+        for arg in command.get_arguments() {
+            let Some(variable) = arg.get_env().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let line = include_str!("../README.md")
+                .lines()
+                .find(|line| line.starts_with("| `") && line.contains(&format!("`{variable}`")))
+                .unwrap_or_else(|| panic!("{variable} is not in the README"));
+            for default in arg
+                .get_default_values()
+                .iter()
+                .filter_map(|value| value.to_str())
+            {
+                assert!(
+                    default.is_empty() || line.contains(&format!("| `{default}` |")),
+                    "{variable}: {line}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let election = config(&POD).unwrap().election.unwrap();
         assert_eq!(

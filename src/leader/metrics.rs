@@ -38,6 +38,12 @@ struct CallLabels {
     outcome: &'static str,
 }
 
+/// What a call can be.
+const CALLS: [&str; 3] = ["read", "create", "write"];
+
+/// How a call can end.
+const OUTCOMES: [&str; 4] = ["ok", "conflict", "timeout", "error"];
+
 /// Encodes [`Standing`] when it is scraped, so that the series never say two things at once.
 #[derive(Debug)]
 struct StandingCollector {
@@ -68,6 +74,7 @@ impl LeaderMetrics {
             "Time from sending a call about the Lease to its answer",
             metrics.call_seconds.clone(),
         );
+        metrics.begin_at_zero();
         registry.register_collector(Box::new(StandingCollector {
             pod: pod.to_owned(),
             standing,
@@ -82,6 +89,20 @@ impl LeaderMetrics {
             call_seconds: Family::new_with_constructor(|| {
                 Histogram::new([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
             }),
+        }
+    }
+
+    /// Creates every series, so that the first event is an increase that a query can see.
+    fn begin_at_zero(&self) {
+        for reason in Reason::ALL {
+            let reason = reason.as_str();
+            drop(self.takeovers.get_or_create(&ReasonLabel { reason }));
+        }
+        for call in CALLS {
+            for outcome in OUTCOMES {
+                drop(self.calls.get_or_create(&CallLabels { call, outcome }));
+            }
+            drop(self.call_seconds.get_or_create(&CallLabel { call }));
         }
     }
 

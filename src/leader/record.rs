@@ -132,6 +132,9 @@ impl Observed {
 }
 
 impl Reason {
+    /// Every reason there is.
+    pub const ALL: [Self; 4] = [Self::Released, Self::Expired, Self::Reclaimed, Self::Own];
+
     /// The word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

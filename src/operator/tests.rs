@@ -1,5 +1,8 @@
 //! The order in which the parts end, and what the end of one does to the others.
 
+use std::collections::BTreeSet;
+
+use prometheus_client::encoding::text::encode;
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -109,4 +112,31 @@ async fn work_that_cannot_be_stopped_ends_the_process_without_waiting_for_anythi
         Err(OperatorError::Election(ElectorError::WorkOutlivedTerm(_)))
     ));
     assert!(begun.elapsed() < SECOND + SECOND);
+}
+
+#[test]
+fn the_readme_lists_the_metrics_that_are_exported_and_no_others() {
+    let mut registry = metrics::registry();
+    let (_sender, standing) = watch::channel(Standing::Leading {
+        since: jiff::Timestamp::UNIX_EPOCH,
+    });
+    LeaderMetrics::register(&mut registry, "a", standing);
+    ControllerMetrics::register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let exported: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let documented: BTreeSet<_> = include_str!("../../README.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `five_spot_")?.split(['`', '{']).next())
+        .map(|name| format!("five_spot_{name}"))
+        .collect();
+    assert_eq!(documented, exported);
 }
