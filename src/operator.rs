@@ -6,6 +6,7 @@
 
 use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header::USER_AGENT};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::{
@@ -80,9 +81,12 @@ struct Work {
 pub async fn run(config: Config) -> Result<(), OperatorError> {
     let signals = ShutdownSignals::listen().map_err(OperatorError::Signals)?;
     let port = AdminPort::listen(config.listen_address).await?;
-    let kube_config = kube::Config::infer()
+    let mut kube_config = kube::Config::infer()
         .await
         .map_err(OperatorError::Kubeconfig)?;
+    // Audit logs show it, and the client sends none by itself.
+    let agent = HeaderValue::from_static(concat!("five-spot/", env!("CARGO_PKG_VERSION")));
+    kube_config.headers.push((USER_AGENT, agent));
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
     let mut registry = metrics::registry();
