@@ -3,6 +3,8 @@
 //! It runs in one task and owns the task of the work. It waits for four things at once: what the watch on the Lease
 //! says, its own timers, the end of the work, and the call to shut down.
 
+mod view;
+
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -30,9 +32,6 @@ use crate::{
     errors::Chain,
     term::{Generation, Term, TermControl},
 };
-
-/// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
-const MISSED_BY_WATCH: u32 = 2;
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -407,66 +406,6 @@ impl<A: LeaseApi> Elector<A> {
         self.lock.config().retry_period() / 4
     }
 
-    /// Takes in what a read says; `None` if the read failed.
-    async fn read(&mut self) -> Option<Option<Record>> {
-        let result = self.lock.read().await;
-        let now = self.lock.clock().now();
-        self.next_read = now + self.lock.config().retry_period();
-        match result {
-            Ok(read) => {
-                if self.see(read.clone()) {
-                    self.missed_by_watch += 1;
-                }
-                if self.missed_by_watch >= MISSED_BY_WATCH {
-                    warn!("the watch on the Lease is silent although it changes: watching anew");
-                    self.changes = self.lock.watch();
-                    self.missed_by_watch = 0;
-                }
-                Some(read)
-            }
-            Err(error) => {
-                warn!(error = %Chain(&error), "failed to read the Lease");
-                self.next_take = self.next_take.max(self.next_read);
-                None
-            }
-        }
-    }
-
-    /// Takes in what the watch says.
-    fn heard(&mut self, change: Option<Result<Option<Lease>, LeaseError>>) {
-        match change {
-            Some(Ok(lease)) => {
-                self.missed_by_watch = 0;
-                self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
-                if self.see(lease.map(Record::new)) {
-                    // A new state is a new chance, whatever went wrong with the old one.
-                    self.next_take = self.lock.clock().now();
-                }
-            }
-            Some(Err(error)) => debug!(
-                error = %Chain(&error),
-                "the watch on the Lease broke and is retried"
-            ),
-            None => self.changes = self.lock.watch(),
-        }
-    }
-
-    /// Notes a state of the Lease; whether it is news.
-    fn see(&mut self, record: Option<Record>) -> bool {
-        let now = self.lock.clock().now();
-        match &mut self.observed {
-            Some(observed) => observed.update(record, now),
-            none => {
-                *none = Some(Observed::first(
-                    record,
-                    now,
-                    2 * self.lock.config().retry_period(),
-                ));
-                true
-            }
-        }
-    }
-
     fn won(&mut self, held: Held, reason: Reason) -> Held {
         let transitions = held.record.transitions();
         info!(
@@ -480,27 +419,6 @@ impl<A: LeaseApi> Elector<A> {
         let since = held.record.acquired().unwrap_or_default();
         self.standing.send_replace(Standing::Leading { since });
         held
-    }
-
-    fn show(&self, verdict: Option<Verdict>) {
-        let record = self.observed.as_ref().and_then(Observed::record);
-        let standing = match (verdict, record) {
-            (Some(Verdict::Wait { .. }), Some(record)) => Standing::StandingBy {
-                leader: record.holder().unwrap_or_default().to_owned(),
-                since: record.acquired(),
-            },
-            _ => Standing::Leaderless,
-        };
-        self.standing.send_if_modified(|shown| {
-            let changed = *shown != standing;
-            if changed {
-                if let Standing::StandingBy { leader, .. } = &standing {
-                    info!(leader, "standing by");
-                }
-                *shown = standing;
-            }
-            changed
-        });
     }
 }
 

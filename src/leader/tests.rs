@@ -79,6 +79,8 @@ struct Setup {
     drains_for: Duration,
     drain_timeout: Duration,
     heeds_the_end: bool,
+    /// The work asks by itself, this often, whether its term is live, and ends when it is not.
+    looks_every: Option<Duration>,
 }
 
 impl Default for Setup {
@@ -92,6 +94,7 @@ impl Default for Setup {
             drains_for: Duration::ZERO,
             drain_timeout: Duration::from_secs(20),
             heeds_the_end: true,
+            looks_every: None,
         }
     }
 }
@@ -154,15 +157,7 @@ impl Scene {
         let (token, stints) = (shutdown.clone(), Arc::clone(&self.stints));
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let work = |term| {
-                lead(
-                    term,
-                    setup.pod,
-                    setup.drains_for,
-                    setup.heeds_the_end,
-                    Arc::clone(&stints),
-                )
-            };
+            let work = |term| lead(term, setup, Arc::clone(&stints));
             elector.run(sleep(setup.ready_after), token, work).await
         });
         Replica {
@@ -237,18 +232,16 @@ impl Replica {
 }
 
 /// The work of a leader: it does nothing but note from when until when it could write.
-async fn lead(
-    term: Term,
-    pod: &'static str,
-    drains_for: Duration,
-    heeds: bool,
-    stints: Arc<Mutex<Vec<Stint>>>,
-) {
-    let _noted = Noted::begin(pod, stints);
-    if heeds {
+async fn lead(term: Term, setup: Setup, stints: Arc<Mutex<Vec<Stint>>>) {
+    let _noted = Noted::begin(setup.pod, stints);
+    if let Some(pause) = setup.looks_every {
+        while term.check().is_ok() {
+            sleep(pause).await;
+        }
+    } else if setup.heeds_the_end {
         term.winding_down().await;
         tokio::select! {
-            () = sleep(drains_for) => {}
+            () = sleep(setup.drains_for) => {}
             () = term.ended() => {}
         }
     } else {

@@ -204,44 +204,21 @@ async fn work_that_cannot_be_stopped_ends_the_replica_before_the_lease_may_pass_
     );
 }
 
-/// Real time and real threads: only there do the work and the election race for noticing the deadline.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn work_that_stops_by_itself_at_the_deadline_is_a_lost_term_and_not_a_failure() {
-    let clock: crate::clock::SharedClock = Arc::new(crate::clock::BootClock);
-    let mut electors = JoinSet::new();
-    for index in 0..24 {
-        let clock = Arc::clone(&clock);
-        electors.spawn(async move {
-            let link = MemoryApi::empty().link("a");
-            let config = LeaseConfig::new("l", "n", 3, 2, 1).unwrap();
-            let metrics = LeaderMetrics::unregistered();
-            let me = Identity::of_new_process("a", format!("uid-{index}"));
-            let wall = Arc::new(Timestamp::now);
-            let lock = Lock::new(
-                link.clone(),
-                config,
-                me,
-                Arc::clone(&clock),
-                wall,
-                metrics.clone(),
-            );
-            let pulse = Arc::new(Pulse::new(clock, D));
-            let standing = watch::Sender::new(Standing::default());
-            let elector = Elector::new(lock, RD, standing, pulse, metrics);
-            let work = move |term: Term| {
-                link.cut(true);
-                async move { term.ended().await }
-            };
-            let contending = elector.run(std::future::ready(()), CancellationToken::new(), work);
-            tokio::time::timeout(Duration::from_secs(6), contending).await
-        });
-    }
-    while let Some(ended) = electors.join_next().await {
-        assert!(
-            ended.unwrap().is_err(),
-            "the replica ended instead of contending again"
-        );
-    }
+    let scene = Scene::new();
+    let setup = Setup {
+        looks_every: Some(Duration::from_millis(10)),
+        ..a()
+    };
+    let mut leader = scene.start(setup);
+    scene.until_leads("a", FIRST).await;
+    sleep(Duration::from_millis(4_500)).await;
+    // The work looks at its term before any timer of the election is due.
+    scene.clock.suspend(Duration::from_secs(600));
+    sleep(Duration::from_secs(10)).await;
+    assert!(leader.task.try_join_next().is_none(), "the replica ended");
+    assert_eq!(scene.pods_that_led(), ["a", "a"]);
 }
 
 #[tokio::test(start_paused = true)]
