@@ -10,7 +10,8 @@
 //! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
 //! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
 //! | [`trial`] | the raw data of one fault |
-
+//! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
+//! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
 #![cfg_attr(
     test,
     expect(
@@ -22,11 +23,16 @@
 pub mod audit;
 pub mod budget;
 pub mod clock;
+pub mod cluster;
+pub mod doctor;
+pub mod engine;
 pub mod exclusion;
 pub mod judge;
 pub mod leader_metric;
 pub mod lease;
 pub mod percentile;
+mod process;
+pub mod progress;
 pub mod takeover;
 pub mod trial;
 pub mod verdict;
