@@ -16,9 +16,6 @@ use crate::{
     lease::{LeaseRecord, parse_resource_version},
 };
 
-/// The policy that the harness asks the API server to log by.
-pub const POLICY: &str = include_str!("audit/policy.yaml");
-
 /// The key of `user.extra` that names the pod a token was issued to.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 

@@ -20,19 +20,27 @@
     )
 )]
 
+pub mod args;
 pub mod audit;
 pub mod budget;
+pub mod canary;
 pub mod clock;
 pub mod cluster;
+pub mod deploy;
 pub mod doctor;
 pub mod engine;
 pub mod exclusion;
+pub mod fault;
+pub mod journal;
 pub mod judge;
 pub mod leader_metric;
 pub mod lease;
 pub mod percentile;
 mod process;
 pub mod progress;
+pub mod requests;
+pub mod scene;
 pub mod takeover;
 pub mod trial;
 pub mod verdict;
+pub mod witness;

@@ -97,6 +97,12 @@ pub struct PodSeen {
     pub name: String,
     /// Pod UID.
     pub uid: String,
+    /// The node it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The container that runs in it, as the runtime names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
     /// Whether it is Ready.
     pub ready: bool,
     /// Whether it stays, goes or is gone.

@@ -107,12 +107,3 @@ fn a_broken_line_is_an_error_that_shows_its_start() {
         "{error}"
     );
 }
-
-#[test]
-fn the_policy_is_one_that_an_api_server_reads() {
-    let policy: serde_json::Value = serde_saphyr::from_str(POLICY).unwrap();
-    assert_eq!(
-        (&policy["apiVersion"], &policy["kind"]),
-        (&"audit.k8s.io/v1".into(), &"Policy".into())
-    );
-}

@@ -438,6 +438,8 @@ fn a_graceful_process_is_dead_when_its_container_no_longer_runs() {
         at: stamp(at),
         name: "a".to_owned(),
         uid: "u".to_owned(),
+        node: None,
+        container_id: None,
         ready: running,
         presence: Presence::Terminating,
         restarts: 0,
