@@ -1,13 +1,27 @@
-//! `failover`: the command line of the harness.
+//! `failover`: the command line of the harness. Results go to standard output, words on the way to standard error.
 
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use five_spot_e2e::cluster::{Cluster, ClusterArgs, GuardCommand};
-use five_spot_e2e::doctor::{DoctorArgs, can_run};
-use five_spot_e2e::engine::EngineCommand;
-use five_spot_e2e::progress::Progress;
+use five_spot_e2e::{
+    args::RunArgs,
+    cluster::{Cluster, GuardCommand},
+    console::Console,
+    doctor::{DoctorArgs, can_run},
+    engine::EngineCommand,
+    progress::{Progress, chain},
+    report,
+    run::{self, Outcome, RunError, RunOptions},
+    table,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Bad input.
+const USAGE: u8 = 2;
+/// Nothing can be said.
+const INCONCLUSIVE: u8 = 3;
+/// Ended by the user.
+const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Parser)]
 #[command(name = "failover", about, version)]
@@ -18,73 +32,117 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Deploy the operator, break its leader, measure and judge the takeover
+    Run(Box<RunArgs>),
     /// Say which container engine answers, start one or stop it
     Engine(EngineCommand),
     /// Say what this machine has and lacks for a run
     Doctor(DoctorArgs),
+    /// Print the JSON Schema of report.json
+    Schema,
     /// Remove a run's containers when standard input ends
     #[command(hide = true)]
     Guard(GuardCommand),
-    /// Start a cluster, run it until Ctrl-C, or keep it
-    #[command(hide = true)]
-    Up(ClusterArgs),
-}
-
-struct Lines;
-
-impl Lines {
-    fn line(text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
-}
-
-impl Progress for Lines {
-    fn step(&self, text: &str) {
-        Self::line(&format!("{text} ..."));
-    }
-
-    fn note(&self, text: &str) {
-        Self::line(text);
-    }
-
-    fn warn(&self, text: &str) {
-        Self::line(&format!("warning: {text}"));
-    }
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
-        Command::Engine(command) => command.run(&Lines).await?,
-        Command::Guard(command) => command.run().await?,
+async fn main() -> ExitCode {
+    let console = Console::start();
+    let done = match Arguments::parse().command {
+        Command::Run(args) => failover(&args, &console).await,
+        Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
+        Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
+        Command::Schema => report::schema()
+            .map_err(Into::into)
+            .and_then(|schema| print(&schema))
+            .map(|()| 0),
         Command::Doctor(doctor) => {
             let findings = doctor.examine().await;
-            for finding in &findings {
-                Lines::line(&finding.to_string());
-            }
-            return Ok(if can_run(&findings) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
+            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            print(&(lines.join("\n") + "\n")).map(|()| u8::from(!can_run(&findings)))
         }
-        Command::Up(cluster) => up(&cluster).await?,
-    }
-    Ok(ExitCode::SUCCESS)
+    };
+    console.finish();
+    ExitCode::from(done.unwrap_or_else(|error| refuse(&error)))
 }
 
-async fn up(arguments: &ClusterArgs) -> anyhow::Result<()> {
-    let cluster = Cluster::start(&arguments.options()?, &Lines).await?;
-    Lines::line(&format!("{cluster:?}"));
-    if arguments.keep {
-        Lines::line(
-            &cluster
-                .keep(std::path::Path::new("target/failover"))
-                .await?,
-        );
-        return Ok(());
+/// Says what went wrong; gives the exit code for it.
+fn refuse(error: &anyhow::Error) -> u8 {
+    // Nobody to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {}", chain(error.as_ref()));
+    let usage = error
+        .downcast_ref::<RunError>()
+        .is_some_and(RunError::is_usage);
+    if usage { USAGE } else { INCONCLUSIVE }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
+    let options = RunOptions::try_from(args)?;
+    let cluster_options = args.cluster.options().map_err(RunError::from)?;
+    tokio::select! {
+        done = on_cluster(&options, &cluster_options, args.cluster.keep, console) => done,
+        name = interrupted() => {
+            // What was started is removed by dropping it above, and by its guardian.
+            console.warn(&format!("{name}: the run was ended and its cluster removed; there is no verdict"));
+            Ok(INTERRUPTED)
+        }
     }
-    tokio::signal::ctrl_c().await?;
-    cluster.stop().await?;
-    Ok(())
+}
+
+async fn on_cluster(
+    options: &RunOptions,
+    cluster_options: &five_spot_e2e::cluster::ClusterOptions,
+    keep: bool,
+    console: &Console,
+) -> anyhow::Result<u8> {
+    console.note(&format!("seed {}", options.seed));
+    let cluster = Cluster::start(cluster_options, console)
+        .await
+        .map_err(RunError::from)?;
+    console.note(&format!(
+        "{} cluster with Kubernetes {}",
+        cluster.provider(),
+        cluster.kubernetes_version()
+    ));
+    let outcome = run::run(options, &cluster, console).await;
+    if keep {
+        let access = cluster
+            .keep(Path::new("target/failover"))
+            .await
+            .map_err(RunError::from)?;
+        console.note(&access);
+    } else {
+        cluster.stop().await.map_err(RunError::from)?;
+    }
+    let Outcome { report, folder } = outcome?;
+    console.finish();
+    let place = folder.join("report.json");
+    print(&format!(
+        "\n{}report: {}\n",
+        table::render(&report),
+        place.display()
+    ))?;
+    Ok(report.verdict.exit_code())
+}
+
+async fn interrupted() -> &'static str {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => signals.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let pressed = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = pressed => "Ctrl-C",
+        _ = terminated => "SIGTERM",
+    }
 }

@@ -12,3 +12,12 @@ pub trait Progress: Send + Sync {
     /// Something that costs: slower, less exact, or left behind.
     fn warn(&self, text: &str);
 }
+
+/// An error with everything that caused it, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,18 +1,20 @@
 //! Those who watch while a run goes on: the Lease, the pods, the audit log.
 //!
 //! Each is a task of one set. None of them may end before the run does; the one that does is reported by
-//! [`Witnesses::failed`] and shows in every trial that it should have seen.
+//! [`Witnesses::ended`] and shows in every trial that it should have seen.
 
 mod audit_log;
 mod follow;
+mod pod_log;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
+    canary::Canary,
     cluster::{Cluster, ClusterError},
     deploy::Target,
     journal::{Journal, Seen},
@@ -39,6 +41,9 @@ pub enum WitnessError {
     /// The audit log ended.
     #[error("the audit log can no longer be followed")]
     AuditLog(#[source] ClusterError),
+    /// The canary is no longer changed.
+    #[error("the canary is no longer changed")]
+    Canary,
     /// A watching task was lost.
     #[error("a watching task ended")]
     Task(#[source] tokio::task::JoinError),
@@ -51,6 +56,7 @@ impl Witnesses {
         client: &Client,
         target: &Target,
         journal: &Arc<Journal>,
+        logs: PathBuf,
     ) -> Result<Self, ClusterError> {
         let mut tasks = JoinSet::new();
         let lines = match cluster.audit_log() {
@@ -74,6 +80,13 @@ impl Witnesses {
         ));
         let pods: Api<Pod> = Api::namespaced(client.clone(), &target.namespace);
         let replicas = ListParams::default().labels(&target.label_selector());
+        let keeping = pod_log::keep(
+            pods.clone(),
+            target.container.clone(),
+            logs,
+            Arc::clone(journal),
+        );
+        tasks.spawn(keeping);
         let container = target.container.clone();
         tasks.spawn(follow::follow(
             "pods",
@@ -87,12 +100,19 @@ impl Witnesses {
         Ok(Self { tasks })
     }
 
-    /// Resolves when a witness no longer watches; never while all do.
-    pub async fn failed(&mut self) -> WitnessError {
-        match self.tasks.join_next().await {
-            Some(Ok(error)) => error,
-            Some(Err(error)) => WitnessError::Task(error),
-            None => std::future::pending().await,
+    /// Adds the canary's task to those that must not end.
+    pub fn accompany(&mut self, canary: Arc<Canary>) {
+        self.tasks.spawn(async move {
+            canary.sing().await;
+            WitnessError::Canary
+        });
+    }
+
+    /// The first witness that no longer watches; `None` while all do.
+    pub fn ended(&mut self) -> Option<WitnessError> {
+        match self.tasks.try_join_next()? {
+            Ok(error) => Some(error),
+            Err(error) => Some(WitnessError::Task(error)),
         }
     }
 }

@@ -83,7 +83,7 @@ impl Fault for CrashLoop {
                 };
                 // A container that died by itself meanwhile is down, which is all that is asked.
                 if let Ok(blow) = crash::kill(scene, &pod).await {
-                    blows.add(blow.returned);
+                    blows.add(blow.issued);
                 }
                 down = pod;
             }
