@@ -1,1 +1,63 @@
-//! (in work)
+//! What users and clusters see of 5-Spot: the kind, its names, and the rules that its fields keep.
+//!
+//! The custom resource definition is generated from these types (see [`crate::manifest`]); nothing else defines it.
+
+mod limits;
+mod rules;
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the equal parts of two printer columns for one attribute given twice"
+)]
+mod scheduled_machine;
+mod status;
+mod timeout;
+
+pub use limits::{InvalidField, Subject};
+pub use scheduled_machine::{
+    EmbeddedObject, MachineTemplate, NodeTaint, ScheduleSpec, ScheduledMachine,
+    ScheduledMachineSpec, TaintEffect,
+};
+pub use status::{NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition};
+pub use timeout::{InvalidTimeout, parse_timeout};
+
+/// The API group of the kind, and the prefix of every label, annotation and finalizer of 5-Spot.
+pub const GROUP: &str = "5spot.finos.org";
+
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Keeps a `ScheduledMachine` until what it created is gone.
+pub const FINALIZER: &str = "5spot.finos.org/scheduledmachine";
+
+/// Label on every object that is created for a `ScheduledMachine`; its value is that one's name.
+pub const SCHEDULED_MACHINE_LABEL: &str = "5spot.finos.org/scheduled-machine";
+
+/// Label of Cluster API that names the cluster an object belongs to.
+pub const CLUSTER_NAME_LABEL: &str = "cluster.x-k8s.io/cluster-name";
+
+/// API groups that a `bootstrapSpec` may come from.
+pub const BOOTSTRAP_GROUPS: [&str; 2] = ["bootstrap.cluster.x-k8s.io", "k0smotron.io"];
+
+/// API groups that an `infrastructureSpec` may come from.
+pub const INFRASTRUCTURE_GROUPS: [&str; 2] = ["infrastructure.cluster.x-k8s.io", "k0smotron.io"];
+
+/// Key prefixes that a `machineTemplate` may not use: they belong to Kubernetes, Cluster API and 5-Spot.
+pub const RESERVED_METADATA_PREFIXES: [&str; 4] = [
+    "kubernetes.io/",
+    "k8s.io/",
+    "cluster.x-k8s.io/",
+    "5spot.finos.org/",
+];
+
+/// Key prefixes that `nodeTaints` may not use: kubelet, scheduler and 5-Spot give them a meaning.
+pub const RESERVED_TAINT_PREFIXES: [&str; 4] = [
+    "5spot.finos.org/",
+    "kubernetes.io/",
+    "node.kubernetes.io/",
+    "node-role.kubernetes.io/",
+];
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

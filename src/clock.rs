@@ -4,11 +4,7 @@
 //! leader that wakes up after an hour finds its term over. Tests use tokio's clock, which they can pause. Wall time
 //! is written into objects and never compared.
 
-use std::{
-    fmt::Debug,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 /// A point on a [`Clock`], counted from that clock's own arbitrary start.
 ///

@@ -1,1 +1,108 @@
-//! (in work)
+//! What is done about `ScheduledMachine`s, by whoever leads.
+//!
+//! [`Caches`] are fed on every replica from the start, so that a promotion needs no list. [`run`] is the work of one
+//! [`Term`]: it looks at every object once, overdue ones first, then reacts to changes and to its own timers. Each
+//! look is the same three steps: observe, [`plan`](plan::plan) (pure), apply (through the term's client, safe to
+//! repeat).
+//!
+//! # Guarantees
+//! - Nothing is written without a live term.
+//! - Nothing is written when nothing changed; a write of our own leads to no other.
+//! - A boundary of a schedule is acted on when it comes, not when somebody polls.
+//!
+//! # Time
+//! Timers run on the monotonic clock and schedules on the wall clock. When the wall clock is set back, a timer fires
+//! before its boundary and the reconcile waits again. When it is set forward, or the machine was suspended, boundaries
+//! would be met late by the size of the step; so the two clocks are compared once a second, and after a step every
+//! object is looked at again.
+
+mod apply;
+mod caches;
+mod error;
+mod metrics;
+pub mod plan;
+mod queue;
+mod reconcile;
+mod retry;
+mod wall_clock;
+mod written;
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt};
+use kube::{
+    Client,
+    runtime::controller::{self, applier},
+};
+use tracing::{debug, info};
+
+use crate::term::Term;
+
+pub use caches::Caches;
+pub use error::{Category, ControllerError};
+pub use metrics::ControllerMetrics;
+
+use queue::{Pace, Queue};
+use reconcile::{Context, error_policy, reconcile};
+use wall_clock::{SystemClock, WallClock};
+
+/// The name under which fields are owned and events reported.
+pub const FIELD_MANAGER: &str = "5spot-controller";
+
+/// How many objects are worked on at a time: enough to hide the API server's latency, few enough not to flood it.
+const CONCURRENCY: u16 = 16;
+
+/// Does the work of one term.
+///
+/// Returns when the term winds down and what is in flight has finished, or at once when the term has ended. Reads use
+/// `caches`; every write goes through [`Term::client`].
+pub async fn run(term: Term, client: Client, caches: Caches, metrics: ControllerMetrics) {
+    run_by(Arc::new(SystemClock), term, client, caches, metrics).await;
+}
+
+async fn run_by(
+    clock: Arc<dyn WallClock>,
+    term: Term,
+    client: Client,
+    caches: Caches,
+    metrics: ControllerMetrics,
+) {
+    info!(term = %term.generation(), objects = caches.store().len(), "starting the work of the term");
+    let pace = Arc::new(Pace::new(CONCURRENCY.into()));
+    let queue = Queue::new(&caches, Arc::clone(&pace), Arc::clone(&clock));
+    let winding_down = {
+        let term = term.clone();
+        async move { term.winding_down().await }
+    };
+    let context = Arc::new(Context::new(term.clone(), client, clock, metrics));
+    let work = applier(
+        |object, context| reconcile(object, context).boxed(),
+        |object, error, context| error_policy(&object, error, &context),
+        Arc::clone(&context),
+        caches.store(),
+        queue.into_stream().take_until(winding_down),
+        controller::Config::default().concurrency(CONCURRENCY),
+    )
+    .for_each(|outcome| {
+        match outcome {
+            Ok((object, _action)) => pace.finished(&object.erase()),
+            Err(controller::Error::ReconcilerFailed(_logged, object)) => pace.finished(&object),
+            Err(controller::Error::ObjectNotFound(object)) => {
+                pace.finished(&object);
+                context.forget(&object);
+            }
+            // The queue can't fail; the runner fails only when the feed is gone, which ends the process elsewhere.
+            Err(controller::Error::QueueError(_) | controller::Error::RunnerError(_)) => {}
+        }
+        std::future::ready(())
+    });
+    tokio::select! {
+        // Biased: once the term has ended, not one more step of the work is taken.
+        biased;
+        () = term.ended() => debug!(term = %term.generation(), "dropped the work of a term that has ended"),
+        () = work => info!(term = %term.generation(), "finished the work of the term"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

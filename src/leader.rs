@@ -1,1 +1,44 @@
-//! (in work)
+//! Leader election over one `coordination.k8s.io/v1` Lease.
+//!
+//! # Guarantees
+//! - Every write to the Lease is a PUT with the resourceVersion that was read, so of several contenders one wins.
+//! - No wall clock is compared. A standby takes a silent leader's Lease only after *it* has seen no change for the
+//!   `leaseDurationSeconds` that the record itself states, on its own clock.
+//! - A leader's [`Term`](crate::term::Term) ends `renew deadline` after the last acknowledged renewal was *sent*,
+//!   which is before any standby may take over, as long as the clocks' rates differ by less than
+//!   `lease duration : renew deadline`.
+//! - Work is stopped before the Lease is released. Work that cannot be stopped by the time a standby may take over
+//!   ends the process ([`ElectorError::WorkOutlivedTerm`]).
+//! - A replica that lost its term stays up and contends again.
+//!
+//! # Non-guarantees
+//! - This is no fence. A write that left before the term ended may arrive later, and a process that was stopped
+//!   between the check and the send is not held back by anything in it. Only the API server can refuse such a write.
+//! - A leader whose work makes no progress, but that still renews, keeps the Lease.
+//!
+//! # How a takeover comes about
+//! | reason | because |
+//! |---|---|
+//! | `released` | nobody holds the Lease: it was given back, or never held |
+//! | `expired` | the holder has not renewed for the duration it promised |
+//! | `reclaimed` | the holder is an earlier life of this same pod, dead by construction |
+
+mod config;
+mod elector;
+mod identity;
+mod lock;
+#[cfg(test)]
+mod memory;
+mod metrics;
+mod record;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+pub use config::{InvalidSetting, LeaseConfig};
+pub use elector::{Elector, ElectorError};
+pub use identity::{Identity, Incarnation};
+pub use lock::{KubeLeases, LeaseApi, LeaseError, Lock};
+pub use metrics::LeaderMetrics;
+pub use record::{Observed, Reason, Record, Verdict, decide};
+pub use standing::{Pulse, Standing};

@@ -8,12 +8,24 @@
 //! | [`term`] | how long this replica may write |
 //! | [`leader`] | who leads, and how that is decided |
 //! | [`clock`] | which clock that is judged by |
+//! | [`operator`] | how the parts are put together, started and stopped |
+//! | [`args`] | what can be set |
+//! | [`admin`] | what probes and Prometheus see |
 //!
 //! Only the composition root names both [`leader`] and [`controller`]; they meet in a [`term::Term`].
 
+pub mod admin;
 pub mod api;
+pub mod args;
 pub mod clock;
 pub mod controller;
 pub mod leader;
+pub mod manifest;
+pub mod metrics;
+#[cfg(feature = "mutants")]
+mod mutant;
+pub mod operator;
 pub mod schedule;
+pub mod shutdown;
+pub mod telemetry;
 pub mod term;

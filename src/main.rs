@@ -1,2 +1,51 @@
-//! x
-fn main() {}
+//! Parses, calls the operator, and turns the outcome into an exit code: 0 for an orderly end, 1 for a failure, 2 for
+//! a bad setting.
+
+use std::{error::Error, io::Write, process::ExitCode};
+
+use clap::Parser;
+use five_spot::{
+    args::{Args, Command, Config},
+    manifest,
+    operator::{self, Chain},
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match args.asked() {
+        Command::Crd => report(print_crd(), 1),
+        Command::Run => match args.into_config() {
+            Ok(config) => report(run(config), 1),
+            Err(invalid) => report(Err(invalid.into()), 2),
+        },
+    }
+}
+
+fn print_crd() -> Result<(), Box<dyn Error>> {
+    let yaml = manifest::crd_yaml()?;
+    std::io::stdout().write_all(yaml.as_bytes())?;
+    Ok(())
+}
+
+fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    telemetry::init(&config.log_filter, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(operator::run(config));
+    // Not a drop, which would wait for tasks that do not stop: by now they must not be waited for.
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+fn report(outcome: Result<(), Box<dyn Error>>, code: u8) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error is all there is; when even that is closed, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "five-spot: {}", Chain(error.as_ref()));
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,10 +1,7 @@
 //! The belt of a term: a client that lets no write out once the term is over.
 
 use http::{Method, Request, Response};
-use kube::{
-    Client,
-    client::Body,
-};
+use kube::{Client, client::Body};
 use tower::{BoxError, service_fn};
 
 use super::{Term, TermOver};
@@ -19,7 +16,11 @@ pub(super) fn gated(term: Term, client: Client) -> Client {
     Client::new(service, namespace)
 }
 
-async fn send(term: &Term, client: &Client, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+async fn send(
+    term: &Term,
+    client: &Client,
+    request: Request<Body>,
+) -> Result<Response<Body>, BoxError> {
     if is_read(request.method()) {
         return Ok(client.send(request).await?);
     }

@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api,
-    client::Body,
-};
+use kube::{Api, client::Body};
 use tower::service_fn;
 
 use super::*;
@@ -38,7 +35,10 @@ fn counting_client(delay: Duration) -> (Client, Arc<AtomicUsize>) {
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,9 +46,16 @@ async fn a_term_is_live_until_its_deadline_and_not_longer() {
     let (term, _control, _clock) = term();
     assert_eq!(term.check(), Ok(()));
     tokio::time::sleep(TEN).await;
-    assert_eq!(term.check(), Ok(()), "the deadline itself is within the term");
+    assert_eq!(
+        term.check(),
+        Ok(()),
+        "the deadline itself is within the term"
+    );
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(matches!(term.check(), Err(TermOver::DeadlinePassed(Generation(7), _))));
+    assert!(matches!(
+        term.check(),
+        Err(TermOver::DeadlinePassed(Generation(7), _))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +70,10 @@ async fn prolonging_moves_the_deadline_for_those_who_wait_for_the_end() {
     let (ended, ()) = tokio::join!(waiting, prolonging);
     assert!(ended.is_ok());
     let lasted = clock.now().since(begun);
-    assert!(lasted > Duration::from_secs(20) && lasted < Duration::from_millis(20_100), "{lasted:?}");
+    assert!(
+        lasted > Duration::from_secs(20) && lasted < Duration::from_millis(20_100),
+        "{lasted:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,11 +99,24 @@ async fn the_client_of_a_term_sends_no_write_after_its_end_but_reads_on() {
     let (term, control, _clock) = term();
     let (client, count) = counting_client(Duration::ZERO);
     let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
-    api.create(&kube::api::PostParams::default(), &ConfigMap::default()).await.unwrap();
+    api.create(&kube::api::PostParams::default(), &ConfigMap::default())
+        .await
+        .unwrap();
     control.end();
-    let refused = api.create(&kube::api::PostParams::default(), &ConfigMap::default()).await.unwrap_err();
-    assert!(chain(&refused).contains("transition 7"), "{}", chain(&refused));
-    assert_eq!(count.load(Ordering::SeqCst), 1, "the refused write never left");
+    let refused = api
+        .create(&kube::api::PostParams::default(), &ConfigMap::default())
+        .await
+        .unwrap_err();
+    assert!(
+        chain(&refused).contains("transition 7"),
+        "{}",
+        chain(&refused)
+    );
+    assert_eq!(
+        count.load(Ordering::SeqCst),
+        1,
+        "the refused write never left"
+    );
     api.get("a").await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 2);
 }

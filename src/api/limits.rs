@@ -1,0 +1,134 @@
+//! The rules of the schema once more, for objects that were stored before it had them.
+//!
+//! The API server refuses a bad spec; what was accepted under an older schema, or with the schema's rules switched
+//! off, is caught here and reported in a condition.
+
+use super::{
+    BOOTSTRAP_GROUPS, EmbeddedObject, INFRASTRUCTURE_GROUPS, InvalidTimeout, MachineTemplate,
+    RESERVED_METADATA_PREFIXES, ScheduledMachineSpec, parse_timeout,
+};
+
+/// A field that the operator can't act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {value:?} {rule}")]
+pub struct InvalidField {
+    /// Path of the field below `spec`.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it must be.
+    pub rule: String,
+}
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The cluster, the embedded objects and their metadata.
+    References,
+    /// The timeouts.
+    Timeouts,
+}
+
+impl ScheduledMachineSpec {
+    /// The first field of `subject` that breaks a rule.
+    pub fn check(&self, subject: Subject) -> Result<(), InvalidField> {
+        match subject {
+            Subject::References => self.check_references(),
+            Subject::Timeouts => self.check_timeouts(),
+        }
+    }
+
+    fn check_references(&self) -> Result<(), InvalidField> {
+        if !is_cluster_name(&self.cluster_name) {
+            return Err(InvalidField {
+                field: "clusterName",
+                value: self.cluster_name.clone(),
+                rule: "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit".to_owned(),
+            });
+        }
+        check_group(
+            "bootstrapSpec.apiVersion",
+            &self.bootstrap_spec,
+            &BOOTSTRAP_GROUPS,
+        )?;
+        check_group(
+            "infrastructureSpec.apiVersion",
+            &self.infrastructure_spec,
+            &INFRASTRUCTURE_GROUPS,
+        )?;
+        self.machine_template
+            .as_ref()
+            .map_or(Ok(()), check_metadata)
+    }
+
+    fn check_timeouts(&self) -> Result<(), InvalidField> {
+        let check = |field, text: &str| {
+            parse_timeout(text)
+                .map(drop)
+                .map_err(|InvalidTimeout { text }| InvalidField {
+                    field,
+                    value: text,
+                    rule: "must be a whole number with one unit, s, m or h, of at most 24h"
+                        .to_owned(),
+                })
+        };
+        check("gracefulShutdownTimeout", &self.graceful_shutdown_timeout)?;
+        check("nodeDrainTimeout", &self.node_drain_timeout)
+    }
+}
+
+fn is_cluster_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn check_group(
+    field: &'static str,
+    object: &EmbeddedObject,
+    allowed: &[&str],
+) -> Result<(), InvalidField> {
+    let group = object
+        .api_version
+        .split_once('/')
+        .map(|(group, _version)| group);
+    if group.is_some_and(|group| allowed.contains(&group)) {
+        return Ok(());
+    }
+    Err(InvalidField {
+        field,
+        value: object.api_version.clone(),
+        rule: format!("must be of the API group {}", allowed.join(" or ")),
+    })
+}
+
+fn check_metadata(template: &MachineTemplate) -> Result<(), InvalidField> {
+    let labels = template
+        .labels
+        .keys()
+        .map(|key| ("machineTemplate.labels", key));
+    let annotations = template
+        .annotations
+        .keys()
+        .map(|key| ("machineTemplate.annotations", key));
+    let reserved = |key: &str| {
+        RESERVED_METADATA_PREFIXES
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+    };
+    labels
+        .chain(annotations)
+        .find(|(_field, key)| reserved(key))
+        .map_or(Ok(()), |(field, key)| {
+            Err(InvalidField {
+                field,
+                value: key.clone(),
+                rule: format!(
+                    "must not begin with {}",
+                    RESERVED_METADATA_PREFIXES.join(", ")
+                ),
+            })
+        })
+}

@@ -1,0 +1,322 @@
+//! The command line and the environment, as typed; and the checked configuration made of them.
+//!
+//! This is the only reader of the environment.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::leader::{Identity, InvalidSetting, LeaseConfig};
+
+/// Puts Cluster API machines into a cluster in weekly time windows.
+#[derive(Debug, Parser)]
+#[command(name = "five-spot", version, about, long_about = None)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What the program is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the operator (also the default)
+    Run,
+    /// Print the CustomResourceDefinition as YAML
+    Crd,
+}
+
+/// Settings of the operator. A flag wins over its variable.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// Contend for leadership; without it this replica works alone and unconditionally
+    #[arg(long, env = "ENABLE_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, global = true)]
+    enable_leader_election: bool,
+
+    /// Name of the Lease
+    #[arg(
+        long,
+        env = "LEASE_NAME",
+        default_value = "5spot-leader",
+        global = true
+    )]
+    lease_name: String,
+
+    /// How long a silent leader is waited for
+    #[arg(
+        long,
+        env = "LEASE_DURATION_SECONDS",
+        default_value_t = 15,
+        allow_negative_numbers = true,
+        global = true
+    )]
+    lease_duration_seconds: i64,
+
+    /// How long a leader works on without an acknowledged renewal
+    #[arg(
+        long,
+        env = "LEASE_RENEW_DEADLINE_SECONDS",
+        default_value_t = 10,
+        allow_negative_numbers = true,
+        global = true
+    )]
+    lease_renew_deadline_seconds: i64,
+
+    /// How often the leader renews, and how often a standby reads the Lease when its watch is silent
+    #[arg(
+        long,
+        env = "LEASE_RETRY_PERIOD_SECONDS",
+        default_value_t = 2,
+        allow_negative_numbers = true,
+        global = true
+    )]
+    lease_retry_period_seconds: i64,
+
+    /// Name of this pod, from the downward API: the holder that the Lease names
+    #[arg(long, env = "POD_NAME", default_value = "", global = true)]
+    pod_name: String,
+
+    /// Namespace of this pod, from the downward API: where the Lease is
+    #[arg(long, env = "POD_NAMESPACE", default_value = "", global = true)]
+    pod_namespace: String,
+
+    /// UID of this pod, from the downward API: lets a restarted container reclaim its own Lease at once
+    #[arg(long, env = "POD_UID", default_value = "", global = true)]
+    pod_uid: String,
+
+    /// How long work in flight may take to finish on SIGTERM before it is dropped; less than the pod's grace period
+    #[arg(
+        long,
+        env = "DRAIN_TIMEOUT_SECONDS",
+        default_value_t = 20,
+        allow_negative_numbers = true,
+        global = true
+    )]
+    drain_timeout_seconds: i64,
+
+    /// Address of the one HTTP port: /livez, /readyz, /metrics
+    #[arg(
+        long,
+        env = "LISTEN_ADDRESS",
+        default_value = "0.0.0.0:8080",
+        global = true
+    )]
+    listen_address: SocketAddr,
+
+    /// Which log lines are written, as tracing's directives
+    #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
+    log_filter: String,
+
+    /// How log lines look
+    #[arg(long, env = "RUST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json, global = true)]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The checked configuration of the operator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The election, or none where this replica works alone.
+    pub election: Option<Election>,
+    /// Name of this pod for metrics and events; `five-spot` outside a cluster.
+    pub pod_name: String,
+    /// How long work in flight may take to finish on SIGTERM.
+    pub drain_timeout: Duration,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub listen_address: SocketAddr,
+    /// Which log lines are written.
+    pub log_filter: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// The part of the configuration that the election needs.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// The Lease and its durations.
+    pub lease: LeaseConfig,
+    /// Who this replica is.
+    pub identity: Identity,
+}
+
+/// The longest drain that is accepted: an hour, as no pod's grace period should be longer.
+const LONGEST_DRAIN: i64 = 3600;
+
+impl Args {
+    /// What is asked for.
+    pub fn asked(&self) -> Command {
+        self.command.unwrap_or(Command::Run)
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// The first setting that breaks a rule, with its value and the rule.
+    pub fn into_config(self) -> Result<Config, InvalidSetting> {
+        let args = self.run;
+        if !(0..=LONGEST_DRAIN).contains(&args.drain_timeout_seconds) {
+            let rule = format!("must be from 0 to {LONGEST_DRAIN} seconds");
+            return Err(InvalidSetting::new(
+                "DRAIN_TIMEOUT_SECONDS",
+                args.drain_timeout_seconds,
+                rule,
+            ));
+        }
+        let election = if args.enable_leader_election {
+            Some(args.election()?)
+        } else {
+            None
+        };
+        let pod_name = if args.pod_name.is_empty() {
+            "five-spot".to_owned()
+        } else {
+            args.pod_name
+        };
+        Ok(Config {
+            election,
+            pod_name,
+            drain_timeout: Duration::from_secs(args.drain_timeout_seconds.unsigned_abs()),
+            listen_address: args.listen_address,
+            log_filter: args.log_filter,
+            log_format: args.log_format,
+        })
+    }
+}
+
+impl RunArgs {
+    fn election(&self) -> Result<Election, InvalidSetting> {
+        // Replicas that share a name would each believe to hold the Lease, so there is no fallback for it.
+        let rule = "must be set when ENABLE_LEADER_ELECTION is true; the Deployment takes it from the downward API";
+        for (setting, value) in [
+            ("POD_NAME", &self.pod_name),
+            ("POD_NAMESPACE", &self.pod_namespace),
+        ] {
+            if value.is_empty() {
+                return Err(InvalidSetting::new(setting, value, rule));
+            }
+        }
+        let lease = LeaseConfig::new(
+            &self.lease_name,
+            &self.pod_namespace,
+            self.lease_duration_seconds,
+            self.lease_renew_deadline_seconds,
+            self.lease_retry_period_seconds,
+        )?;
+        Ok(Election {
+            lease,
+            identity: Identity::of_new_process(&self.pod_name, &self.pod_uid),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    use super::*;
+
+    const POD: [&str; 4] = ["--pod-name", "a", "--pod-namespace", "n"];
+
+    fn config(flags: &[&str]) -> Result<Config, InvalidSetting> {
+        Args::try_parse_from([&["five-spot"], flags].concat())
+            .unwrap()
+            .into_config()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_variable_of_the_documentation_is_read() {
+        let command = Args::command();
+        let read: Vec<_> = command
+            .get_arguments()
+            .filter_map(|arg| arg.get_env()?.to_str())
+            .collect();
+        for variable in [
+            "ENABLE_LEADER_ELECTION",
+            "LEASE_NAME",
+            "LEASE_DURATION_SECONDS",
+            "LEASE_RENEW_DEADLINE_SECONDS",
+            "LEASE_RETRY_PERIOD_SECONDS",
+            "POD_NAME",
+            "POD_NAMESPACE",
+            "POD_UID",
+        ] {
+            assert!(read.contains(&variable), "{variable} is not read");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_setting_with_its_default() {
+        let command = Args::command();
+        for arg in command.get_arguments() {
+            let Some(variable) = arg.get_env().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let line = include_str!("../README.md")
+                .lines()
+                .find(|line| line.starts_with("| `") && line.contains(&format!("`{variable}`")))
+                .unwrap_or_else(|| panic!("{variable} is not in the README"));
+            for default in arg
+                .get_default_values()
+                .iter()
+                .filter_map(|value| value.to_str())
+            {
+                assert!(
+                    default.is_empty() || line.contains(&format!("| `{default}` |")),
+                    "{variable}: {line}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let election = config(&POD).unwrap().election.unwrap();
+        assert_eq!(
+            election.lease,
+            LeaseConfig::new("5spot-leader", "n", 15, 10, 2).unwrap()
+        );
+        assert_eq!(election.identity.pod_name, "a");
+    }
+
+    #[rstest]
+    #[case::no_pod_name(&["--pod-namespace", "n"], "POD_NAME is \"\": must be set when ENABLE_LEADER_ELECTION is true")]
+    #[case::no_namespace(&["--pod-name", "a"], "POD_NAMESPACE is \"\": must be set when ENABLE_LEADER_ELECTION is true")]
+    #[case::retry(&["--pod-name=a", "--pod-namespace=n", "--lease-retry-period-seconds=0"], "LEASE_RETRY_PERIOD_SECONDS is \"0\"")]
+    #[case::negative(&["--pod-name=a", "--pod-namespace=n", "--lease-duration-seconds", "-1"], "LEASE_DURATION_SECONDS is \"-1\"")]
+    #[case::drain(&["--drain-timeout-seconds=-1"], "DRAIN_TIMEOUT_SECONDS is \"-1\": must be from 0 to 3600 seconds")]
+    fn a_bad_setting_is_refused_by_name_value_and_rule(
+        #[case] flags: &[&str],
+        #[case] message: &str,
+    ) {
+        let error = config(flags).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+
+    #[test]
+    fn without_election_no_pod_name_is_needed() {
+        let config = config(&["--enable-leader-election=false"]).unwrap();
+        assert!(config.election.is_none());
+    }
+
+    #[test]
+    fn two_processes_of_one_pod_are_different_incarnations() {
+        let incarnation = || config(&POD).unwrap().election.unwrap().identity.incarnation;
+        assert_ne!(incarnation(), incarnation());
+    }
+}

@@ -1,0 +1,113 @@
+//! Carries out a plan. Every step is safe to repeat and goes through the term's client.
+
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType},
+};
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::{
+    Category, ControllerError, FIELD_MANAGER,
+    plan::{Announcement, Step},
+    reconcile::Context,
+};
+use crate::api::{ScheduledMachine, ScheduledMachineStatus};
+
+/// Does the steps in their order and stops at the first that fails.
+pub(super) async fn apply(
+    context: &Context,
+    object: &ScheduledMachine,
+    steps: Vec<Step>,
+) -> Result<(), ControllerError> {
+    for step in steps {
+        match step {
+            Step::WriteStatus(status) => {
+                if !write_status(context, object, &status).await? {
+                    return Ok(());
+                }
+            }
+            Step::Announce(announcement) => announce(context, object, announcement).await,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the object was still there to be written to.
+async fn write_status(
+    context: &Context,
+    object: &ScheduledMachine,
+    status: &ScheduledMachineStatus,
+) -> Result<bool, ControllerError> {
+    let name = object.name_any();
+    let patch = json!({
+        "apiVersion": ScheduledMachine::api_version(&()),
+        "kind": ScheduledMachine::kind(&()),
+        // The uid makes the API server refuse the status for a later object of the same name.
+        "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
+        "status": status,
+    });
+    // Forced: these fields are ours by definition of the API, whoever wrote them before.
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let machines: Api<ScheduledMachine> = match object.namespace() {
+        Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
+        None => Api::default_namespaced(context.client.clone()),
+    };
+    match machines
+        .patch_status(&name, &params, &Patch::Apply(&patch))
+        .await
+    {
+        Ok(answer) => {
+            debug!(phase = ?status.phase, generation = status.observed_generation, "applied the status");
+            context.written.keep(answer);
+            Ok(true)
+        }
+        // Deleted, or deleted and made anew: the watch brings the news, and nothing is left to do here.
+        Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
+            debug!(%answer, "the object to write to is gone");
+            Ok(false)
+        }
+        Err(source) => {
+            let object = format!("{}/{name}", object.namespace().unwrap_or_default());
+            Err(ControllerError::WriteStatus {
+                object,
+                source: Box::new(source),
+            })
+        }
+    }
+}
+
+/// Writes an Event, best effort: it is for people, and the status says the same.
+async fn announce(context: &Context, object: &ScheduledMachine, announcement: Announcement) {
+    let Announcement {
+        from,
+        to,
+        reason,
+        message,
+        is_warning,
+    } = announcement;
+    info!(%from, %to, reason, "the phase changed");
+    let event = Event {
+        type_: if is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason.to_owned(),
+        note: Some(format!("{from} -> {to}: {message}")),
+        action: "ChangePhase".to_owned(),
+        secondary: None,
+    };
+    let reference = object.object_ref(&());
+    tokio::select! {
+        written = context.recorder.publish(&event, &reference) => {
+            if let Err(error) = written {
+                context.metrics.failed(Category::Event);
+                warn!(%error, "failed to write an Event");
+            }
+        }
+        // A release does not wait for it.
+        () = context.term.winding_down() => {}
+    }
+}

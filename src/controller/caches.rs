@@ -1,0 +1,257 @@
+//! The `ScheduledMachine`s of the cluster, in memory, on every replica.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Api, Client, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::sync::{broadcast, watch};
+use tracing::{info, warn};
+
+use super::{Category, ControllerError, ControllerMetrics, retry::Retry};
+use crate::api::{Phase, ScheduledMachine};
+
+/// What is known of the cluster. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    store: Store<ScheduledMachine>,
+    changes: broadcast::Sender<Change>,
+    synced: watch::Receiver<bool>,
+}
+
+/// Something to look at again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// One object came, changed or went.
+    Object(ObjectRef<ScheduledMachine>),
+    /// The objects were listed afresh, so any of them may have changed.
+    All,
+}
+
+/// A term that falls further behind than this looks at everything again.
+const CHANGES_KEPT: usize = 4096;
+
+/// No replica contends before its caches are synced, so a failed list is tried again soon.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// What `kubectl apply` leaves behind: the whole object once more, as text.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Fills the caches from the watch.
+struct Feed {
+    writer: reflector::store::Writer<ScheduledMachine>,
+    store: Store<ScheduledMachine>,
+    changes: broadcast::Sender<Change>,
+    synced: watch::Sender<bool>,
+    metrics: ControllerMetrics,
+    complained: bool,
+}
+
+impl Caches {
+    /// Empty caches, and the future that fills them.
+    ///
+    /// The future never ends while all is well: it outlives failures of the API server and waits for a custom resource
+    /// definition that is not installed yet. Whoever owns it treats its end as the end of the process.
+    pub fn new(
+        client: Client,
+        metrics: ControllerMetrics,
+    ) -> (
+        Self,
+        impl Future<Output = Result<Infallible, ControllerError>> + Send + 'static,
+    ) {
+        let (store, writer) = reflector::store();
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let (synced_sender, synced) = watch::channel(false);
+        let feed = Feed {
+            writer,
+            store: store.clone(),
+            changes: changes.clone(),
+            synced: synced_sender,
+            metrics,
+            complained: false,
+        };
+        let caches = Self {
+            store,
+            changes,
+            synced,
+        };
+        (caches, feed.run(Api::all(client)))
+    }
+
+    /// Whether everything has been seen once.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Resolves when everything has been seen once.
+    pub async fn synced(&self) {
+        if self
+            .synced
+            .clone()
+            .wait_for(|synced| *synced)
+            .await
+            .is_err()
+        {
+            // The feed is gone; its owner is told by its end, and nothing will ever be synced.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub(super) fn store(&self) -> Store<ScheduledMachine> {
+        self.store.clone()
+    }
+
+    pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}
+
+impl Feed {
+    async fn run(
+        mut self,
+        machines: Api<DeserializeGuard<ScheduledMachine>>,
+    ) -> Result<Infallible, ControllerError> {
+        let events =
+            watcher(machines, watcher::Config::default()).backoff(Retry::up_to(LONGEST_RETRY));
+        self.take_all(events).await;
+        Err(ControllerError::FeedEnded)
+    }
+
+    async fn take_all(
+        &mut self,
+        events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<ScheduledMachine>>>>,
+    ) {
+        let mut events = pin!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => self.take(event),
+                Err(error) => self.complain(&error),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event<DeserializeGuard<ScheduledMachine>>) {
+        match event {
+            Event::Init => self.writer.apply_watcher_event(&Event::Init),
+            Event::InitApply(object) => {
+                if let Some(object) = self.readable(object) {
+                    self.writer.apply_watcher_event(&Event::InitApply(object));
+                }
+            }
+            Event::InitDone => self.listed(),
+            Event::Apply(object) => {
+                let reference = reference(&object);
+                match self.readable(object) {
+                    Some(object) => self.put(object),
+                    None => self.remove(&reference),
+                }
+                self.announce(Change::Object(reference));
+            }
+            Event::Delete(object) => {
+                let reference = reference(&object);
+                self.remove(&reference);
+                self.announce(Change::Object(reference));
+            }
+        }
+    }
+
+    fn listed(&mut self) {
+        self.complained = false;
+        self.writer.apply_watcher_event(&Event::InitDone);
+        let objects = self.store.state();
+        info!(objects = objects.len(), "listed all ScheduledMachines");
+        self.metrics
+            .recounted(objects.iter().map(|object| phase(object)));
+        self.synced.send_replace(true);
+        self.announce(Change::All);
+    }
+
+    fn put(&mut self, object: ScheduledMachine) {
+        let before = self
+            .store
+            .get(&ObjectRef::from_obj(&object))
+            .map(|object| phase(&object));
+        self.metrics.moved(before, Some(phase(&object)));
+        self.writer.apply_watcher_event(&Event::Apply(object));
+    }
+
+    fn remove(&mut self, reference: &ObjectRef<ScheduledMachine>) {
+        if let Some(object) = self.store.get(reference) {
+            self.metrics.moved(Some(phase(&object)), None);
+            self.writer
+                .apply_watcher_event(&Event::Delete((*object).clone()));
+        }
+    }
+
+    fn announce(&self, change: Change) {
+        // Without a term nobody listens; a term begins with a look at everything.
+        let _listeners = self.changes.send(change);
+    }
+
+    /// The object without what nobody here reads; one that can't be read at all is left out and does not keep the
+    /// others from being served.
+    fn readable(&self, object: DeserializeGuard<ScheduledMachine>) -> Option<ScheduledMachine> {
+        match object.0 {
+            Ok(mut object) => {
+                object.metadata.managed_fields = None;
+                object.annotations_mut().remove(LAST_APPLIED);
+                Some(object)
+            }
+            Err(error) => {
+                self.metrics.failed(Category::Unreadable);
+                warn!(
+                    namespace = error.metadata.namespace,
+                    name = error.metadata.name,
+                    %error,
+                    "left out a ScheduledMachine that can't be read"
+                );
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &watcher::Error) {
+        self.metrics.failed(Category::Watch);
+        if !is_missing(error) {
+            warn!(%error, "the watch on ScheduledMachines failed and is tried again");
+        } else if !self.complained {
+            self.complained = true;
+            warn!(
+                "the custom resource definition scheduledmachines.5spot.finos.org is not installed, waiting for it"
+            );
+        }
+    }
+}
+
+/// Whether the API server does not know the kind.
+fn is_missing(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
+        error
+    else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+fn reference(object: &DeserializeGuard<ScheduledMachine>) -> ObjectRef<ScheduledMachine> {
+    let reference = ObjectRef::new(&object.name_any());
+    match object.namespace() {
+        Some(namespace) => reference.within(&namespace),
+        None => reference,
+    }
+}
+
+fn phase(object: &ScheduledMachine) -> Phase {
+    object
+        .status
+        .as_ref()
+        .and_then(|status| status.phase)
+        .unwrap_or_default()
+}

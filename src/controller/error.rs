@@ -1,0 +1,56 @@
+//! What can go wrong in the work, and how it is counted.
+
+/// An operation of the controller that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The status of an object could not be written.
+    #[error("failed to apply the status of ScheduledMachine {object}")]
+    WriteStatus {
+        /// Namespace and name.
+        object: String,
+        /// What the API server or the way there said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The watch that fills the caches is over, though it should never end.
+    #[error("the watch on ScheduledMachines ended")]
+    FeedEnded,
+}
+
+/// Kinds of failures, as a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Listing or watching failed and is retried.
+    Watch,
+    /// An object that can't be read at all.
+    Unreadable,
+    /// Writing a status failed and is retried.
+    Status,
+    /// An Event could not be written.
+    Event,
+}
+
+impl ControllerError {
+    /// How the failure is counted.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::WriteStatus { .. } => Category::Status,
+            Self::FeedEnded => Category::Watch,
+        }
+    }
+}
+
+impl Category {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Watch, Self::Unreadable, Self::Status, Self::Event];
+
+    /// The category as a label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Watch => "watch",
+            Self::Unreadable => "unreadable",
+            Self::Status => "status",
+            Self::Event => "event",
+        }
+    }
+}

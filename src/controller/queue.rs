@@ -1,0 +1,197 @@
+//! What to look at, in which order: everything at the start of a term, then what changes.
+
+use std::{
+    cmp::Reverse,
+    collections::{HashSet, VecDeque},
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{Stream, stream};
+use jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    api::DynamicObject,
+    runtime::{
+        controller::{ReconcileReason, ReconcileRequest},
+        reflector::{ObjectRef, Store},
+    },
+};
+use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError};
+use tracing::{info, warn};
+
+use super::{
+    caches::{Caches, Change},
+    wall_clock::{Steps, WallClock},
+};
+use crate::api::ScheduledMachine;
+
+/// The requests of one term.
+#[derive(Debug)]
+pub(super) struct Queue {
+    store: Store<ScheduledMachine>,
+    changes: broadcast::Receiver<Change>,
+    clock: Arc<dyn WallClock>,
+    steps: Steps,
+    pace: Arc<Pace>,
+    backlog: VecDeque<ObjectRef<ScheduledMachine>>,
+}
+
+/// Hands out the backlog only as fast as it is worked off.
+///
+/// The runner keeps what it can't start at once in no particular order, so handing it everything would lose the order
+/// that puts overdue objects first.
+#[derive(Debug)]
+pub(super) struct Pace {
+    slots: Semaphore,
+    taken: Mutex<HashSet<(Option<String>, String)>>,
+}
+
+/// How urgent an object is; the smaller, the sooner.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// By its status a boundary has passed that nobody acted on.
+    Overdue,
+    /// Its spec has not been looked at.
+    Unseen,
+    /// Nothing is known to be due.
+    Routine,
+}
+
+impl Queue {
+    pub(super) fn new(caches: &Caches, pace: Arc<Pace>, clock: Arc<dyn WallClock>) -> Self {
+        // Subscribed before the backlog is taken, so that no change falls between the two.
+        let changes = caches.changes();
+        let store = caches.store();
+        let backlog = in_order(store.state(), clock.now());
+        Self {
+            store,
+            changes,
+            steps: Steps::new(Arc::clone(&clock)),
+            clock,
+            pace,
+            backlog,
+        }
+    }
+
+    pub(super) fn into_stream(
+        self,
+    ) -> impl Stream<Item = Result<ReconcileRequest<ScheduledMachine>, Infallible>> + Send {
+        stream::unfold(self, async |mut queue| {
+            let request = queue.next().await;
+            Some((Ok(request), queue))
+        })
+    }
+
+    async fn next(&mut self) -> ReconcileRequest<ScheduledMachine> {
+        loop {
+            tokio::select! {
+                biased;
+                change = self.changes.recv() => match change {
+                    Ok(Change::Object(obj_ref)) => {
+                        return ReconcileRequest { obj_ref, reason: ReconcileReason::ObjectUpdated };
+                    }
+                    Ok(Change::All) => self.start_over(),
+                    Err(RecvError::Lagged(missed)) => {
+                        warn!(missed, "fell behind the watch, looking at all objects");
+                        self.start_over();
+                    }
+                    // The feed is gone, and its owner ends the process; what is queued may still be done.
+                    Err(RecvError::Closed) => return std::future::pending().await,
+                },
+                () = self.pace.slot(), if !self.backlog.is_empty() => {
+                    if let Some(obj_ref) = self.backlog.pop_front() {
+                        self.pace.take(&obj_ref);
+                        return ReconcileRequest { obj_ref, reason: ReconcileReason::BulkReconcile };
+                    }
+                }
+                () = self.steps.next() => {
+                    info!("the wall clock was stepped, looking at all objects");
+                    self.start_over();
+                }
+            }
+        }
+    }
+
+    fn start_over(&mut self) {
+        self.backlog = in_order(self.store.state(), self.clock.now());
+    }
+}
+
+impl Pace {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            slots: Semaphore::new(slots),
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Waits for a free slot, and occupies none: nobody else waits for them.
+    async fn slot(&self) {
+        // The semaphore is never closed.
+        let _permit = self.slots.acquire().await;
+    }
+
+    fn take(&self, object: &ObjectRef<ScheduledMachine>) {
+        // One that is already on its way needs no second slot.
+        if self
+            .taken()
+            .insert((object.namespace.clone(), object.name.clone()))
+        {
+            self.slots.forget_permits(1);
+        }
+    }
+
+    /// An object was looked at, wherever the request came from.
+    pub(super) fn finished(&self, object: &ObjectRef<DynamicObject>) {
+        if self
+            .taken()
+            .remove(&(object.namespace.clone(), object.name.clone()))
+        {
+            self.slots.add_permits(1);
+        }
+    }
+
+    fn taken(&self) -> std::sync::MutexGuard<'_, HashSet<(Option<String>, String)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn in_order(
+    objects: Vec<Arc<ScheduledMachine>>,
+    now: Timestamp,
+) -> VecDeque<ObjectRef<ScheduledMachine>> {
+    let mut objects = objects;
+    objects.sort_by_cached_key(|object| {
+        let (urgency, due) = urgency(object, now);
+        (
+            urgency,
+            Reverse(object.spec.priority),
+            due,
+            object.namespace(),
+            object.name_any(),
+        )
+    });
+    objects
+        .iter()
+        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .collect()
+}
+
+fn urgency(object: &ScheduledMachine, now: Timestamp) -> (Urgency, Option<Timestamp>) {
+    let Some(status) = &object.status else {
+        return (Urgency::Unseen, None);
+    };
+    let edges = [&status.next_activation, &status.next_deactivation];
+    let due = edges.into_iter().flatten().map(|edge| edge.0).min();
+    if due.is_some_and(|due| due <= now) {
+        (Urgency::Overdue, due)
+    } else if status.observed_generation != object.metadata.generation {
+        (Urgency::Unseen, due)
+    } else {
+        (Urgency::Routine, due)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! An API server in memory, for `ScheduledMachine`s and Events: it remembers, streams watches, and has faults.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes};
+use futures::stream;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tower::{BoxError, service_fn};
+
+/// A shared handle on the server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApiServer(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    version: u64,
+    objects: BTreeMap<String, Value>,
+    applied: BTreeMap<String, Value>,
+    history: Vec<(u64, Value)>,
+    watches: Vec<mpsc::UnboundedSender<Value>>,
+    held: Option<Vec<Value>>,
+    writes: Vec<Write>,
+    events: Vec<Value>,
+    lists: usize,
+    faults: Faults,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// The kind is not known.
+    pub(crate) kind_is_missing: bool,
+    /// Status writes are answered with this code and change nothing.
+    pub(crate) refuse_status: Option<u16>,
+    /// Events are answered with this code.
+    pub(crate) refuse_events: Option<u16>,
+    /// Status writes are answered after this time only, and take effect then.
+    pub(crate) status_takes: Duration,
+}
+
+/// An accepted status write.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) name: String,
+    pub(crate) status: Value,
+    pub(crate) at: tokio::time::Instant,
+}
+
+impl ApiServer {
+    pub(crate) fn client(&self) -> Client {
+        let server = self.clone();
+        let service = service_fn(move |request: Request<kube::client::Body>| {
+            let server = server.clone();
+            async move { server.answer(request).await }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Creates or replaces an object, as a user would; a change of spec counts the generation up.
+    pub(crate) fn put(&self, mut object: Value) {
+        let mut state = self.state();
+        let name = name(&object);
+        let old = state.objects.get(&name).cloned();
+        let generation = old
+            .as_ref()
+            .map_or(0, |old| old["metadata"]["generation"].as_i64().unwrap());
+        let is_same_spec = old
+            .as_ref()
+            .is_some_and(|old| old["spec"] == object["spec"]);
+        object["metadata"]["generation"] = json!(if is_same_spec {
+            generation
+        } else {
+            generation + 1
+        });
+        object["metadata"]["uid"] = json!(format!("uid-of-{name}"));
+        if object.get("status").is_none()
+            && let Some(status) = old.as_ref().and_then(|old| old.get("status"))
+        {
+            object["status"] = status.clone();
+        }
+        let kind = if old.is_some() { "MODIFIED" } else { "ADDED" };
+        state.store(kind, object);
+    }
+
+    /// Changes fields of an object, as a user would.
+    pub(crate) fn patch(&self, name: &str, pointer: &str, value: Value) {
+        let mut object = self.object(name);
+        *object.pointer_mut(pointer).unwrap() = value;
+        self.put(object);
+    }
+
+    pub(crate) fn delete(&self, name: &str) {
+        let mut state = self.state();
+        let object = state.objects.remove(name).unwrap();
+        state.version += 1;
+        let version = state.version;
+        state.send(version, json!({"type": "DELETED", "object": object}));
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Value {
+        self.state().objects[name].clone()
+    }
+
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// Ends all watches.
+    pub(crate) fn break_watches(&self) {
+        self.state().watches.clear();
+    }
+
+    /// Keeps news from the watches until they are released one by one.
+    pub(crate) fn hold_news(&self) {
+        self.state().held = Some(Vec::new());
+    }
+
+    pub(crate) fn release_one(&self) {
+        let mut state = self.state();
+        let news = state.held.as_mut().unwrap().remove(0);
+        state
+            .watches
+            .retain(|watch| watch.send(news.clone()).is_ok());
+    }
+
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        self.state().writes.clone()
+    }
+
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.state().events.clone()
+    }
+
+    pub(crate) fn lists(&self) -> usize {
+        self.state().lists
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    async fn answer(
+        &self,
+        request: Request<kube::client::Body>,
+    ) -> Result<Response<Body>, BoxError> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let segments: Vec<_> = path.trim_matches('/').split('/').collect();
+        match (&parts.method, segments.as_slice()) {
+            (&Method::GET, ["apis", "5spot.finos.org", "v1alpha1", "scheduledmachines"]) => {
+                Ok(if query.contains("watch=true") {
+                    self.watch(&query)
+                } else {
+                    self.list()
+                })
+            }
+            (
+                &Method::PATCH,
+                [
+                    "apis",
+                    "5spot.finos.org",
+                    "v1alpha1",
+                    "namespaces",
+                    "default",
+                    "scheduledmachines",
+                    name,
+                    "status",
+                ],
+            ) => {
+                assert!(
+                    query.contains("fieldManager=5spot-controller") && query.contains("force=true"),
+                    "{query}"
+                );
+                assert_eq!(
+                    parts.headers["content-type"],
+                    "application/apply-patch+yaml"
+                );
+                Ok(self
+                    .apply_status(name, serde_json::from_slice(&body)?)
+                    .await)
+            }
+            (
+                &Method::POST,
+                [
+                    "apis",
+                    "events.k8s.io",
+                    "v1",
+                    "namespaces",
+                    "default",
+                    "events",
+                ],
+            ) => {
+                let event: Value = serde_json::from_slice(&body)?;
+                let refusal = self.state().faults.refuse_events;
+                if let Some(code) = refusal {
+                    return Ok(refused(code));
+                }
+                self.state().events.push(event.clone());
+                Ok(answer(StatusCode::CREATED, &event))
+            }
+            (method, _) => panic!("an unexpected call: {method} {path}?{query}"),
+        }
+    }
+
+    fn list(&self) -> Response<Body> {
+        let mut state = self.state();
+        state.lists += 1;
+        if state.faults.kind_is_missing {
+            return refused(404);
+        }
+        let items: Vec<_> = state.objects.values().cloned().collect();
+        let list = json!({
+            "apiVersion": "5spot.finos.org/v1alpha1",
+            "kind": "ScheduledMachineList",
+            "metadata": {"resourceVersion": state.version.to_string()},
+            "items": items,
+        });
+        answer(StatusCode::OK, &list)
+    }
+
+    fn watch(&self, query: &str) -> Response<Body> {
+        let mut state = self.state();
+        if state.faults.kind_is_missing {
+            return refused(404);
+        }
+        let from: u64 = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("resourceVersion="))
+            .and_then(|version| version.parse().ok())
+            .unwrap();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for (_version, news) in state.history.iter().filter(|(version, _)| *version > from) {
+            sender.send(news.clone()).unwrap();
+        }
+        state.watches.push(sender);
+        let lines = stream::unfold(receiver, async |mut receiver| {
+            let news: Value = receiver.recv().await?;
+            Some((
+                Ok::<_, std::io::Error>(Bytes::from(format!("{news}\n"))),
+                receiver,
+            ))
+        });
+        Response::new(Body::from_stream(lines))
+    }
+
+    async fn apply_status(&self, name: &str, patch: Value) -> Response<Body> {
+        let faults = self.state().faults.clone();
+        if !faults.status_takes.is_zero() {
+            tokio::time::sleep(faults.status_takes).await;
+        }
+        if let Some(code) = faults.refuse_status {
+            return refused(code);
+        }
+        let mut state = self.state();
+        let Some(mut object) = state.objects.get(name).cloned() else {
+            return refused(404);
+        };
+        if patch["metadata"]["uid"] != object["metadata"]["uid"] {
+            return refused(409);
+        }
+        let status = patch["status"].clone();
+        let at = tokio::time::Instant::now();
+        state.writes.push(Write {
+            name: name.to_owned(),
+            status: status.clone(),
+            at,
+        });
+        let before = state
+            .applied
+            .insert(name.to_owned(), status.clone())
+            .unwrap_or_default();
+        let merged = merge(object.get("status"), &before, &status);
+        if object.get("status") != Some(&merged) {
+            object["status"] = merged;
+            object = state.store("MODIFIED", object);
+        }
+        answer(StatusCode::OK, &object)
+    }
+}
+
+impl State {
+    fn store(&mut self, kind: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(name(&object), object.clone());
+        self.send(self.version, json!({"type": kind, "object": object}));
+        object
+    }
+
+    fn send(&mut self, version: u64, news: Value) {
+        self.history.push((version, news.clone()));
+        match &mut self.held {
+            Some(held) => held.push(news),
+            None => self
+                .watches
+                .retain(|watch| watch.send(news.clone()).is_ok()),
+        }
+    }
+}
+
+/// What server-side apply does to a status: what was applied before and is not any more goes, the rest stays.
+fn merge(present: Option<&Value>, before: &Value, applied: &Value) -> Value {
+    let mut merged = present
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let foreign: Vec<Value> = merged
+        .get("conditions")
+        .and_then(Value::as_array)
+        .map(|conditions| {
+            let is_ours = |kind: &Value| {
+                let mut ours = applied["conditions"].as_array().into_iter().flatten();
+                ours.any(|condition| &condition["type"] == kind)
+            };
+            conditions
+                .iter()
+                .filter(|condition| !is_ours(&condition["type"]))
+                .cloned()
+                .collect()
+        })
+        .unwrap_or_default();
+    for key in before
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys())
+    {
+        merged.remove(key);
+    }
+    merged.extend(applied.as_object().cloned().unwrap_or_default());
+    if let Some(Value::Array(conditions)) = merged.get_mut("conditions") {
+        conditions.extend(foreign);
+    }
+    Value::Object(merged)
+}
+
+fn name(object: &Value) -> String {
+    object["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+fn refused(code: u16) -> Response<Body> {
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "refused", "reason": "Test", "code": code,
+    });
+    answer(StatusCode::from_u16(code).unwrap(), &status)
+}
+
+fn answer(code: StatusCode, body: &Value) -> Response<Body> {
+    Response::builder()
+        .status(code)
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}

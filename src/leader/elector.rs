@@ -1,0 +1,493 @@
+//! The election loop: contend, lead, step down or release, contend again.
+//!
+//! It runs in one task and owns the task of the work. It waits for four things at once: what the watch on the Lease
+//! says, its own timers, the end of the work, and the call to shut down.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt, stream::BoxStream};
+use k8s_openapi::api::coordination::v1::Lease;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    lock::{Held, LeaseApi, LeaseError, Lock},
+    metrics::LeaderMetrics,
+    record::{Observed, Reason, Record, Verdict, decide},
+    standing::{Pulse, Standing},
+};
+use crate::{
+    clock::{Moment, sleep_until},
+    term::{Generation, Term, TermControl},
+};
+
+/// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
+const MISSED_BY_WATCH: u32 = 2;
+
+/// One replica's part in the election.
+pub struct Elector<A> {
+    lock: Lock<A>,
+    drain_timeout: Duration,
+    standing: watch::Sender<Standing>,
+    pulse: Arc<Pulse>,
+    metrics: LeaderMetrics,
+    changes: BoxStream<'static, Result<Option<Lease>, LeaseError>>,
+    missed_by_watch: u32,
+    observed: Option<Observed>,
+    next_read: Moment,
+    next_take: Moment,
+}
+
+/// Why the election ended although nobody asked for it. The process is to end too.
+#[derive(Debug, thiserror::Error)]
+pub enum ElectorError {
+    /// The work went on after its term. A standby may be leading by now, so the process must not live on.
+    #[error(
+        "the work of the term of {0} could not be stopped before the Lease may pass to another replica"
+    )]
+    WorkOutlivedTerm(Generation),
+    /// The work came to an end by itself while the term was live.
+    #[error("the work of the term of {0} ended although the term was live")]
+    WorkStopped(Generation),
+    /// The work panicked.
+    #[error("the work of the term of {0} failed")]
+    WorkFailed(Generation, #[source] JoinError),
+}
+
+/// How a term came to its end.
+enum Ending {
+    /// Its Lease is somebody else's, or could not be renewed in time.
+    Lost(&'static str),
+    /// The shutdown was asked for; the work has been wound up, or was given up after the drain timeout.
+    WoundUp,
+    /// The work ended by itself.
+    WorkEnded(Option<JoinError>),
+}
+
+/// What a leader holds while it leads.
+struct Reign {
+    control: TermControl,
+    work: JoinSet<()>,
+    held: Held,
+}
+
+impl<A: LeaseApi> Elector<A> {
+    /// An elector that has not begun.
+    ///
+    /// `drain_timeout` bounds how long the work may take to wind up on shutdown before it is dropped; together with
+    /// the release it has to fit into the pod's grace period.
+    pub fn new(
+        lock: Lock<A>,
+        drain_timeout: Duration,
+        standing: watch::Sender<Standing>,
+        pulse: Arc<Pulse>,
+        metrics: LeaderMetrics,
+    ) -> Self {
+        let changes = lock.watch();
+        let now = lock.clock().now();
+        Self {
+            lock,
+            drain_timeout,
+            standing,
+            pulse,
+            metrics,
+            changes,
+            missed_by_watch: 0,
+            observed: None,
+            next_read: now,
+            next_take: now,
+        }
+    }
+
+    /// Takes part until `shutdown`: leads whenever it can, and runs `work` for each term.
+    ///
+    /// It contends only after `ready` has resolved. On shutdown the work is wound up first and the Lease released
+    /// after that.
+    ///
+    /// # Errors
+    /// See [`ElectorError`]: in each case the process has to end.
+    pub async fn run<W, F>(
+        mut self,
+        ready: impl Future<Output = ()>,
+        shutdown: CancellationToken,
+        mut work: W,
+    ) -> Result<(), ElectorError>
+    where
+        W: FnMut(Term) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut ready = pin!(ready);
+        let mut is_ready = false;
+        while let Some(held) = self.contend(ready.as_mut(), &mut is_ready, &shutdown).await {
+            if self.lead(held, &shutdown, &mut work).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches the Lease until it is this replica's; `None` on shutdown.
+    ///
+    /// A take that is under way is never given up, not even on shutdown: its answer tells whether there is something
+    /// to release.
+    async fn contend(
+        &mut self,
+        mut ready: Pin<&mut impl Future<Output = ()>>,
+        is_ready: &mut bool,
+        shutdown: &CancellationToken,
+    ) -> Option<Held> {
+        loop {
+            self.pulse.beat();
+            let now = self.lock.clock().now();
+            let verdict = self
+                .observed
+                .as_ref()
+                .map(|observed| decide(observed, self.lock.me(), now));
+            self.show(verdict);
+            if let (Some(Verdict::Take(reason)), Some(observed)) = (verdict, &self.observed)
+                && *is_ready
+                && now >= self.next_take
+            {
+                match self.lock.take(observed).await {
+                    Ok(held) => return Some(self.won(held, reason)),
+                    Err(LeaseError::Conflict { .. }) => {
+                        debug!("another replica was faster");
+                        self.read().await;
+                    }
+                    Err(error) => {
+                        warn!(error = chain(&error), "failed to take the Lease");
+                        self.next_take = self.lock.clock().now() + self.pause_after_failure();
+                    }
+                }
+                continue;
+            }
+            let wake = match verdict {
+                Some(Verdict::Wait { until }) => until.min(self.next_read),
+                Some(Verdict::Take(_)) if *is_ready => self.next_take.min(self.next_read),
+                _ => self.next_read,
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                () = &mut ready, if !*is_ready => *is_ready = true,
+                change = self.changes.next() => self.heard(change),
+                () = sleep_until(self.lock.clock().as_ref(), wake) => {
+                    if self.lock.clock().now() >= self.next_read { self.read().await; }
+                }
+            }
+        }
+    }
+
+    /// Leads one term. `true` means that the shutdown was asked for and has been carried out.
+    async fn lead<W, F>(
+        &mut self,
+        held: Held,
+        shutdown: &CancellationToken,
+        work: &mut W,
+    ) -> Result<bool, ElectorError>
+    where
+        W: FnMut(Term) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let generation = Generation(held.record.transitions());
+        let deadline = held.sent + self.lock.config().renew_deadline();
+        let (term, control) = Term::begin(generation, deadline, Arc::clone(self.lock.clock()));
+        let mut reign = Reign {
+            control,
+            work: JoinSet::new(),
+            held,
+        };
+        reign.work.spawn(work(term));
+        let ending = self.keep(&mut reign, shutdown).await;
+
+        #[cfg(feature = "mutants")]
+        if crate::mutant::is(crate::mutant::WRITES_ON) {
+            self.try_to_release(reign.held.record).await;
+            tokio::time::sleep(crate::mutant::WRITES_ON_FOR).await;
+            return Ok(true);
+        }
+        reign.control.end();
+        self.standing.send_replace(Standing::Leaderless);
+        // Work that heeds its term is gone by now or at its next await.
+        reign.work.abort_all();
+        let limit = reign.held.sent + self.lock.config().duration();
+        let stopped = tokio::select! {
+            biased;
+            () = async { while reign.work.join_next().await.is_some() {} } => true,
+            () = sleep_until(self.lock.clock().as_ref(), limit) => false,
+        };
+        if !stopped {
+            return Err(ElectorError::WorkOutlivedTerm(generation));
+        }
+        match ending {
+            Ending::Lost(why) => {
+                warn!(%generation, why, "stepped down, contending again");
+                Ok(false)
+            }
+            Ending::WoundUp => {
+                self.release(reign.held.record, limit).await;
+                Ok(true)
+            }
+            Ending::WorkEnded(failure) => {
+                self.release(reign.held.record, limit).await;
+                Err(match failure {
+                    Some(source) => ElectorError::WorkFailed(generation, source),
+                    None => ElectorError::WorkStopped(generation),
+                })
+            }
+        }
+    }
+
+    /// Renews until the term comes to its end, and says how it did.
+    async fn keep(&mut self, reign: &mut Reign, shutdown: &CancellationToken) -> Ending {
+        let clock = Arc::clone(self.lock.clock());
+        let (retry, renew_deadline) = (
+            self.lock.config().retry_period(),
+            self.lock.config().renew_deadline(),
+        );
+        let mut next_renew = reign.held.sent + retry;
+        let mut drained_by = None;
+        loop {
+            self.pulse.beat();
+            let deadline = reign.control.deadline();
+            if clock.now() > deadline {
+                return Ending::Lost("the Lease could not be renewed before the renew deadline");
+            }
+            tokio::select! {
+                biased;
+                ended = reign.work.join_next() => {
+                    let failure = ended.and_then(Result::err);
+                    return match (drained_by, failure) {
+                        (Some(_), None) => Ending::WoundUp,
+                        (_, failure) => Ending::WorkEnded(failure),
+                    };
+                }
+                () = shutdown.cancelled(), if drained_by.is_none() => {
+                    #[cfg(feature = "mutants")]
+                    if crate::mutant::is(crate::mutant::WRITES_ON) {
+                        return Ending::WoundUp;
+                    }
+                    info!("winding up before the Lease is released");
+                    reign.control.wind_down();
+                    drained_by = Some(clock.now() + self.drain_timeout);
+                }
+                () = until(clock.as_ref(), drained_by) => {
+                    warn!(timeout = ?self.drain_timeout, "the work did not wind up in time and is dropped");
+                    return Ending::WoundUp;
+                }
+                () = sleep_until(clock.as_ref(), next_renew.min(deadline)) => {
+                    if clock.now() >= deadline {
+                        // The deadline itself is still within the term: let the clock pass it.
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        continue;
+                    }
+                    match self.lock.renew(&reign.held.record, deadline).await {
+                        Ok(held) => {
+                            next_renew = held.sent + retry;
+                            reign.control.prolong(held.sent + renew_deadline);
+                            self.see(Some(held.record.clone()));
+                            reign.held = held;
+                        }
+                        Err(error) => {
+                            warn!(error = chain(&error), "failed to renew the Lease");
+                            next_renew = clock.now() + self.pause_after_failure();
+                            // After a conflict the truth is a read away; after anything else the write may have
+                            // taken place, and the next one will meet a conflict if it did.
+                            if matches!(error, LeaseError::Conflict { .. }) {
+                                match self.confirm(reign).await {
+                                    Ok(true) => next_renew = clock.now(),
+                                    Ok(false) => return Ending::Lost("the Lease is no longer this replica's"),
+                                    Err(()) => {}
+                                }
+                            }
+                        }
+                    }
+                }
+                change = self.changes.next() => {
+                    self.heard(change);
+                    let existing = self.observed.as_ref().and_then(Observed::existing);
+                    let mine = existing.is_some_and(|record| record.is_held_by(self.lock.me()));
+                    // What the watch says may be older than our own last write: a read tells.
+                    if !mine && self.confirm(reign).await == Ok(false) {
+                        return Ending::Lost("the Lease was taken away or deleted");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the Lease and says whether it is still held; `Err` where that could not be found out.
+    async fn confirm(&mut self, reign: &mut Reign) -> Result<bool, ()> {
+        let Some(read) = self.read().await else {
+            return Err(());
+        };
+        match read {
+            Some(record) if record.is_held_by(self.lock.me()) => {
+                reign.held.record = record;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires,
+    /// at `limit` at the latest.
+    async fn release(&mut self, record: Record, limit: Moment) {
+        let clock = Arc::clone(self.lock.clock());
+        tokio::select! {
+            () = self.try_to_release(record) => {}
+            () = sleep_until(clock.as_ref(), limit) => warn!("the Lease was not released and expires by itself"),
+        }
+    }
+
+    async fn try_to_release(&mut self, mut record: Record) {
+        #[cfg(feature = "mutants")]
+        if crate::mutant::is(crate::mutant::NEVER_RELEASE) {
+            return;
+        }
+        loop {
+            match self.lock.release(&record).await {
+                Ok(()) => {
+                    info!("released the Lease");
+                    return;
+                }
+                Err(error) => warn!(error = chain(&error), "failed to release the Lease"),
+            }
+            match self.read().await {
+                Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
+                Some(_) => return,
+                None => tokio::time::sleep(self.pause_after_failure()).await,
+            }
+        }
+    }
+
+    /// How long to wait after a call that failed: shorter than the retry period, so that the end of an outage is not
+    /// slept through while the renew deadline runs.
+    fn pause_after_failure(&self) -> Duration {
+        self.lock.config().retry_period() / 4
+    }
+
+    /// Takes in what a read says; `None` if the read failed.
+    async fn read(&mut self) -> Option<Option<Record>> {
+        let result = self.lock.read().await;
+        let now = self.lock.clock().now();
+        self.next_read = now + self.lock.config().retry_period();
+        match result {
+            Ok(read) => {
+                if self.see(read.clone()) {
+                    self.missed_by_watch += 1;
+                }
+                if self.missed_by_watch >= MISSED_BY_WATCH {
+                    warn!("the watch on the Lease is silent although it changes: watching anew");
+                    self.changes = self.lock.watch();
+                    self.missed_by_watch = 0;
+                }
+                Some(read)
+            }
+            Err(error) => {
+                warn!(error = chain(&error), "failed to read the Lease");
+                self.next_take = self.next_take.max(self.next_read);
+                None
+            }
+        }
+    }
+
+    /// Takes in what the watch says.
+    fn heard(&mut self, change: Option<Result<Option<Lease>, LeaseError>>) {
+        match change {
+            Some(Ok(lease)) => {
+                self.missed_by_watch = 0;
+                self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
+                if self.see(lease.map(Record::new)) {
+                    // A new state is a new chance, whatever went wrong with the old one.
+                    self.next_take = self.lock.clock().now();
+                }
+            }
+            Some(Err(error)) => debug!(
+                error = chain(&error),
+                "the watch on the Lease broke and is retried"
+            ),
+            None => self.changes = self.lock.watch(),
+        }
+    }
+
+    /// Notes a state of the Lease; whether it is news.
+    fn see(&mut self, record: Option<Record>) -> bool {
+        let now = self.lock.clock().now();
+        match &mut self.observed {
+            Some(observed) => observed.update(record, now),
+            none => {
+                *none = Some(Observed::first(record, now));
+                true
+            }
+        }
+    }
+
+    fn won(&mut self, held: Held, reason: Reason) -> Held {
+        let transitions = held.record.transitions();
+        info!(
+            reason = reason.as_str(),
+            transitions,
+            holder = self.lock.me().pod_name,
+            "took the Lease"
+        );
+        self.metrics.took(reason);
+        self.see(Some(held.record.clone()));
+        let since = held.record.acquired().unwrap_or_default();
+        self.standing.send_replace(Standing::Leading { since });
+        held
+    }
+
+    fn show(&self, verdict: Option<Verdict>) {
+        let record = self.observed.as_ref().and_then(Observed::record);
+        let standing = match (verdict, record) {
+            (Some(Verdict::Wait { .. }), Some(record)) => Standing::StandingBy {
+                leader: record.holder().unwrap_or_default().to_owned(),
+                since: record.acquired(),
+            },
+            _ => Standing::Leaderless,
+        };
+        self.standing.send_if_modified(|shown| {
+            let changed = *shown != standing;
+            if changed {
+                if let Standing::StandingBy { leader, .. } = &standing {
+                    info!(leader, "standing by");
+                }
+                *shown = standing;
+            }
+            changed
+        });
+    }
+}
+
+/// Waits for `moment`, and forever if there is none.
+async fn until(clock: &dyn crate::clock::Clock, moment: Option<Moment>) {
+    match moment {
+        Some(moment) => sleep_until(clock, moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+impl<A> std::fmt::Debug for Elector<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elector")
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! The only code that touches the Lease.
+//!
+//! Every write is a PUT with the resourceVersion that was read, or a POST that fails if the Lease exists; every call
+//! has a timeout that fits the retry period. The Kubernetes side is behind [`LeaseApi`], so that tests can put an API
+//! with memory and faults in its place.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api, Client,
+    api::PostParams,
+    runtime::{WatchStreamExt, watcher},
+};
+
+use super::{
+    config::LeaseConfig,
+    identity::Identity,
+    metrics::LeaderMetrics,
+    record::{Observed, Record},
+};
+use crate::clock::{Moment, SharedClock};
+
+/// What the election needs of the Kubernetes API, for one Lease.
+pub trait LeaseApi: Send + Sync + 'static {
+    /// Reads the Lease from the store itself, not from a cache.
+    fn get(&self) -> impl Future<Output = Result<Option<Lease>, LeaseError>> + Send;
+
+    /// Creates the Lease; a conflict if it exists.
+    fn create(&self, lease: Lease) -> impl Future<Output = Result<Lease, LeaseError>> + Send;
+
+    /// Replaces the Lease; a conflict unless its resourceVersion is the one in `lease`, or if it is gone.
+    fn replace(&self, lease: Lease) -> impl Future<Output = Result<Lease, LeaseError>> + Send;
+
+    /// The states of the Lease as they come; `None` while it does not exist. Never ends; retries by itself.
+    fn watch(&self) -> BoxStream<'static, Result<Option<Lease>, LeaseError>>;
+}
+
+/// Why a call about the Lease did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else wrote in between.
+    #[error("failed to {call} the Lease: it has changed since it was read")]
+    Conflict {
+        /// What was attempted.
+        call: &'static str,
+    },
+    /// No answer in time. A write may or may not have taken place.
+    #[error("failed to {call} the Lease: no answer within {after:?}")]
+    TimedOut {
+        /// What was attempted.
+        call: &'static str,
+        /// How long the answer was waited for.
+        after: Duration,
+    },
+    /// The API server refused, or could not be reached.
+    #[error("failed to {call} the Lease")]
+    Api {
+        /// What was attempted.
+        call: &'static str,
+        /// What the client says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The Lease in a cluster.
+#[derive(Clone, Debug)]
+pub struct KubeLeases {
+    api: Api<Lease>,
+    name: String,
+    namespace: String,
+}
+
+/// The Lease of one election as one replica handles it.
+pub struct Lock<A> {
+    api: A,
+    config: LeaseConfig,
+    me: Identity,
+    clock: SharedClock,
+    wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    metrics: LeaderMetrics,
+}
+
+/// An acknowledged write that holds the Lease.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// The record as the API server has it now.
+    pub(super) record: Record,
+    /// When the write was *sent*: what the renew deadline counts from.
+    pub(super) sent: Moment,
+}
+
+impl KubeLeases {
+    /// The Lease that `config` names. `client` should be one that nothing else uses, so that work cannot delay a renewal.
+    pub fn new(client: Client, config: &LeaseConfig) -> Self {
+        let namespace = config.namespace().to_owned();
+        Self {
+            api: Api::namespaced(client, &namespace),
+            name: config.name().to_owned(),
+            namespace,
+        }
+    }
+}
+
+impl LeaseApi for KubeLeases {
+    async fn get(&self) -> Result<Option<Lease>, LeaseError> {
+        self.api
+            .get_opt(&self.name)
+            .await
+            .map_err(|error| LeaseError::from_kube("read", error))
+    }
+
+    async fn create(&self, mut lease: Lease) -> Result<Lease, LeaseError> {
+        lease.metadata.name = Some(self.name.clone());
+        lease.metadata.namespace = Some(self.namespace.clone());
+        let created = self.api.create(&PostParams::default(), &lease).await;
+        created.map_err(|error| LeaseError::from_kube("create", error))
+    }
+
+    async fn replace(&self, lease: Lease) -> Result<Lease, LeaseError> {
+        let replaced = self
+            .api
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await;
+        replaced.map_err(|error| LeaseError::from_kube("write", error))
+    }
+
+    fn watch(&self) -> BoxStream<'static, Result<Option<Lease>, LeaseError>> {
+        watcher::watch_object(self.api.clone(), &self.name)
+            .default_backoff()
+            .map_err(|source| LeaseError::Api {
+                call: "watch",
+                source: Box::new(source),
+            })
+            .boxed()
+    }
+}
+
+impl<A: LeaseApi> Lock<A> {
+    /// The lock of `me`. `wall` is what is written as acquireTime and renewTime, and nothing else.
+    pub fn new(
+        api: A,
+        config: LeaseConfig,
+        me: Identity,
+        clock: SharedClock,
+        wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+        metrics: LeaderMetrics,
+    ) -> Self {
+        Self {
+            api,
+            config,
+            me,
+            clock,
+            wall,
+            metrics,
+        }
+    }
+
+    pub(super) fn config(&self) -> &LeaseConfig {
+        &self.config
+    }
+
+    pub(super) fn me(&self) -> &Identity {
+        &self.me
+    }
+
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    pub(super) fn watch(&self) -> BoxStream<'static, Result<Option<Lease>, LeaseError>> {
+        self.api.watch()
+    }
+
+    pub(super) async fn read(&self) -> Result<Option<Record>, LeaseError> {
+        let lease = self
+            .call("read", self.config.call_timeout(), self.api.get())
+            .await?;
+        Ok(lease.map(Record::new))
+    }
+
+    pub(super) async fn take(&self, observed: &Observed) -> Result<Held, LeaseError> {
+        let wall = (self.wall)();
+        let existing = observed.existing();
+        let object = Record::taken(
+            existing,
+            observed.record(),
+            &self.me,
+            self.config.duration(),
+            wall,
+        );
+        let sent = self.clock.now();
+        let limit = self.config.call_timeout();
+        let lease = match existing {
+            Some(_) => self.call("write", limit, self.api.replace(object)).await?,
+            None => self.call("create", limit, self.api.create(object)).await?,
+        };
+        Ok(Held {
+            record: Record::new(lease),
+            sent,
+        })
+    }
+
+    /// Renews what is held; gives up at `deadline` even if the call's own timeout is later.
+    pub(super) async fn renew(
+        &self,
+        record: &Record,
+        deadline: Moment,
+    ) -> Result<Held, LeaseError> {
+        let object = record.renewed((self.wall)());
+        let sent = self.clock.now();
+        let limit = self.config.call_timeout().min(deadline.since(sent));
+        let lease = self.call("write", limit, self.api.replace(object)).await?;
+        Ok(Held {
+            record: Record::new(lease),
+            sent,
+        })
+    }
+
+    pub(super) async fn release(&self, record: &Record) -> Result<(), LeaseError> {
+        let object = record.released((self.wall)());
+        self.call(
+            "write",
+            self.config.call_timeout(),
+            self.api.replace(object),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn call<T>(
+        &self,
+        call: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, LeaseError>>,
+    ) -> Result<T, LeaseError> {
+        let begun = self.clock.now();
+        let result = match tokio::time::timeout(limit, answer).await {
+            Ok(result) => result,
+            Err(_) => Err(LeaseError::TimedOut { call, after: limit }),
+        };
+        self.metrics
+            .called(call, &result, self.clock.now().since(begun));
+        result
+    }
+}
+
+impl<A> fmt::Debug for Lock<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("config", &self.config)
+            .field("me", &self.me)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LeaseError {
+    fn from_kube(call: &'static str, error: kube::Error) -> Self {
+        match &error {
+            // A write that finds the Lease gone lost against whoever deleted it.
+            kube::Error::Api(status) if status.code == 409 || status.code == 404 => {
+                Self::Conflict { call }
+            }
+            _ => Self::Api {
+                call,
+                source: Box::new(error),
+            },
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The election as a whole, on paused time: several replicas against one API server in memory.
+//!
+//! Every test ends with the same check: the terms of all replicas, as their work saw them, never overlap.
+
+#![allow(
+    clippy::unchecked_time_subtraction,
+    reason = "a test may fail by a panic"
+)]
+
+mod contention;
+mod loss;
+mod release;
+mod rules;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::{Timestamp, ToSpan};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::LeaseConfig,
+    elector::{Elector, ElectorError},
+    identity::Identity,
+    lock::Lock,
+    memory::{Fault, Link, MemoryApi},
+    metrics::LeaderMetrics,
+    standing::{Pulse, Standing},
+};
+use crate::{clock::PausedClock, term::Term};
+
+const D: Duration = Duration::from_secs(15);
+const RD: Duration = Duration::from_secs(10);
+const RP: Duration = Duration::from_secs(2);
+
+/// Several replicas, their API server, and the record of who led when.
+struct Scene {
+    api: MemoryApi,
+    clock: Arc<PausedClock>,
+    begun: Instant,
+    stints: Arc<Mutex<Vec<Stint>>>,
+}
+
+/// A stretch in which the work of one replica could write.
+#[derive(Clone, Debug)]
+struct Stint {
+    pod: String,
+    from: Instant,
+    to: Option<Instant>,
+}
+
+/// One running replica.
+struct Replica {
+    link: Link,
+    standing: watch::Receiver<Standing>,
+    pulse: Arc<Pulse>,
+    shutdown: CancellationToken,
+    task: JoinSet<Result<(), ElectorError>>,
+}
+
+/// What a replica is started with.
+struct Setup {
+    pod: &'static str,
+    pod_uid: &'static str,
+    duration: i64,
+    wall_offset_hours: i64,
+    ready_after: Duration,
+    drains_for: Duration,
+    drain_timeout: Duration,
+    heeds_the_end: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            pod: "a",
+            pod_uid: "uid-a",
+            duration: 15,
+            wall_offset_hours: 0,
+            ready_after: Duration::ZERO,
+            drains_for: Duration::ZERO,
+            drain_timeout: Duration::from_secs(20),
+            heeds_the_end: true,
+        }
+    }
+}
+
+fn pod(pod: &'static str, pod_uid: &'static str) -> Setup {
+    Setup {
+        pod,
+        pod_uid,
+        ..Setup::default()
+    }
+}
+
+fn a() -> Setup {
+    pod("a", "uid-a")
+}
+
+fn b() -> Setup {
+    pod("b", "uid-b")
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            api: MemoryApi::empty(),
+            clock: Arc::new(PausedClock::start()),
+            begun: Instant::now(),
+            stints: Arc::default(),
+        }
+    }
+
+    fn start(&self, setup: Setup) -> Replica {
+        let link = self.api.link(setup.pod);
+        let config = LeaseConfig::new("l", "n", setup.duration, 10, 2).unwrap();
+        let me = Identity::of_new_process(setup.pod, setup.pod_uid);
+        // Wall time that moves with the paused clock, but is off by hours.
+        let (begun, offset) = (self.begun, setup.wall_offset_hours);
+        let wall = move || {
+            let passed = i64::try_from(begun.elapsed().as_millis()).unwrap();
+            Timestamp::UNIX_EPOCH + (500_000 + offset).hours() + passed.milliseconds()
+        };
+        let metrics = LeaderMetrics::unregistered();
+        let lock = Lock::new(
+            link.clone(),
+            config,
+            me,
+            self.clock.clone(),
+            Arc::new(wall),
+            metrics.clone(),
+        );
+        let (sender, standing) = watch::channel(Standing::default());
+        let pulse = Arc::new(Pulse::new(self.clock.clone(), D));
+        let elector = Elector::new(
+            lock,
+            setup.drain_timeout,
+            sender,
+            Arc::clone(&pulse),
+            metrics,
+        );
+        let shutdown = CancellationToken::new();
+        let (token, stints) = (shutdown.clone(), Arc::clone(&self.stints));
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let work = |term| {
+                lead(
+                    term,
+                    setup.pod,
+                    setup.drains_for,
+                    setup.heeds_the_end,
+                    Arc::clone(&stints),
+                )
+            };
+            elector.run(sleep(setup.ready_after), token, work).await
+        });
+        Replica {
+            link,
+            standing,
+            pulse,
+            shutdown,
+            task,
+        }
+    }
+
+    /// Waits for `pod` to lead, and says how long it took.
+    async fn until_leads(&self, pod: &str, within: Duration) -> Duration {
+        let begun = Instant::now();
+        while begun.elapsed() <= within {
+            if self.leading().as_deref() == Some(pod) {
+                return begun.elapsed();
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        panic!(
+            "{pod} does not lead after {within:?}; stints: {:#?}",
+            self.stints()
+        );
+    }
+
+    /// Whose work runs now.
+    fn leading(&self) -> Option<String> {
+        self.stints()
+            .into_iter()
+            .find(|stint| stint.to.is_none())
+            .map(|stint| stint.pod)
+    }
+
+    fn stints(&self) -> Vec<Stint> {
+        self.stints.lock().unwrap().clone()
+    }
+
+    fn pods_that_led(&self) -> Vec<String> {
+        self.stints().into_iter().map(|stint| stint.pod).collect()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for pair in self.stints().windows(2) {
+            let ended = pair[0]
+                .to
+                .expect("an earlier stint goes on while a later one has begun");
+            assert!(ended <= pair[1].from, "terms overlap: {:#?}", self.stints());
+        }
+    }
+}
+
+impl Replica {
+    /// The process is gone from one moment to the next: nothing is released, nothing is said.
+    fn crash(mut self) {
+        self.task.abort_all();
+    }
+
+    async fn stop(mut self) -> Result<(), ElectorError> {
+        self.shutdown.cancel();
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> Result<(), ElectorError> {
+        self.task.join_next().await.unwrap().unwrap()
+    }
+}
+
+/// The work of a leader: it does nothing but note from when until when it could write.
+async fn lead(
+    term: Term,
+    pod: &'static str,
+    drains_for: Duration,
+    heeds: bool,
+    stints: Arc<Mutex<Vec<Stint>>>,
+) {
+    let _noted = Noted::begin(pod, stints);
+    if heeds {
+        term.winding_down().await;
+        tokio::select! {
+            () = sleep(drains_for) => {}
+            () = term.ended() => {}
+        }
+    } else {
+        std::future::pending().await
+    }
+}
+
+struct Noted {
+    stints: Arc<Mutex<Vec<Stint>>>,
+    index: usize,
+}
+
+impl Noted {
+    fn begin(pod: &str, stints: Arc<Mutex<Vec<Stint>>>) -> Self {
+        let index = {
+            let mut all = stints.lock().unwrap();
+            all.push(Stint {
+                pod: pod.to_owned(),
+                from: Instant::now(),
+                to: None,
+            });
+            all.len() - 1
+        };
+        Self { stints, index }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.stints.lock().unwrap()[self.index].to = Some(Instant::now());
+    }
+}

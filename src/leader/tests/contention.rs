@@ -1,0 +1,239 @@
+//! Becoming leader: from nothing, from silence, against others, and against an unreliable API.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn the_first_replica_creates_the_lease_and_leads() {
+    let scene = Scene::new();
+    let replica = scene.start(a());
+    assert!(scene.until_leads("a", RP).await < Duration::from_millis(100));
+    assert_eq!(scene.api.holder(), "a");
+    let writes = scene.api.writes();
+    assert_eq!((writes[0].transitions, writes[0].duration), (0, 15));
+    assert!(matches!(
+        *replica.standing.borrow(),
+        Standing::Leading { .. }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_contenders_for_a_free_lease_one_wins() {
+    let scene = Scene::new();
+    let pods = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
+    let replicas = pods.map(|name| scene.start(pod(name, name)));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led().len(), 1);
+    let leading = replicas
+        .iter()
+        .filter(|replica| matches!(*replica.standing.borrow(), Standing::Leading { .. }));
+    assert_eq!(leading.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_does_not_contend_before_its_caches_are_synced() {
+    let scene = Scene::new();
+    let _cold = scene.start(Setup {
+        ready_after: Duration::from_secs(30),
+        ..a()
+    });
+    sleep(Duration::from_secs(29)).await;
+    assert!(
+        scene.api.lease().is_none(),
+        "a cold replica has taken the Lease"
+    );
+    scene.until_leads("a", Duration::from_secs(2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_leader_is_replaced_when_its_lease_expires_and_not_earlier() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    // Some renewals later, in the middle of a period.
+    sleep(Duration::from_millis(9_300)).await;
+    leader.crash();
+    let took = scene.until_leads("b", D + RP).await;
+    assert!(
+        took > D - RP && took <= D + Duration::from_millis(100),
+        "{took:?}"
+    );
+    assert_eq!(scene.api.writes().last().unwrap().transitions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_that_knows_nothing_waits_a_whole_duration() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    leader.crash();
+    sleep(Duration::from_secs(14)).await;
+    let _newcomer = scene.start(b());
+    let took = scene.until_leads("b", D + RP).await;
+    assert!(
+        took >= D,
+        "a record seen for the first time was held for expired after {took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_goes_by_the_duration_of_the_record_not_by_its_own() {
+    let scene = Scene::new();
+    let leader = scene.start(Setup {
+        duration: 60,
+        ..a()
+    });
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.crash();
+    let took = scene.until_leads("b", Duration::from_secs(62)).await;
+    assert!(took > Duration::from_secs(57), "{took:?}");
+}
+
+#[rstest::rstest]
+#[case::leader_ahead(1, 0)]
+#[case::leader_behind(-1, 0)]
+#[case::standby_ahead(0, 1)]
+#[case::standby_behind(0, -1)]
+#[tokio::test(start_paused = true)]
+async fn wall_clocks_that_are_an_hour_off_change_nothing(
+    #[case] leader: i64,
+    #[case] standby: i64,
+) {
+    let scene = Scene::new();
+    let first = scene.start(Setup {
+        wall_offset_hours: leader,
+        ..a()
+    });
+    scene.until_leads("a", RP).await;
+    let _second = scene.start(Setup {
+        wall_offset_hours: standby,
+        ..b()
+    });
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(scene.pods_that_led(), ["a"], "a live leader was replaced");
+    first.crash();
+    let took = scene.until_leads("b", D + RP).await;
+    assert!(took > D - RP - Duration::from_millis(100), "{took:?}");
+}
+
+#[rstest::rstest]
+#[case::conflict(Fault::Conflict)]
+#[case::error_before(Fault::ErrorBefore)]
+#[case::error_after(Fault::ErrorAfter)]
+#[case::hang(Fault::Hang)]
+#[case::hang_after(Fault::HangAfter)]
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_to_the_take_the_replica_leads_soon_and_once(#[case] fault: Fault) {
+    let scene = Scene::new();
+    let seed = scene.start(b());
+    scene.until_leads("b", RP).await;
+    let replica = scene.start(a());
+    sleep(Duration::from_secs(3)).await;
+    replica.link.inject([fault]);
+    seed.stop().await.unwrap();
+    scene
+        .until_leads("a", RP + RP + Duration::from_secs(1))
+        .await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["b", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_pod_restarted_reclaims_its_lease_at_once() {
+    let scene = Scene::new();
+    let first_life = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    first_life.crash();
+    sleep(Duration::from_secs(1)).await;
+    let _second_life = scene.start(a());
+    assert!(scene.until_leads("a", RP).await < Duration::from_millis(100));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["a", "a"]);
+    assert_eq!(
+        scene.api.writes().last().unwrap().transitions,
+        0,
+        "the holder did not change"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_reuses_the_name_waits_like_any_other() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    leader.crash();
+    sleep(Duration::from_secs(1)).await;
+    let _namesake = scene.start(pod("a", "uid-of-another-pod"));
+    assert!(scene.until_leads("a", D + RP).await >= D);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_died_silently_is_found_out_by_reading() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    standby.link.silence_watches();
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(
+        scene.pods_that_led(),
+        ["a"],
+        "renewals were hidden by a dead watch"
+    );
+    // By now the watch was started anew: a release is noticed at once again.
+    leader.stop().await.unwrap();
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    standby.link.silence_watches();
+    leader.stop().await.unwrap();
+    assert!(scene.until_leads("b", D).await <= RP + Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby_only_reads() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let standby = scene.start(b());
+    sleep(Duration::from_secs(10)).await;
+    let (writes, leader_reads, standby_reads) = (
+        scene.api.writes().len(),
+        leader.link.reads(),
+        standby.link.reads(),
+    );
+    sleep(Duration::from_secs(600)).await;
+    let written = scene.api.writes().split_off(writes);
+    assert!(written.iter().all(|write| write.by == "a"));
+    assert!(
+        written.len() >= 299 && written.len() <= 301,
+        "{}",
+        written.len()
+    );
+    assert_eq!(
+        leader.link.reads(),
+        leader_reads,
+        "a leader whose renewals succeed has nothing to read"
+    );
+    assert!(
+        standby.link.reads() - standby_reads <= 300,
+        "{}",
+        standby.link.reads() - standby_reads
+    );
+    assert!(
+        matches!(&*standby.standing.borrow(), Standing::StandingBy { leader, .. } if leader == "a")
+    );
+    assert!(leader.pulse.stalled_for().is_none() && standby.pulse.stalled_for().is_none());
+}

@@ -1,0 +1,210 @@
+//! Losing a term: by silence, by others, by the API; and what becomes of the replica afterwards.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_cannot_renew_stops_its_work_by_the_renew_deadline_and_contends_again() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    let cut_at = Instant::now();
+    leader.link.cut(true);
+    scene.until_leads("b", D + RP).await;
+    let stopped = scene.stints()[0].to.unwrap() - cut_at;
+    assert!(
+        stopped <= RD + Duration::from_millis(100),
+        "worked on for {stopped:?} without a renewal"
+    );
+    assert!(
+        stopped > RD - RP - Duration::from_millis(100),
+        "gave up after {stopped:?} already"
+    );
+
+    leader.link.cut(false);
+    sleep(Duration::from_secs(10)).await;
+    assert!(
+        matches!(&*leader.standing.borrow(), Standing::StandingBy { leader, .. } if leader == "b")
+    );
+    assert_eq!(scene.pods_that_led(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_lost_leads_again_when_its_turn_comes() {
+    let scene = Scene::new();
+    let first = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let second = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    first.link.cut(true);
+    scene.until_leads("b", D + RP).await;
+    first.link.cut(false);
+    sleep(Duration::from_secs(5)).await;
+    second.stop().await.unwrap();
+    assert!(scene.until_leads("a", D).await < Duration::from_millis(100));
+    assert_eq!(scene.pods_that_led(), ["a", "b", "a"]);
+    assert_eq!(
+        scene.api.writes().last().unwrap().transitions,
+        2,
+        "a to b and b to a; the release between them does not count"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_outage_costs_nothing() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.link.cut(true);
+    sleep(Duration::from_secs(7)).await;
+    leader.link.cut(false);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["a"]);
+}
+
+#[rstest::rstest]
+#[case::conflict(Fault::Conflict)]
+#[case::error_before(Fault::ErrorBefore)]
+#[case::error_after(Fault::ErrorAfter)]
+#[case::hang(Fault::Hang)]
+#[case::hang_after(Fault::HangAfter)]
+#[tokio::test(start_paused = true)]
+async fn one_failed_renewal_of_any_kind_does_not_cost_the_term(#[case] fault: Fault) {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.link.inject([fault]);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    sleep(Duration::from_secs(5)).await;
+    let overwritten = Instant::now();
+    scene.api.edit(|lease| {
+        lease
+            .as_mut()
+            .unwrap()
+            .spec
+            .as_mut()
+            .unwrap()
+            .holder_identity = Some("stranger".into())
+    });
+    sleep(Duration::from_millis(100)).await;
+    assert!(scene.leading().is_none());
+    assert!(scene.stints()[0].to.unwrap() - overwritten < Duration::from_millis(50));
+    assert!(
+        matches!(&*leader.standing.borrow(), Standing::StandingBy { leader, .. } if leader == "stranger")
+    );
+    assert!(
+        scene.until_leads("a", D + RP).await > D - RP,
+        "the stranger's lease was not waited out"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_lease_ends_the_term_and_its_own_holder_makes_a_new_one() {
+    let scene = Scene::new();
+    let _leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    scene.api.edit(|lease| *lease = None);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.api.holder(), "a");
+    assert_eq!(
+        scene.pods_that_led(),
+        ["a", "a"],
+        "the term that the Lease stood for has ended"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_deleted_under_a_leader_that_is_cut_off_is_waited_out() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.link.cut(true);
+    scene.api.edit(|lease| *lease = None);
+    let took = scene.until_leads("b", D + RP).await;
+    assert!(took > D - RP - Duration::from_millis(100), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_does_not_heed_the_end_is_dropped() {
+    let scene = Scene::new();
+    let leader = scene.start(Setup {
+        heeds_the_end: false,
+        ..a()
+    });
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.link.cut(true);
+    scene.until_leads("b", D + RP).await;
+    assert!(!leader.task.is_empty(), "the replica goes on contending");
+}
+
+/// The one test that needs real time: only a thread that is stuck cannot be stopped, and it would hold up a paused
+/// clock too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_cannot_be_stopped_ends_the_replica_before_the_lease_may_pass_on() {
+    let api = MemoryApi::empty();
+    let link = api.link("a");
+    let config = LeaseConfig::new("l", "n", 3, 2, 1).unwrap();
+    let metrics = LeaderMetrics::unregistered();
+    let clock: crate::clock::SharedClock = Arc::new(crate::clock::BootClock);
+    let me = Identity::of_new_process("a", "uid-a");
+    let lock = Lock::new(
+        link.clone(),
+        config,
+        me,
+        Arc::clone(&clock),
+        Arc::new(Timestamp::now),
+        metrics.clone(),
+    );
+    let pulse = Arc::new(Pulse::new(clock, D));
+    let elector = Elector::new(
+        lock,
+        RD,
+        watch::Sender::new(Standing::default()),
+        pulse,
+        metrics,
+    );
+    let (unstick, stuck) = std::sync::mpsc::channel::<()>();
+    let stuck = Arc::new(Mutex::new(stuck));
+    let begun = Instant::now();
+    let ended = elector.run(
+        std::future::ready(()),
+        CancellationToken::new(),
+        move |_term| {
+            let (stuck, link) = (Arc::clone(&stuck), link.clone());
+            async move {
+                link.cut(true);
+                let _ = stuck.lock().unwrap().recv();
+            }
+        },
+    );
+    let error = ended.await.unwrap_err();
+    drop(unstick);
+    assert!(
+        matches!(error, ElectorError::WorkOutlivedTerm(_)),
+        "{error}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+}

@@ -1,0 +1,155 @@
+//! Giving the Lease back: first the work, then the Lease, then the end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::term::TermOver;
+
+#[tokio::test(start_paused = true)]
+async fn a_released_lease_is_taken_within_milliseconds() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    leader.stop().await.unwrap();
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(50));
+    let writes = scene.api.writes();
+    let released = writes.iter().find(|write| write.holder.is_empty()).unwrap();
+    assert_eq!(
+        (released.duration, released.transitions),
+        (1, 0),
+        "the duration is 1 and the transitions are kept"
+    );
+    assert_eq!(writes.last().unwrap().transitions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_released_only_after_the_work_has_drained_and_renewed_until_then() {
+    let scene = Scene::new();
+    let leader = scene.start(Setup {
+        drains_for: Duration::from_secs(18),
+        ..a()
+    });
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    let asked = Instant::now();
+    leader.stop().await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_secs(18));
+    assert!(scene.stints()[0].to.unwrap() <= Instant::now());
+    scene.until_leads("b", RP).await;
+    assert_eq!(scene.pods_that_led(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_does_not_drain_in_time_is_dropped_before_the_release() {
+    let scene = Scene::new();
+    let leader = scene.start(Setup {
+        heeds_the_end: false,
+        drain_timeout: Duration::from_secs(7),
+        ..a()
+    });
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    let asked = Instant::now();
+    leader.stop().await.unwrap();
+    assert!(
+        asked.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        asked.elapsed()
+    );
+    scene.until_leads("b", RP).await;
+}
+
+#[rstest::rstest]
+#[case::conflict(&[Fault::Conflict])]
+#[case::error_before(&[Fault::ErrorBefore])]
+#[case::error_after(&[Fault::ErrorAfter])]
+#[case::hang(&[Fault::Hang])]
+#[case::hang_after(&[Fault::HangAfter])]
+#[case::twice(&[Fault::ErrorBefore, Fault::ErrorBefore, Fault::Conflict])]
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_is_tried_again(#[case] faults: &[Fault]) {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let _standby = scene.start(b());
+    // Right after a renewal, so that the next calls are those of the release.
+    sleep(Duration::from_millis(4_100)).await;
+    leader.link.inject(faults.iter().copied());
+    leader.stop().await.unwrap();
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_cut_off_ends_without_a_release_by_the_time_its_lease_expires() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    sleep(Duration::from_secs(5)).await;
+    leader.link.cut(true);
+    let asked = Instant::now();
+    leader.stop().await.unwrap();
+    assert!(asked.elapsed() <= D, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_that_is_stopped_leaves_the_lease_alone() {
+    let scene = Scene::new();
+    let _leader = scene.start(a());
+    scene.until_leads("a", RP).await;
+    let standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    standby.stop().await.unwrap();
+    assert!(scene.api.writes().iter().all(|write| write.by == "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_ends_by_itself_gives_the_lease_back_and_ends_the_replica() {
+    let scene = Scene::new();
+    let link = scene.api.link("a");
+    let config = LeaseConfig::new("l", "n", 15, 10, 2).unwrap();
+    let metrics = LeaderMetrics::unregistered();
+    let me = Identity::of_new_process("a", "uid-a");
+    let lock = Lock::new(
+        link,
+        config,
+        me,
+        scene.clock.clone(),
+        Arc::new(Timestamp::now),
+        metrics.clone(),
+    );
+    let pulse = Arc::new(Pulse::new(scene.clock.clone(), D));
+    let elector = Elector::new(
+        lock,
+        RD,
+        watch::Sender::new(Standing::default()),
+        pulse,
+        metrics,
+    );
+    let refused = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&refused);
+    let ended = elector.run(
+        std::future::ready(()),
+        CancellationToken::new(),
+        move |term: Term| {
+            let seen = Arc::clone(&seen);
+            async move {
+                sleep(Duration::from_secs(5)).await;
+                seen.store(
+                    matches!(term.check(), Err(TermOver::Ended(_))),
+                    Ordering::SeqCst,
+                );
+            }
+        },
+    );
+    let error = ended.await.unwrap_err();
+    assert!(matches!(error, ElectorError::WorkStopped(_)), "{error}");
+    assert_eq!(scene.api.holder(), "");
+    assert!(
+        !refused.load(Ordering::SeqCst),
+        "the term was live while the work ran"
+    );
+}

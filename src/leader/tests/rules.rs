@@ -1,0 +1,187 @@
+//! `decide` alone: what is seen, who asks, and when, in; a verdict out.
+
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use rstest::rstest;
+
+use super::*;
+use crate::{
+    clock::Moment,
+    leader::record::{INCARNATION, Observed, Reason, Record, Verdict, decide},
+};
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_start(Duration::from_secs(seconds))
+}
+
+fn record(holder: Option<&str>, duration: Option<i32>, renewed: i64) -> Record {
+    let spec = LeaseSpec {
+        holder_identity: holder.map(str::to_owned),
+        lease_duration_seconds: duration,
+        renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
+        ..LeaseSpec::default()
+    };
+    Record::new(Lease {
+        spec: Some(spec),
+        ..Lease::default()
+    })
+}
+
+fn with_incarnation(record: &Record, incarnation: &str) -> Record {
+    let mut lease = record.renewed(Timestamp::UNIX_EPOCH);
+    lease
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(INCARNATION.into(), incarnation.into());
+    Record::new(lease)
+}
+
+fn me() -> Identity {
+    Identity::of_new_process("me", "uid-me")
+}
+
+#[rstest]
+#[case::no_lease(None)]
+#[case::no_holder(Some(record(None, Some(15), 0)))]
+#[case::released(Some(record(Some(""), Some(1), 0)))]
+fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
+    let observed = Observed::first(seen, at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Take(Reason::Released)
+    );
+}
+
+#[rstest]
+#[case::renewed_in_1970(0)]
+#[case::renewed_in_2100(4_102_444_800)]
+fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] renewed: i64) {
+    let observed = Observed::first(Some(record(Some("other"), Some(15), renewed)), at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Wait { until: at(115) }
+    );
+    assert_eq!(
+        decide(&observed, &me(), at(114)),
+        Verdict::Wait { until: at(115) }
+    );
+    assert_eq!(
+        decide(&observed, &me(), at(115)),
+        Verdict::Take(Reason::Expired)
+    );
+}
+
+#[test]
+fn the_duration_that_counts_is_the_record_s_own() {
+    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(159)),
+        Verdict::Wait { until: at(160) }
+    );
+}
+
+#[rstest]
+#[case::missing(None)]
+#[case::zero(Some(0))]
+#[case::negative(Some(-5))]
+fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Option<i32>) {
+    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Wait { until: at(101) }
+    );
+}
+
+#[test]
+fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
+    let first = record(Some("other"), Some(15), 1);
+    let mut observed = Observed::first(Some(first.clone()), at(100));
+    observed.update(Some(record(Some("other"), Some(15), 2)), at(110));
+    assert_eq!(
+        decide(&observed, &me(), at(116)),
+        Verdict::Wait { until: at(125) }
+    );
+
+    let mut labelled =
+        record(Some("other"), Some(15), 2).renewed(Timestamp::from_second(2).unwrap());
+    labelled
+        .metadata
+        .labels
+        .get_or_insert_default()
+        .insert("a".into(), "b".into());
+    labelled.metadata.resource_version = Some("77".into());
+    observed.update(Some(Record::new(labelled)), at(120));
+    assert_eq!(
+        decide(&observed, &me(), at(125)),
+        Verdict::Take(Reason::Expired)
+    );
+}
+
+#[test]
+fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
+    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100));
+    observed.update(None, at(105));
+    assert_eq!(
+        decide(&observed, &me(), at(105)),
+        Verdict::Wait { until: at(115) }
+    );
+    assert_eq!(
+        decide(&observed, &me(), at(115)),
+        Verdict::Take(Reason::Expired)
+    );
+    assert!(observed.existing().is_none(), "a take has to create it");
+}
+
+#[test]
+fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
+    let before = with_incarnation(
+        &record(Some("me"), Some(15), 1),
+        &me().incarnation.to_string(),
+    );
+    let observed = Observed::first(Some(before), at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Take(Reason::Reclaimed)
+    );
+}
+
+#[rstest]
+#[case::another_pod_of_the_same_name("uid-other/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
+#[case::unreadable("nonsense")]
+#[case::no_uid("/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
+fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
+    let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
+    let observed = Observed::first(Some(before), at(100));
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Wait { until: at(115) }
+    );
+}
+
+#[test]
+fn another_holder_with_our_incarnation_is_another_holder() {
+    let me = me();
+    let forged = with_incarnation(
+        &record(Some("other"), Some(15), 1),
+        &me.incarnation.to_string(),
+    );
+    let observed = Observed::first(Some(forged), at(100));
+    assert_eq!(
+        decide(&observed, &me, at(100)),
+        Verdict::Wait { until: at(115) }
+    );
+}
+
+#[test]
+fn a_record_of_this_very_process_is_its_own() {
+    let me = me();
+    let mine = with_incarnation(
+        &record(Some("me"), Some(15), 1),
+        &me.incarnation.to_string(),
+    );
+    let observed = Observed::first(Some(mine), at(100));
+    assert_eq!(decide(&observed, &me, at(101)), Verdict::Take(Reason::Own));
+}

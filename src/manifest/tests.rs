@@ -1,0 +1,425 @@
+//! `deploy/` agrees with the code, and with itself.
+
+use std::collections::BTreeMap;
+
+use clap::CommandFactory;
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Container, EnvVar, HTTPGetAction, PodSpec, Probe, Service},
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{ClusterRole, PolicyRule, Role},
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::Resource;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::crd_yaml;
+use crate::{
+    api::{GROUP, ScheduledMachine, Subject, VERSION},
+    args::Args,
+    schedule::Schedule,
+};
+
+fn read(name: &str) -> String {
+    let path = format!("{}/deploy/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn documents(name: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&read(name)).unwrap()
+}
+
+/// The one object of kind `T` in a file.
+fn object<T: DeserializeOwned + Resource<DynamicType = ()>>(name: &str) -> T {
+    let kind = T::kind(&());
+    let mut found: Vec<_> = documents(name)
+        .into_iter()
+        .filter(|document| document["kind"] == *kind)
+        .collect();
+    assert_eq!(found.len(), 1, "{kind} in {name}");
+    serde_json::from_value(found.remove(0)).unwrap()
+}
+
+fn resources() -> Vec<String> {
+    let kustomization = documents("kustomization.yaml").remove(0);
+    serde_json::from_value(kustomization["resources"].clone()).unwrap()
+}
+
+fn deployment() -> Deployment {
+    object("operator.yaml")
+}
+
+fn pod_spec() -> PodSpec {
+    deployment().spec.unwrap().template.spec.unwrap()
+}
+
+fn container() -> Container {
+    let mut containers = pod_spec().containers;
+    assert_eq!(containers.len(), 1);
+    containers.remove(0)
+}
+
+fn pod_labels() -> BTreeMap<String, String> {
+    deployment()
+        .spec
+        .unwrap()
+        .template
+        .metadata
+        .unwrap()
+        .labels
+        .unwrap()
+}
+
+fn env() -> BTreeMap<String, EnvVar> {
+    container()
+        .env
+        .unwrap()
+        .into_iter()
+        .map(|variable| (variable.name.clone(), variable))
+        .collect()
+}
+
+/// What the argument of this name is when nothing is set.
+fn default_of(argument: &str) -> String {
+    let command = Args::command();
+    let argument = command
+        .get_arguments()
+        .find(|found| found.get_id() == argument)
+        .unwrap();
+    argument.get_default_values()[0]
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn verbs(rule: &PolicyRule) -> (String, String, Vec<String>, Vec<String>) {
+    let one = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join(",");
+    (
+        one(&rule.api_groups),
+        one(&rule.resources),
+        rule.resource_names.clone().unwrap_or_default(),
+        rule.verbs.clone(),
+    )
+}
+
+fn rule(
+    group: &str,
+    resource: &str,
+    names: &[&str],
+    verbs: &[&str],
+) -> (String, String, Vec<String>, Vec<String>) {
+    let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    (
+        group.to_owned(),
+        resource.to_owned(),
+        owned(names),
+        owned(verbs),
+    )
+}
+
+#[test]
+fn the_committed_definition_is_the_one_that_the_types_give() {
+    assert!(
+        read("crd.yaml") == crd_yaml().unwrap(),
+        "deploy/crd.yaml differs from src/api; `five-spot crd > deploy/crd.yaml` (`just generate`) renders it anew"
+    );
+}
+
+#[test]
+fn the_kind_is_of_the_group_and_version_that_everything_else_names() {
+    assert_eq!(
+        ScheduledMachine::api_version(&()),
+        format!("{GROUP}/{VERSION}")
+    );
+    assert_eq!(ScheduledMachine::plural(&()), "scheduledmachines");
+}
+
+#[test]
+fn the_kustomization_lists_every_manifest_that_every_cluster_can_take() {
+    let mut listed = resources();
+    let mut present: Vec<String> =
+        std::fs::read_dir(format!("{}/deploy", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.rsplit('.').next() == Some("yaml"))
+            .filter(|name| {
+                !["kustomization.yaml", "sample.yaml", "monitoring.yaml"].contains(&name.as_str())
+            })
+            .collect();
+    assert_eq!(
+        listed[..2],
+        ["namespace.yaml", "crd.yaml"],
+        "what others need comes first"
+    );
+    listed.sort();
+    present.sort();
+    assert_eq!(listed, present);
+}
+
+#[test]
+fn every_namespaced_object_names_its_namespace() {
+    const CLUSTER_WIDE: [&str; 4] = [
+        "Namespace",
+        "CustomResourceDefinition",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    ];
+    for file in resources()
+        .iter()
+        .map(String::as_str)
+        .chain(["monitoring.yaml"])
+    {
+        for document in documents(file) {
+            let kind = document["kind"].as_str().unwrap();
+            let namespace = &document["metadata"]["namespace"];
+            if CLUSTER_WIDE.contains(&kind) {
+                assert_eq!(*namespace, Value::Null, "{kind} in {file}");
+            } else {
+                assert_eq!(namespace, "5spot-system", "{kind} in {file}");
+            }
+        }
+    }
+    assert_eq!(
+        documents("namespace.yaml")[0]["metadata"]["name"],
+        "5spot-system"
+    );
+}
+
+#[test]
+fn the_environment_is_the_documented_one() {
+    let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
+    let expected = json!([
+        {"name": "POD_NAME", "valueFrom": field("metadata.name")},
+        {"name": "POD_NAMESPACE", "valueFrom": field("metadata.namespace")},
+        {"name": "POD_UID", "valueFrom": field("metadata.uid")},
+        {"name": "ENABLE_LEADER_ELECTION", "value": "true"},
+        {"name": "LEASE_NAME", "value": "5spot-leader"},
+        {"name": "LEASE_DURATION_SECONDS", "value": "15"},
+        {"name": "LEASE_RENEW_DEADLINE_SECONDS", "value": "10"},
+        {"name": "LEASE_RETRY_PERIOD_SECONDS", "value": "2"},
+    ]);
+    assert_eq!(json!(container().env), expected);
+}
+
+#[test]
+fn every_variable_is_one_that_the_program_reads() {
+    let command = Args::command();
+    let read: Vec<_> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .collect();
+    for name in env().keys() {
+        assert!(
+            read.contains(&name.as_str()),
+            "{name} is not one of {read:?}"
+        );
+    }
+}
+
+#[test]
+fn the_lease_may_be_used_by_name_and_in_its_namespace_only() {
+    let lease = env()["LEASE_NAME"].value.clone().unwrap();
+    let role: Role = object("rbac.yaml");
+    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
+    assert_eq!(
+        rules,
+        [
+            rule("coordination.k8s.io", "leases", &[], &["create"]),
+            rule(
+                "coordination.k8s.io",
+                "leases",
+                &[&lease],
+                &["get", "list", "watch", "update", "patch"]
+            ),
+        ]
+    );
+}
+
+#[test]
+fn the_cluster_role_covers_what_the_controller_does_and_no_more() {
+    let role: ClusterRole = object("rbac.yaml");
+    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
+    let plural = ScheduledMachine::plural(&());
+    assert_eq!(
+        rules,
+        [
+            rule(GROUP, &plural, &[], &["get", "list", "watch"]),
+            rule(GROUP, &format!("{plural}/status"), &[], &["patch"]),
+            rule("events.k8s.io", "events", &[], &["create", "patch"]),
+        ]
+    );
+}
+
+#[test]
+fn the_pods_run_as_the_account_that_the_roles_are_bound_to() {
+    let account = pod_spec().service_account_name.unwrap();
+    let bindings: Vec<_> = documents("rbac.yaml")
+        .into_iter()
+        .filter(|document| document["kind"].as_str().unwrap().ends_with("Binding"))
+        .collect();
+    assert_eq!(bindings.len(), 2);
+    for binding in bindings {
+        let subjects =
+            json!([{"kind": "ServiceAccount", "name": account, "namespace": "5spot-system"}]);
+        assert_eq!(binding["subjects"], subjects);
+    }
+}
+
+#[test]
+fn the_probes_ask_the_one_port_that_is_served() {
+    let container = container();
+    let ports = container.ports.unwrap();
+    assert_eq!(ports.len(), 1);
+    let (_address, port) = default_of("listen_address")
+        .rsplit_once(':')
+        .map(|(a, p)| (a.to_owned(), p.to_owned()))
+        .unwrap();
+    assert_eq!(ports[0].container_port.to_string(), port);
+    let path = |probe: Option<Probe>| {
+        let HTTPGetAction { path, port, .. } = probe.unwrap().http_get.unwrap();
+        assert_eq!(Some(port), ports[0].name.clone().map(IntOrString::String));
+        path.unwrap()
+    };
+    assert_eq!(path(container.startup_probe), "/livez");
+    assert_eq!(path(container.liveness_probe), "/livez");
+    assert_eq!(path(container.readiness_probe), "/readyz");
+    let service: Service = object("service.yaml");
+    let target = service.spec.unwrap().ports.unwrap()[0].target_port.clone();
+    assert_eq!(target, ports[0].name.clone().map(IntOrString::String));
+}
+
+#[test]
+fn all_selectors_select_the_pods() {
+    let labels = pod_labels();
+    assert_eq!(
+        labels,
+        BTreeMap::from([("app".to_owned(), "5spot-controller".to_owned())])
+    );
+    let budget: PodDisruptionBudget = object("pdb.yaml");
+    let service: Service = object("service.yaml");
+    assert_eq!(
+        deployment().spec.unwrap().selector.match_labels,
+        Some(labels.clone())
+    );
+    assert_eq!(
+        budget.spec.unwrap().selector.unwrap().match_labels,
+        Some(labels.clone())
+    );
+    assert_eq!(service.spec.unwrap().selector, Some(labels.clone()));
+    let spread = pod_spec().affinity.unwrap().pod_anti_affinity.unwrap();
+    let preferred = spread
+        .preferred_during_scheduling_ignored_during_execution
+        .unwrap();
+    let keys: Vec<_> = preferred
+        .into_iter()
+        .map(|term| {
+            assert_eq!(
+                term.pod_affinity_term.label_selector.unwrap().match_labels,
+                Some(labels.clone())
+            );
+            term.pod_affinity_term.topology_key
+        })
+        .collect();
+    assert_eq!(
+        keys,
+        ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    );
+}
+
+#[test]
+fn neither_an_eviction_nor_a_rollout_leaves_nobody_ready() {
+    let budget: PodDisruptionBudget = object("pdb.yaml");
+    let Some(IntOrString::Int(least)) = budget.spec.unwrap().min_available else {
+        panic!("minAvailable is a number")
+    };
+    let deployment = deployment().spec.unwrap();
+    assert!(least >= 1);
+    assert!(
+        deployment.replicas.unwrap() > least,
+        "else no node could be drained"
+    );
+    let rollout = deployment.strategy.unwrap().rolling_update.unwrap();
+    assert_eq!(rollout.max_unavailable, Some(IntOrString::Int(0)));
+    assert_eq!(rollout.max_surge, Some(IntOrString::Int(1)));
+}
+
+#[test]
+fn the_grace_period_has_room_for_the_drain_and_the_release() {
+    let drain: i64 = default_of("drain_timeout_seconds").parse().unwrap();
+    let grace = pod_spec().termination_grace_period_seconds.unwrap();
+    assert!(grace >= drain + 5, "{grace} s for a drain of {drain} s");
+}
+
+#[test]
+fn the_image_is_that_of_this_version() {
+    assert_eq!(
+        container().image.unwrap(),
+        format!("ghcr.io/finos/5spot-rs:v{}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn the_pods_keep_the_restricted_standard() {
+    let pod = pod_spec().security_context.unwrap();
+    assert_eq!(
+        (pod.run_as_non_root, pod.run_as_user),
+        (Some(true), Some(65532))
+    );
+    assert_eq!(pod.seccomp_profile.unwrap().type_, "RuntimeDefault");
+    let container = container().security_context.unwrap();
+    assert_eq!(container.read_only_root_filesystem, Some(true));
+    assert_eq!(container.allow_privilege_escalation, Some(false));
+    assert_eq!(
+        container.capabilities.unwrap().drop,
+        Some(vec!["ALL".to_owned()])
+    );
+    let namespace = documents("namespace.yaml").remove(0);
+    assert_eq!(
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+        "restricted"
+    );
+    assert!(
+        read("Dockerfile")
+            .lines()
+            .any(|line| line == "USER 65532:65532")
+    );
+}
+
+#[test]
+fn a_service_has_a_name_that_dns_takes() {
+    let service: Service = object("service.yaml");
+    assert!(
+        service
+            .metadata
+            .name
+            .unwrap()
+            .starts_with(|first: char| first.is_ascii_lowercase())
+    );
+}
+
+#[test]
+fn the_alert_is_the_documented_one() {
+    let rule = documents("monitoring.yaml")
+        .into_iter()
+        .find(|found| found["kind"] == "PrometheusRule")
+        .unwrap();
+    let alert = &rule["spec"]["groups"][0]["rules"][0];
+    assert_eq!(alert["alert"], "FiveSpotLeaderDown");
+    assert_eq!(
+        alert["expr"],
+        "five_spot_leader_status{is_leader=\"true\"} == 0"
+    );
+    assert_eq!(alert["for"], "30s");
+}
+
+#[test]
+fn the_sample_is_one_that_the_operator_acts_on() {
+    let sample: ScheduledMachine = object("sample.yaml");
+    let texts = &sample.spec.schedule;
+    Schedule::parse(&texts.days_of_week, &texts.hours_of_day, &texts.timezone).unwrap();
+    sample.spec.check(Subject::References).unwrap();
+    sample.spec.check(Subject::Timeouts).unwrap();
+}

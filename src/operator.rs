@@ -1,0 +1,273 @@
+//! The composition root: makes every part, starts and stops them in order, and owns every task.
+//!
+//! Start: probes and caches first, then the election, which contends once the caches are synced. Stop: the election
+//! first, which winds up the work and then releases the Lease; the rest after it. The end of any task is noticed
+//! here, and a task that ends unasked ends the process.
+
+use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
+
+use kube::Client;
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    admin::{Admin, AdminError, AdminPort},
+    args::{Config, Election},
+    clock::{BootClock, SharedClock},
+    controller::{self, Caches, ControllerError, ControllerMetrics},
+    leader::{Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing},
+    metrics,
+    shutdown::ShutdownSignals,
+    term::{Generation, Term},
+};
+
+/// How long a replica that works alone may go on: longer than any machine.
+const UNLIMITED: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Why the operator ended with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// No configuration for a Kubernetes client was found.
+    #[error(
+        "failed to find a Kubernetes cluster: neither a kubeconfig nor a pod's ServiceAccount can be used"
+    )]
+    Kubeconfig(#[source] kube::config::InferConfigError),
+    /// The client could not be made.
+    #[error("failed to set up the Kubernetes client")]
+    Client(#[source] kube::Error),
+    /// Signals can't be listened to.
+    #[error("failed to listen for signals")]
+    Signals(#[source] io::Error),
+    /// The HTTP port failed.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The election failed.
+    #[error("the election failed")]
+    Election(#[from] ElectorError),
+    /// The caches failed.
+    #[error("the caches failed")]
+    Caches(#[source] ControllerError),
+    /// The work of a replica that needs no leadership ended.
+    #[error("the work ended although nobody asked for it")]
+    WorkStopped,
+    /// A task panicked.
+    #[error("a task failed")]
+    Task(#[source] JoinError),
+}
+
+/// The tasks that run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Election,
+    Caches,
+    Admin,
+    Signals,
+}
+
+/// Where work is done: under the election, or alone.
+struct Work {
+    client: Client,
+    caches: Caches,
+    metrics: ControllerMetrics,
+}
+
+/// Runs the operator until a signal asks it to end, or a part of it fails.
+pub async fn run(config: Config) -> Result<(), OperatorError> {
+    let signals = ShutdownSignals::listen().map_err(OperatorError::Signals)?;
+    let port = AdminPort::listen(config.listen_address).await?;
+    let kube_config = kube::Config::infer()
+        .await
+        .map_err(OperatorError::Kubeconfig)?;
+    let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
+    let clock: SharedClock = Arc::new(BootClock);
+    let mut registry = metrics::registry();
+    let metrics = ControllerMetrics::register(&mut registry);
+    let (caches, feed) = Caches::new(client.clone(), metrics.clone());
+    let work = Work {
+        client,
+        caches: caches.clone(),
+        metrics,
+    };
+
+    let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks: JoinSet<(Part, Result<(), OperatorError>)> = JoinSet::new();
+    let token = shutdown.clone();
+    let pulse = if let Some(election) = config.election.clone() {
+        let (pod, lease) = (&election.identity.pod_name, &election.lease);
+        info!(
+            pod,
+            lease = lease.name(),
+            namespace = lease.namespace(),
+            "starting"
+        );
+        let (elector, pulse) = elector(&config, election, kube_config, &clock, &mut registry)?;
+        let ready = caches.clone();
+        tasks.spawn(async move {
+            let ready = async move { ready.synced().await };
+            let ended = elector.run(ready, token, move |term| work.run(term)).await;
+            (Part::Election, ended.map_err(OperatorError::from))
+        });
+        Some(pulse)
+    } else {
+        info!("starting without leader election");
+        tasks.spawn(async move {
+            let ended = work_alone(&work, &clock, token, config.drain_timeout).await;
+            (Part::Election, ended)
+        });
+        None
+    };
+    let admin = Admin {
+        pulse,
+        is_synced: Box::new(move || caches.is_synced()),
+        registry,
+    };
+    let stop_admin = stop.clone();
+    tasks.spawn(async move {
+        let served = port.serve(admin, stop_admin).await;
+        (Part::Admin, served.map_err(OperatorError::from))
+    });
+    let stop_feed = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            ended = feed => (Part::Caches, ended.map(|never: Infallible| match never {}).map_err(OperatorError::Caches)),
+            () = stop_feed.cancelled() => (Part::Caches, Ok(())),
+        }
+    });
+    let signalled = shutdown.clone();
+    tasks.spawn(async move {
+        signals.forward(signalled).await;
+        (Part::Signals, Ok(()))
+    });
+    supervise(tasks, &shutdown, &stop).await
+}
+
+/// Waits for the tasks in the order in which they are to end, and keeps the first failure.
+async fn supervise(
+    mut tasks: JoinSet<(Part, Result<(), OperatorError>)>,
+    shutdown: &CancellationToken,
+    stop: &CancellationToken,
+) -> Result<(), OperatorError> {
+    let mut outcome = Ok(());
+    while let Some(joined) = tasks.join_next().await {
+        let (part, result) = match joined {
+            Ok((part, result)) => (Some(part), result),
+            Err(failure) => (None, Err(OperatorError::Task(failure))),
+        };
+        if let Err(failure) = result {
+            error!(error = %Chain(&failure), "ending");
+            let fatal = matches!(
+                failure,
+                OperatorError::Election(ElectorError::WorkOutlivedTerm(_))
+            );
+            outcome = outcome.and(Err(failure));
+            if fatal {
+                // Work is running that must not: waiting for anything would prolong it.
+                return outcome;
+            }
+            shutdown.cancel();
+        }
+        match part {
+            Some(Part::Election) | None => stop.cancel(),
+            // Asked for or not: without probes, caches or signals the election is to end as well.
+            Some(Part::Caches | Part::Admin | Part::Signals) => shutdown.cancel(),
+        }
+    }
+    if outcome.is_ok() {
+        info!("ended");
+    }
+    outcome
+}
+
+fn elector(
+    config: &Config,
+    election: Election,
+    mut kube_config: kube::Config,
+    clock: &SharedClock,
+    registry: &mut Registry,
+) -> Result<(Elector<KubeLeases>, Arc<Pulse>), OperatorError> {
+    // A client of its own: its connections are shared with nothing that could hold up a renewal.
+    kube_config.connect_timeout = Some(election.lease.call_timeout());
+    let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
+    let (sender, standing) = watch::channel(Standing::default());
+    let metrics = LeaderMetrics::register(registry, &config.pod_name, standing);
+    let pulse = Arc::new(Pulse::new(Arc::clone(clock), election.lease.duration()));
+    let leases = KubeLeases::new(client, &election.lease);
+    let wall = Arc::new(jiff::Timestamp::now);
+    let lock = Lock::new(
+        leases,
+        election.lease,
+        election.identity,
+        Arc::clone(clock),
+        wall,
+        metrics.clone(),
+    );
+    Ok((
+        Elector::new(
+            lock,
+            config.drain_timeout,
+            sender,
+            Arc::clone(&pulse),
+            metrics,
+        ),
+        pulse,
+    ))
+}
+
+/// Works without an election, as if in a term that only the shutdown ends.
+async fn work_alone(
+    work: &Work,
+    clock: &SharedClock,
+    shutdown: CancellationToken,
+    drain_timeout: Duration,
+) -> Result<(), OperatorError> {
+    work.caches.synced().await;
+    let (term, control) = Term::begin(Generation(0), clock.now() + UNLIMITED, Arc::clone(clock));
+    let mut running = std::pin::pin!(work.run(term));
+    tokio::select! {
+        () = &mut running => return Err(OperatorError::WorkStopped),
+        () = shutdown.cancelled() => control.wind_down(),
+    }
+    // Work that is not done by then is dropped, as under an election.
+    let _ = tokio::time::timeout(drain_timeout, running).await;
+    Ok(())
+}
+
+impl Work {
+    fn run(&self, term: Term) -> impl Future<Output = ()> + Send + use<> {
+        controller::run(
+            term,
+            self.client.clone(),
+            self.caches.clone(),
+            self.metrics.clone(),
+        )
+    }
+}
+
+/// An error with its causes, on one line.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The order in which the parts end, and what the end of one does to the others.
+
+use std::collections::BTreeSet;
+
+use prometheus_client::encoding::text::encode;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The parts as tasks that heed their tokens; the election takes a second to wind up.
+struct Parts {
+    tasks: JoinSet<(Part, Result<(), OperatorError>)>,
+    shutdown: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Parts {
+    fn begin() -> Self {
+        let mut parts = Self {
+            tasks: JoinSet::new(),
+            shutdown: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        };
+        parts.spawn_signals();
+        parts
+    }
+
+    fn spawn_signals(&mut self) {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            shutdown.cancelled().await;
+            (Part::Signals, Ok(()))
+        });
+    }
+
+    fn spawn_election(&mut self) {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            shutdown.cancelled().await;
+            sleep(SECOND).await;
+            (Part::Election, Ok(()))
+        });
+    }
+
+    fn spawn_until_stop(&mut self, part: Part) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.cancelled().await;
+            (part, Ok(()))
+        });
+    }
+
+    fn spawn_failing(&mut self, part: Part, error: OperatorError) {
+        self.tasks.spawn(async move {
+            sleep(SECOND).await;
+            (part, Err(error))
+        });
+    }
+
+    async fn run(self) -> Result<(), OperatorError> {
+        supervise(self.tasks, &self.shutdown, &self.stop).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_and_caches_outlive_the_election_and_then_all_ends_well() {
+    let mut parts = Parts::begin();
+    parts.spawn_election();
+    parts.spawn_until_stop(Part::Admin);
+    parts.spawn_until_stop(Part::Caches);
+    let shutdown = parts.shutdown.clone();
+    let (outcome, ()) = tokio::join!(parts.run(), async { shutdown.cancel() });
+    assert!(outcome.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_fails_winds_up_the_election_before_the_process_ends() {
+    let mut parts = Parts::begin();
+    parts.spawn_election();
+    parts.spawn_until_stop(Part::Admin);
+    parts.spawn_failing(Part::Caches, OperatorError::WorkStopped);
+    let begun = Instant::now();
+    let outcome = parts.run().await;
+    assert!(matches!(outcome, Err(OperatorError::WorkStopped)));
+    assert!(
+        begun.elapsed() >= SECOND + SECOND,
+        "the election was not waited for"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_ends_unasked_ends_the_rest_too() {
+    let mut parts = Parts::begin();
+    parts.spawn_election();
+    parts.spawn_until_stop(Part::Caches);
+    parts.tasks.spawn(async { (Part::Admin, Ok(())) });
+    assert!(parts.run().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_cannot_be_stopped_ends_the_process_without_waiting_for_anything() {
+    let mut parts = Parts::begin();
+    parts.spawn_until_stop(Part::Caches);
+    let outlived = ElectorError::WorkOutlivedTerm(Generation(3));
+    parts.spawn_failing(Part::Election, OperatorError::Election(outlived));
+    let begun = Instant::now();
+    let outcome = parts.run().await;
+    assert!(matches!(
+        outcome,
+        Err(OperatorError::Election(ElectorError::WorkOutlivedTerm(_)))
+    ));
+    assert!(begun.elapsed() < SECOND + SECOND);
+}
+
+#[test]
+fn the_readme_lists_the_metrics_that_are_exported_and_no_others() {
+    let mut registry = metrics::registry();
+    let (_sender, standing) = watch::channel(Standing::Leading {
+        since: jiff::Timestamp::UNIX_EPOCH,
+    });
+    LeaderMetrics::register(&mut registry, "a", standing);
+    ControllerMetrics::register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let exported: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let documented: BTreeSet<_> = include_str!("../../README.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `five_spot_")?.split(['`', '{']).next())
+        .map(|name| format!("five_spot_{name}"))
+        .collect();
+    assert_eq!(documented, exported);
+}
