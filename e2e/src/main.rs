@@ -1,10 +1,11 @@
 //! `failover`: the command line of the harness.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use five_spot_e2e::cluster::{Cluster, ClusterArgs, GuardCommand};
+use five_spot_e2e::cluster::{ClusterImageCommand, GuardCommand, HoldCommand};
 use five_spot_e2e::doctor::{DoctorArgs, can_run};
 use five_spot_e2e::engine::EngineCommand;
 use five_spot_e2e::progress::Progress;
@@ -25,9 +26,10 @@ enum Command {
     /// Remove a run's containers when standard input ends
     #[command(hide = true)]
     Guard(GuardCommand),
-    /// Start a cluster, run it until Ctrl-C, or keep it
-    #[command(hide = true)]
-    Up(ClusterArgs),
+    /// Make sure that there is an image to start a cluster from
+    ClusterImage(ClusterImageCommand),
+    /// Start a cluster and hold it until Ctrl-C, or leave it running with --keep
+    Cluster(HoldCommand),
 }
 
 struct Lines;
@@ -56,6 +58,7 @@ impl Progress for Lines {
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Engine(command) => command.run(&Lines).await?,
+        Command::ClusterImage(command) => command.run(&Lines).await?,
         Command::Guard(command) => command.run().await?,
         Command::Doctor(doctor) => {
             let findings = doctor.examine().await;
@@ -68,23 +71,14 @@ async fn main() -> anyhow::Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
-        Command::Up(cluster) => up(&cluster).await?,
+        Command::Cluster(cluster) => {
+            let interrupted = async {
+                let _ = tokio::signal::ctrl_c().await;
+            };
+            cluster
+                .run(Path::new("target/failover"), interrupted, &Lines)
+                .await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn up(arguments: &ClusterArgs) -> anyhow::Result<()> {
-    let cluster = Cluster::start(&arguments.options()?, &Lines).await?;
-    Lines::line(&format!("{cluster:?}"));
-    if arguments.keep {
-        Lines::line(
-            &cluster
-                .keep(std::path::Path::new("target/failover"))
-                .await?,
-        );
-        return Ok(());
-    }
-    tokio::signal::ctrl_c().await?;
-    cluster.stop().await?;
-    Ok(())
 }
