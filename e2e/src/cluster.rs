@@ -87,7 +87,6 @@ pub struct Cluster {
 struct ServerContainer {
     name: String,
     engine: Engine,
-    // Dropped in this order: the container first, so that the guardian finds nothing to do.
     container: Option<ContainerAsync<K3s>>,
     guardian: Option<Guardian>,
 }
@@ -170,7 +169,7 @@ impl Cluster {
         let started = match blueprint.start(progress).await {
             Ok(started) => started,
             Err(error) => {
-                guardian.dismiss();
+                guardian.finish();
                 return Err(error);
             }
         };
@@ -468,9 +467,10 @@ impl Cluster {
 
 impl Drop for ServerContainer {
     fn drop(&mut self) {
-        // testcontainers removes on drop, for which it needs a runtime; without one the guardian does it.
-        if tokio::runtime::Handle::try_current().is_err() {
-            std::mem::forget(self.container.take());
+        // testcontainers removes on drop, but panics without a runtime and can be told to keep; the guardian does neither.
+        std::mem::forget(self.container.take());
+        if let Some(guardian) = self.guardian.take() {
+            guardian.finish();
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use five_spot_e2e::cluster::{Cluster, ClusterOptions, sweep};
 use five_spot_e2e::engine;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::rig::{self, BUSYBOX, FAILOVER, Heard, node_options};
 
@@ -35,6 +37,34 @@ async fn the_guardian_removes_the_cluster_of_a_parent_that_got_sigkill() {
     rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
     parent.kill().await.unwrap();
     rig::await_containers(&docker, "ancestor", &image, 0, LIMIT).await;
+}
+
+#[tokio::test]
+async fn an_interrupted_run_has_cleaned_up_by_the_time_it_ends() {
+    let docker = rig::docker().await;
+    let image = rig::silent_node(&docker, "interrupted").await;
+    let mut run = Command::new(FAILOVER)
+        .args([
+            "cluster",
+            "--provider",
+            "node",
+            "--node-image",
+            &image,
+            "--image",
+            BUSYBOX,
+        ])
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
+    let pid = Pid::from_raw(run.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    timeout(LIMIT, run.wait()).await.unwrap().unwrap();
+    assert_eq!(
+        rig::containers(&docker, "ancestor", &image).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

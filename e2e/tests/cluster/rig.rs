@@ -12,7 +12,7 @@ use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody};
 use testcontainers::bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
     DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_try_stream};
 use tokio::sync::OnceCell;
@@ -70,6 +70,9 @@ pub(crate) async fn docker() -> Docker {
 }
 
 async fn make_busybox(docker: Docker) {
+    if docker.inspect_image(BUSYBOX).await.is_ok() {
+        return;
+    }
     let node = container(
         &docker,
         "five-spot-test-source",
@@ -109,6 +112,11 @@ pub(crate) async fn silent_node(docker: &Docker, tag: &str) -> String {
 /// An image that is started like a node and runs a script.
 pub(crate) async fn node_image(docker: &Docker, tag: &str, script: &str) -> String {
     let repository = "five-spot/test-node";
+    // Without this every run would leave an untagged one behind.
+    let earlier = RemoveImageOptionsBuilder::default().force(true).build();
+    let _ = docker
+        .remove_image(&format!("{repository}:{tag}"), Some(earlier), None)
+        .await;
     let name = format!("five-spot-test-source-{tag}");
     let source = container(docker, &name, BUSYBOX, &["/busybox"], HashMap::new()).await;
     let options = CommitContainerOptionsBuilder::default()
