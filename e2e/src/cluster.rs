@@ -10,6 +10,7 @@ mod choice;
 mod error;
 mod flags;
 mod guard;
+mod hold;
 pub(crate) mod image;
 mod on_node;
 mod owner;
@@ -17,6 +18,7 @@ pub(crate) mod privilege;
 mod ready;
 mod server;
 mod signal;
+mod supply;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -36,10 +38,12 @@ pub use self::args::{Brought, ClusterArgs, ClusterOptions};
 pub use self::choice::{Provider, ProviderChoice};
 pub use self::error::ClusterError;
 pub use self::guard::GuardCommand;
+pub use self::hold::HoldCommand;
 pub use self::image::Image;
 pub use self::on_node::{CommandTemplate, LineStream, Output};
 pub use self::owner::RunId;
 pub use self::signal::Signal;
+pub use self::supply::ClusterImageCommand;
 pub use self::sweep::sweep;
 
 use self::guard::Guardian;
@@ -55,7 +59,7 @@ pub const K3S_TAG: &str = "v1.34.12-k3s1";
 /// The image that `just node` builds.
 pub const NODE_IMAGE: &str = "five-spot/node:v1.34.4";
 /// The image that `just image` builds.
-pub const OPERATOR_IMAGE: &str = "ghcr.io/finos/5spot-rs:latest";
+pub const OPERATOR_IMAGE: &str = concat!("ghcr.io/finos/5spot-rs:v", env!("CARGO_PKG_VERSION"));
 /// The audit policy of started clusters.
 pub const AUDIT_POLICY: &str = include_str!("cluster/audit-policy.yaml");
 
@@ -83,7 +87,6 @@ pub struct Cluster {
 struct ServerContainer {
     name: String,
     engine: Engine,
-    // Dropped in this order: the container first, so that the guardian finds nothing to do.
     container: Option<ContainerAsync<K3s>>,
     guardian: Option<Guardian>,
 }
@@ -166,7 +169,7 @@ impl Cluster {
         let started = match blueprint.start(progress).await {
             Ok(started) => started,
             Err(error) => {
-                guardian.dismiss();
+                guardian.finish();
                 return Err(error);
             }
         };
@@ -391,13 +394,13 @@ impl Cluster {
     ///
     /// A later run leaves it alone only if it was started with [`ClusterOptions::keep`].
     pub async fn keep(mut self, folder: &Path) -> Result<String, ClusterError> {
-        let path = folder.join(format!("kubeconfig-{}.yaml", self.run));
+        let path = self.kubeconfig_path(folder);
         let written = self.write_kubeconfig(&path);
         if let Err(error) = written {
             self.stop().await?;
             return Err(error);
         }
-        let words = self.describe_access(&std::path::absolute(&path).unwrap_or(path));
+        let words = self.describe_access(&path);
         if let Some(mut server) = self.server.take() {
             // Its destructor would remove the container.
             std::mem::forget(server.container.take());
@@ -421,6 +424,12 @@ impl Cluster {
             }
         }
         removed
+    }
+
+    /// Where [`Cluster::keep`] writes the kubeconfig of this cluster, as an absolute path.
+    pub fn kubeconfig_path(&self, folder: &Path) -> PathBuf {
+        let path = folder.join(format!("kubeconfig-{}.yaml", self.run));
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     /// Writes the kubeconfig to a file that only this user can read.
@@ -458,9 +467,10 @@ impl Cluster {
 
 impl Drop for ServerContainer {
     fn drop(&mut self) {
-        // testcontainers removes on drop, for which it needs a runtime; without one the guardian does it.
-        if tokio::runtime::Handle::try_current().is_err() {
-            std::mem::forget(self.container.take());
+        // testcontainers removes on drop, but panics without a runtime and can be told to keep; the guardian does neither.
+        std::mem::forget(self.container.take());
+        if let Some(guardian) = self.guardian.take() {
+            guardian.finish();
         }
     }
 }

@@ -45,7 +45,7 @@ pub enum EngineError {
         limit: Duration,
     },
     /// This machine is not one that the command knows how to start an engine on.
-    #[error("cannot start a docker engine here: {0}")]
+    #[error("cannot start a docker engine here")]
     Refused(#[from] Refusal),
     /// A step of installing or starting failed.
     #[error("cannot {step}; the end of {}:\n{tail}", .log.display())]
@@ -108,22 +108,21 @@ pub struct Address {
 impl Address {
     /// The address that `DOCKER_HOST` names, or the usual socket.
     pub fn from_env() -> Self {
-        Self::parse(
-            std::env::var("DOCKER_HOST").ok().as_deref(),
-            Path::new("/.dockerenv").exists(),
-        )
+        // A container may be handed the socket of an engine outside; one that runs a daemon itself uses that.
+        let outside = Path::new("/.dockerenv").exists() && daemon::running().is_none();
+        Self::parse(std::env::var("DOCKER_HOST").ok().as_deref(), outside)
     }
 
-    fn parse(docker_host: Option<&str>, in_container: bool) -> Self {
+    fn parse(docker_host: Option<&str>, outside: bool) -> Self {
         let text = docker_host
             .map_or("unix:///var/run/docker.sock", str::trim)
             .to_owned();
         if text.starts_with("unix://") || text.starts_with("npipe://") {
-            // Inside a container the socket belongs to an engine outside: its ports are on the bridge's gateway.
-            let host = (!in_container).then(|| "127.0.0.1".to_owned());
+            // An engine outside of this container publishes ports on the bridge's gateway.
+            let host = (!outside).then(|| "127.0.0.1".to_owned());
             return Self {
                 text,
-                local: !in_container,
+                local: !outside,
                 host,
             };
         }

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, process::ExitCode};
 use clap::{Parser, Subcommand};
 use five_spot_e2e::{
     args::RunArgs,
-    cluster::{Cluster, GuardCommand},
+    cluster::{Cluster, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand},
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
@@ -15,6 +15,9 @@ use five_spot_e2e::{
     table,
 };
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Where runs leave their results.
+const RESULTS: &str = "target/failover";
 
 /// Bad input.
 const USAGE: u8 = 2;
@@ -38,6 +41,10 @@ enum Command {
     Engine(EngineCommand),
     /// Say what this machine has and lacks for a run
     Doctor(DoctorArgs),
+    /// Make sure that there is an image to start a cluster from
+    ClusterImage(ClusterImageCommand),
+    /// Start a cluster and hold it until Ctrl-C, or leave it running with --keep
+    Cluster(HoldCommand),
     /// Print the JSON Schema of report.json
     Schema,
     /// Remove a run's containers when standard input ends
@@ -51,6 +58,17 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(args) => failover(&args, &console).await,
         Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
+        Command::ClusterImage(command) => {
+            command.run(&console).await.map(|()| 0).map_err(Into::into)
+        }
+        Command::Cluster(command) => {
+            let interrupted = async { drop(interrupted().await) };
+            command
+                .run(Path::new(RESULTS), interrupted, &console)
+                .await
+                .map(|()| 0)
+                .map_err(Into::into)
+        }
         Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
         Command::Schema => report::schema()
             .map_err(Into::into)
@@ -83,50 +101,60 @@ fn print(text: &str) -> anyhow::Result<()> {
 async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let options = RunOptions::try_from(args)?;
     let cluster_options = args.cluster.options().map_err(RunError::from)?;
-    tokio::select! {
-        done = on_cluster(&options, &cluster_options, args.cluster.keep, console) => done,
-        name = interrupted() => {
-            // What was started is removed by dropping it above, and by its guardian.
-            console.warn(&format!("{name}: the run was ended and its cluster removed; there is no verdict"));
-            Ok(INTERRUPTED)
-        }
-    }
-}
-
-async fn on_cluster(
-    options: &RunOptions,
-    cluster_options: &five_spot_e2e::cluster::ClusterOptions,
-    keep: bool,
-    console: &Console,
-) -> anyhow::Result<u8> {
+    let mut interrupted = std::pin::pin!(interrupted());
     console.note(&format!("seed {}", options.seed));
-    let cluster = Cluster::start(cluster_options, console)
-        .await
-        .map_err(RunError::from)?;
+    let cluster = tokio::select! {
+        started = Cluster::start(&cluster_options, console) => started.map_err(RunError::from)?,
+        name = &mut interrupted => {
+            console.warn(&format!("{name}: ended before the cluster was up; nothing is left running"));
+            return Ok(INTERRUPTED);
+        }
+    };
     console.note(&format!(
         "{} cluster with Kubernetes {}",
         cluster.provider(),
         cluster.kubernetes_version()
     ));
-    let outcome = run::run(options, &cluster, console).await;
-    if keep {
+    let outcome = run::run(&options, &cluster, interrupted, console).await;
+    leave(cluster, &cluster_options, console).await?;
+    match outcome {
+        Err(RunError::Interrupted(name)) => {
+            console.warn(&format!(
+                "{name}: the run was ended and cleaned up; there is no verdict"
+            ));
+            Ok(INTERRUPTED)
+        }
+        outcome => {
+            let Outcome { report, folder } = outcome?;
+            console.finish();
+            let place = folder.join("report.json");
+            print(&format!(
+                "\n{}report: {}\n",
+                table::render(&report),
+                place.display()
+            ))?;
+            Ok(report.verdict.exit_code())
+        }
+    }
+}
+
+/// Removes the cluster, or keeps it and says how to reach it.
+async fn leave(
+    cluster: Cluster,
+    options: &ClusterOptions,
+    console: &Console,
+) -> anyhow::Result<()> {
+    if options.keep {
         let access = cluster
-            .keep(Path::new("target/failover"))
+            .keep(Path::new(RESULTS))
             .await
             .map_err(RunError::from)?;
         console.note(&access);
     } else {
+        console.step("removing the cluster");
         cluster.stop().await.map_err(RunError::from)?;
     }
-    let Outcome { report, folder } = outcome?;
-    console.finish();
-    let place = folder.join("report.json");
-    print(&format!(
-        "\n{}report: {}\n",
-        table::render(&report),
-        place.display()
-    ))?;
-    Ok(report.verdict.exit_code())
+    Ok(())
 }
 
 async fn interrupted() -> &'static str {

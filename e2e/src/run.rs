@@ -23,6 +23,10 @@ use crate::{
 
 pub use series::Series;
 
+/// Tells the harness's requests from others in the audit log.
+const USER_AGENT: http::HeaderValue =
+    http::HeaderValue::from_static(concat!("failover/", env!("CARGO_PKG_VERSION")));
+
 /// What a run is asked for, checked as far as it can be without a cluster.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -89,6 +93,12 @@ pub enum RunError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The API can't be reached the way the harness needs it.
+    #[error("failed to make a client")]
+    Client(#[source] Box<kube::Error>),
+    /// It was ended from outside.
+    #[error("ended by {0}")]
+    Interrupted(&'static str),
     /// The operator's image can't be had.
     #[error("{0}")]
     Image(String),
@@ -138,12 +148,11 @@ impl TryFrom<&RunArgs> for RunOptions {
     }
 }
 
-/// Runs on `cluster`, and leaves a brought cluster as it was found.
-///
-/// Cancel safe for a cluster that was started; on a brought one a cancelled run leaves the operator deployed.
+/// Runs on `cluster`, and leaves a brought cluster as it was found. `interrupted` resolves with the reason to end early.
 pub async fn run(
     options: &RunOptions,
     cluster: &Cluster,
+    interrupted: impl Future<Output = &'static str>,
     progress: &dyn Progress,
 ) -> Result<Outcome, RunError> {
     let folder = options
@@ -151,10 +160,13 @@ pub async fn run(
         .clone()
         .unwrap_or_else(|| default_folder(cluster));
     let folder = Folder::create(std::path::absolute(&folder).unwrap_or(folder))?;
-    let client = cluster.client().await?;
+    let client = client(cluster).await?;
     progress.step("deploying the operator");
     let applied = deploy::apply(&client, &options.manifests).await?;
-    let result = measure(options, cluster, progress, &client, &folder).await;
+    let result = tokio::select! {
+        result = measure(options, cluster, progress, &client, &folder) => result,
+        name = interrupted => Err(RunError::Interrupted(name)),
+    };
     tidy(cluster, &client, applied, progress).await?;
     let report = result?;
     folder.write_json("report.json", &report)?;
@@ -162,6 +174,14 @@ pub async fn run(
         report,
         folder: folder.path().to_owned(),
     })
+}
+
+/// A client that never retries by itself: a refusal is what is looked for, and a hidden retry would be timed.
+async fn client(cluster: &Cluster) -> Result<kube::Client, RunError> {
+    let mut config = cluster.config().await?;
+    config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, USER_AGENT));
+    kube::Client::try_from(config).map_err(|source| RunError::Client(Box::new(source)))
 }
 
 fn default_folder(cluster: &Cluster) -> PathBuf {

@@ -55,6 +55,15 @@ pub enum ClusterError {
         /// What the engine answered.
         why: String,
     },
+    /// The node image could not be built.
+    #[error("cannot build the node image by {}", .program.display())]
+    NodeBuild {
+        /// The program that builds it.
+        program: PathBuf,
+        /// How it ended.
+        #[source]
+        source: std::io::Error,
+    },
     /// The engine refused a call.
     #[error("cannot {action}")]
     EngineCall {

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use testcontainers::bollard::Docker;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -21,11 +20,16 @@ use crate::engine;
 
 const READY: &str = "ready";
 const DISMISSED: &str = "dismissed";
-/// The engine may still be creating a container for the parent that is gone.
-const LATE_CONTAINER_LIMIT: Duration = Duration::from_secs(5);
+const FINISH: &str = "finish";
+
+/// The engine may still be creating a container for a start that was cut off.
+const LATE_CONTAINER_LIMIT: Duration = Duration::from_secs(3);
 /// The engine may be away for a while.
 const ENGINE_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(500);
+/// A parent that goes on looks this often, and this many times, whether its guardian is done.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 1000;
 
 /// The hidden subcommand `failover guard`.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,10 +40,23 @@ pub struct GuardCommand {
 }
 
 /// The parent's end of the pipe.
+///
+/// Dropping it has the guardian remove what was begun, and waits for that.
 #[derive(Debug)]
 pub(super) struct Guardian {
     child: Child,
     pipe: Option<ChildStdin>,
+}
+
+/// What the guardian was told, or saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Nothing is left to remove, or what is left is kept.
+    Dismissed,
+    /// What is left is to be removed, and nothing more can come.
+    Finish,
+    /// The parent is gone, or has cut off a start.
+    Nothing,
 }
 
 impl Guardian {
@@ -66,26 +83,46 @@ impl Guardian {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut said)?;
         }
+        let guardian = Self { child, pipe };
         if said.trim() != READY {
-            return Err(std::io::Error::other(format!(
-                "it said {said:?} where {READY:?} was expected"
-            )));
+            let what = format!("it said {said:?} where {READY:?} was expected");
+            return Err(std::io::Error::other(what));
         }
-        Ok(Self { child, pipe })
+        Ok(guardian)
     }
 
     /// Tells the guardian that nothing is left to remove, or that what is left is kept.
-    pub(super) fn dismiss(mut self) {
-        if let Some(mut pipe) = self.pipe.take() {
-            // When it is gone already there is nobody to dismiss.
-            let _ = writeln!(pipe, "{DISMISSED}");
+    pub(super) fn dismiss(self) {
+        self.tell(DISMISSED);
+    }
+
+    /// Has the guardian remove what is left of a run that begins nothing any more.
+    pub(super) fn finish(self) {
+        self.tell(FINISH);
+    }
+
+    fn tell(mut self, word: &str) {
+        if let Some(pipe) = &mut self.pipe {
+            // When it is gone already there is nobody to tell, and the next run sweeps.
+            let _ = writeln!(pipe, "{word}");
         }
-        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        self.pipe = None;
+        for _ in 0..LOOKS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 }
 
 impl GuardCommand {
-    /// Waits for the end of standard input, then removes the run's containers unless it was dismissed before.
+    /// Waits for a word on standard input or its end, and removes the run's containers unless it was dismissed.
     pub async fn run(&self) -> Result<(), ClusterError> {
         // Held and never looked at: whoever ends the parent by a signal to all must not end its guardian.
         let ignored = [
@@ -99,20 +136,20 @@ impl GuardCommand {
             .filter_map(|kind| signal(kind).ok())
             .collect();
         // A pipe that cannot be read any more is as good as a closed one.
-        let dismissed = spawn_blocking(stand_guard).await.unwrap_or(false);
-        if dismissed {
-            Ok(())
-        } else {
-            self.remove().await
+        match spawn_blocking(stand_guard).await.unwrap_or(Told::Nothing) {
+            Told::Dismissed => Ok(()),
+            Told::Finish => self.remove(Duration::ZERO).await,
+            Told::Nothing => self.remove(LATE_CONTAINER_LIMIT).await,
         }
     }
 
-    async fn remove(&self) -> Result<(), ClusterError> {
+    /// Removes until nothing has turned up for `calm`.
+    async fn remove(&self, calm: Duration) -> Result<(), ClusterError> {
         let begun = Instant::now();
         let mut quiet = Instant::now();
         loop {
             match removed(&self.run).await {
-                Ok(0) if quiet.elapsed() > LATE_CONTAINER_LIMIT => {
+                Ok(count) if (count == 0 && quiet.elapsed() >= calm) || calm.is_zero() => {
                     return Ok(());
                 }
                 Ok(0) => {}
@@ -124,18 +161,22 @@ impl GuardCommand {
     }
 }
 
-/// Waits for the end of standard input; true when the parent said before that nothing is to be removed.
-fn stand_guard() -> bool {
+/// Waits for a word of the parent, or for its end.
+fn stand_guard() -> Told {
     // A parent that is gone before it heard this leaves a closed pipe, which is found next.
     let _ = writeln!(std::io::stdout(), "{READY}");
     let lines = std::io::stdin().lock().lines();
-    lines
+    let mut words = lines
         .map_while(Result::ok)
-        .any(|line| line.trim() == DISMISSED)
+        .filter_map(|line| match line.trim() {
+            DISMISSED => Some(Told::Dismissed),
+            FINISH => Some(Told::Finish),
+            _ => None,
+        });
+    words.next().unwrap_or(Told::Nothing)
 }
 
 async fn removed(run: &RunId) -> Result<usize, ClusterError> {
     let engine = engine::probe().await?;
-    let docker: &Docker = engine.docker();
-    Ok(sweep::remove_run(docker, run).await?.len())
+    Ok(sweep::remove_run(engine.docker(), run).await?.len())
 }

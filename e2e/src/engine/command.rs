@@ -73,16 +73,8 @@ async fn start(state_dir: &Path, progress: &dyn Progress) -> Result<(), EngineEr
         match step {
             Step::UpdatePackageLists => packages(&state, &["update"], progress).await?,
             Step::InstallEngine => {
-                // Certificates let the engine talk to registries, iptables lets it publish ports.
-                let install = [
-                    "install",
-                    "--yes",
-                    "--no-install-recommends",
-                    "docker.io",
-                    "ca-certificates",
-                    "iptables",
-                ];
-                packages(&state, &install, progress).await?;
+                // With what it recommends: certificates for registries, cgroup mounts where nothing else makes them.
+                packages(&state, &["install", "--yes", "docker.io"], progress).await?;
             }
             Step::StartService => service(&state, progress).await?,
             // Installing the package may have started the daemon already.
