@@ -95,15 +95,14 @@ impl LeaderMetrics {
     /// Creates every series, so that the first event is an increase that a query can see.
     fn begin_at_zero(&self) {
         for reason in Reason::ALL {
-            self.takeovers.get_or_create(&ReasonLabel {
-                reason: reason.as_str(),
-            });
+            let reason = reason.as_str();
+            drop(self.takeovers.get_or_create(&ReasonLabel { reason }));
         }
         for call in CALLS {
             for outcome in OUTCOMES {
-                self.calls.get_or_create(&CallLabels { call, outcome });
+                drop(self.calls.get_or_create(&CallLabels { call, outcome }));
             }
-            self.call_seconds.get_or_create(&CallLabel { call });
+            drop(self.call_seconds.get_or_create(&CallLabel { call }));
         }
     }
 

@@ -66,6 +66,7 @@ struct Replica {
 }
 
 /// What a replica is started with.
+#[derive(Clone, Copy)]
 struct Setup {
     pod: &'static str,
     pod_uid: &'static str,
@@ -248,7 +249,7 @@ async fn lead(
             () = term.ended() => {}
         }
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

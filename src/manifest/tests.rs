@@ -232,7 +232,7 @@ fn the_lease_may_be_used_by_name_and_in_its_namespace_only() {
                 "coordination.k8s.io",
                 "leases",
                 &[&lease],
-                &["get", "list", "watch", "update", "patch"]
+                &["get", "list", "watch", "update"]
             ),
         ]
     );

@@ -91,13 +91,8 @@ async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
     sleep(Duration::from_secs(5)).await;
     let overwritten = Instant::now();
     scene.api.edit(|lease| {
-        lease
-            .as_mut()
-            .unwrap()
-            .spec
-            .as_mut()
-            .unwrap()
-            .holder_identity = Some("stranger".into())
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
     });
     sleep(Duration::from_millis(100)).await;
     assert!(scene.leading().is_none());
