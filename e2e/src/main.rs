@@ -62,7 +62,9 @@ async fn main() -> ExitCode {
             command.run(&console).await.map(|()| 0).map_err(Into::into)
         }
         Command::Cluster(command) => {
-            let interrupted = async { drop(interrupted().await) };
+            let interrupted = async {
+                let _name = interrupted().await;
+            };
             command
                 .run(Path::new(RESULTS), interrupted, &console)
                 .await
