@@ -94,7 +94,7 @@ impl<'a> Reading<'a> {
     fn of(data: &'a TrialData) -> Self {
         let map = ClockMap::measure(&data.own, &data.calls);
         let history = merged_history(data, map.as_ref());
-        let error = measure::error(&data.leases, &data.calls, map.as_ref());
+        let error = measure::error(data, &history, map.as_ref());
         let takeovers = takeovers(&history, &data.before, error.total_ms);
         let takeover = principal(data, &takeovers);
         let tenures = exclusion::tenures(&history, &data.calls, map.as_ref());
@@ -139,38 +139,37 @@ fn principal<'a>(data: &TrialData, takeovers: &'a [Takeover]) -> Option<&'a Take
     }
 }
 
-/// The Lease as watched, completed by the writes in the audit log that the watch did not deliver.
+/// The Lease as watched and as audited, each state at the earlier of the two moments.
+///
+/// The watch may be late by as much as a busy machine delays it; the audit log names the moment at which the API server
+/// had answered the writer. What only one of them saw is part of the history as well.
 fn merged_history(data: &TrialData, map: Option<&ClockMap>) -> Vec<LeaseSeen> {
     let mut history = data.leases.clone();
-    let Some(map) = map else { return history };
-    let known: std::collections::BTreeSet<u64> = history
-        .iter()
-        .map(|seen| seen.record.resource_version)
-        .collect();
-    let audited = data
+    let Some(map) = map.filter(|map| !map.stepped) else {
+        return history;
+    };
+    for call in data
         .calls
         .iter()
-        .filter(|call| call.is_lease() && call.is_write() && call.accepted());
-    for call in audited {
+        .filter(|call| call.is_lease() && call.is_write() && call.accepted())
+    {
+        // Older states belong to the trial before.
         let Some(record) = call
             .lease
             .as_ref()
-            .filter(|record| !known.contains(&record.resource_version))
+            .filter(|record| record.resource_version >= data.before.resource_version)
         else {
             continue;
         };
-        // Older than the trial's own history: an earlier trial's.
-        if record.resource_version >= data.before.resource_version {
-            let at = map.stamp(call.completed);
-            lease::insert(
-                &mut history,
-                LeaseSeen {
-                    at,
-                    record: record.clone(),
-                    deleted: call.verb == "delete",
-                },
-            );
-        }
+        let at = map.stamp(call.completed);
+        lease::insert(
+            &mut history,
+            LeaseSeen {
+                at,
+                record: record.clone(),
+                deleted: call.verb == "delete",
+            },
+        );
     }
     history
 }

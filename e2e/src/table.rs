@@ -114,19 +114,14 @@ fn seconds(value: Millis) -> String {
 
 fn footer(report: &Report) -> String {
     let error = report.measuring_error_ms.unwrap_or_default();
-    let clock = report
-        .trials
-        .iter()
-        .filter_map(|trial| trial.error.clock_ms)
-        .fold(0.0, f64::max);
     let watch = report
         .trials
         .iter()
-        .map(|trial| trial.error.watch_ms)
+        .map(|trial| trial.error.watch_lag_ms)
         .fold(0.0, f64::max);
     let mut lines = vec![wrapped(&format!(
-        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms \
-         (audit clock ±{clock:.1} ms, Lease watch {watch:.1} ms); limits are extended by a trial's own error."
+        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms, by \
+         which a trial's limits are extended (the Lease watch itself was up to {watch:.1} ms late)."
     ))];
     let mut seen = Vec::new();
     for group in &report.groups {

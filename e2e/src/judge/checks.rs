@@ -134,11 +134,11 @@ fn evidence(reading: &Reading<'_>) -> Check {
     if missing.is_empty() {
         let samples = reading.map.map_or(0, |map| map.samples);
         let detail = format!(
-            "{} work writes and {samples} own requests in the audit log, clocks to ±{:.1} ms, watch to {:.1} ms, \
+            "{} work writes and {samples} own requests in the audit log, clocks to ±{:.1} ms, Lease watch up to {:.1} ms late, \
              slowest own request {:.0} ms",
             reading.exclusion.writes,
             reading.error.clock_ms.unwrap_or_default(),
-            reading.error.watch_ms,
+            reading.error.watch_lag_ms,
             reading.slowest_own_call_ms()
         );
         reading.check(CheckId::Evidence, Verdict::Pass, detail)
