@@ -107,13 +107,20 @@ pub enum RunError {
 impl RunError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Manifests(_)
-                | Self::Target(_)
-                | Self::Image(_)
-                | Self::Cluster(ClusterError::Setting { .. } | ClusterError::ImageMissing { .. })
-        )
+        match self {
+            Self::Manifests(_) | Self::Target(_) | Self::Image(_) => true,
+            Self::Cluster(error) => matches!(
+                error,
+                ClusterError::Setting { .. }
+                    | ClusterError::ImageMissing { .. }
+                    | ClusterError::Kubeconfig { .. }
+                    | ClusterError::NoContext { .. }
+                    | ClusterError::NoNodeAccess { .. }
+                    | ClusterError::NoSuchNode { .. }
+                    | ClusterError::NotWithProvider { .. }
+            ),
+            _ => false,
+        }
     }
 }
 
