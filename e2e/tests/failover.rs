@@ -6,7 +6,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test's helper ends the test where it stands"
 )]
@@ -46,7 +45,9 @@ struct CommandLine {
 fn failover(flags: &[&str]) -> Report {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-    let out = tempfile::tempdir().unwrap().keep();
+    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap()
+        .keep();
     let common = [
         "failover",
         "--deploy",

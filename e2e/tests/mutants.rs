@@ -88,7 +88,11 @@ impl Rig {
             .arg("--deploy")
             .arg(deploy)
             .arg("--out")
-            .arg(tempfile::tempdir().unwrap().keep())
+            .arg(
+                tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                    .unwrap()
+                    .keep(),
+            )
             .args(["--trials", "1", "--steady", "0s"])
             .args(flags)
             .output()
