@@ -12,7 +12,7 @@ use crate::{
     budget::FaultKind,
     canary::Pace,
     clock::{Stamp, duration_millis},
-    exclusion,
+    disruption, exclusion,
     fault::{Blows, fault},
     journal::Seen,
     judge::CANARY,
@@ -72,6 +72,7 @@ pub async fn conduct(
             repeated: Vec::new(),
         },
         before,
+        allowed_before: disruption::allowed(scene).await.ok(),
         leases: Vec::new(),
         pods: Vec::new(),
         calls: Vec::new(),
@@ -101,7 +102,9 @@ pub async fn conduct(
         // The pod can't come back by itself; what is timed is how long its replacement takes.
         remove(scene, &leader.name).await;
     }
-    trial.recovery = steady::recovery(scene, id.replicas, RESTORE_LIMIT).await;
+    // What the budget did not allow before can't be restored; that is for the check of evictions to say.
+    let budget = trial.allowed_before.is_some_and(|allowed| allowed > 0);
+    trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
     trial.roles = agreed_roles(scene).await;
     finish(scene, trial).await
 }

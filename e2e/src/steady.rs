@@ -269,8 +269,14 @@ async fn hopeless(scene: &Scene<'_>) -> Option<Unsteady> {
     })
 }
 
-/// Waits until all replicas are Ready and the disruption budget allows a disruption; gives when each was so.
-pub async fn recovery(scene: &Scene<'_>, replicas: u32, limit: Duration) -> crate::trial::Recovery {
+/// Waits until all replicas are Ready and, if `budget` is set, the disruption budget allows a disruption; gives when
+/// each was so.
+pub async fn recovery(
+    scene: &Scene<'_>,
+    replicas: u32,
+    budget: bool,
+    limit: Duration,
+) -> crate::trial::Recovery {
     let mut recovery = crate::trial::Recovery::default();
     let deadline = Instant::now() + limit;
     loop {
@@ -283,13 +289,18 @@ pub async fn recovery(scene: &Scene<'_>, replicas: u32, limit: Duration) -> crat
             Ok(()) => recovery.replicas = recovery.replicas.or(Some(now)),
             Err(_) => recovery.replicas = None,
         }
-        let budget = disruption::allowed(scene).await;
-        if ready.is_ok() && budget.as_ref().is_ok_and(|allowed| *allowed > 0) {
-            recovery.budget = Some(scene.journal.now());
+        let allowed = if budget {
+            disruption::allowed(scene).await
+        } else {
+            Ok(0)
+        };
+        let allows = allowed.as_ref().is_ok_and(|allowed| *allowed > 0);
+        if ready.is_ok() && (allows || !budget) {
+            recovery.budget = allows.then(|| scene.journal.now());
             recovery.waiting_for = None;
             return recovery;
         }
-        recovery.waiting_for = Some(match (ready, budget) {
+        recovery.waiting_for = Some(match (ready, allowed) {
             (Err(missing), _) | (Ok(()), Err(missing)) => missing,
             (Ok(()), Ok(allowed)) => {
                 format!("the disruption budget to allow a disruption (it allows {allowed})")

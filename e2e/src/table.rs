@@ -53,7 +53,7 @@ fn percentiles(groups: &[Group]) -> String {
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 /// One phase of a group.

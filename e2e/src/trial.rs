@@ -42,6 +42,9 @@ pub struct TrialData {
     pub began: Stamp,
     /// The Lease before the fault.
     pub before: LeaseRecord,
+    /// How many disruptions the budget allowed before the fault; absent when there is no budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_before: Option<i32>,
     /// How long after a renewal the fault was planned, in milliseconds.
     pub planned_after_renewal_ms: Millis,
     /// The fault.

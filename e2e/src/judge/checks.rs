@@ -381,22 +381,34 @@ fn canary(reading: &Reading<'_>) -> Check {
 
 fn restored(reading: &Reading<'_>) -> Check {
     let phases = &reading.phases;
-    if let (Some(replicas), Some(budget)) = (phases.replicas_restored_ms, phases.budget_restored_ms)
-    {
-        let detail = format!(
-            "replicas Ready after {replicas:.0} ms, a disruption allowed after {budget:.0} ms"
-        );
-        return reading.check(CheckId::Restored, Verdict::Pass, detail);
-    }
-    let waiting = reading
+    let budget_expected = reading
         .data
-        .recovery
-        .waiting_for
-        .as_deref()
-        .unwrap_or("replicas and disruption budget");
-    reading.timing(
-        CheckId::Restored,
-        false,
-        format!("not restored, still waiting for {waiting}"),
-    )
+        .allowed_before
+        .is_some_and(|allowed| allowed > 0);
+    let detail = match (phases.replicas_restored_ms, phases.budget_restored_ms) {
+        (Some(replicas), Some(budget)) => {
+            format!(
+                "replicas Ready after {replicas:.0} ms, a disruption allowed after {budget:.0} ms"
+            )
+        }
+        (Some(replicas), None) if !budget_expected => {
+            format!(
+                "replicas Ready after {replicas:.0} ms; no disruption was allowed before either"
+            )
+        }
+        _ => {
+            let waiting = reading
+                .data
+                .recovery
+                .waiting_for
+                .as_deref()
+                .unwrap_or("replicas and disruption budget");
+            return reading.timing(
+                CheckId::Restored,
+                false,
+                format!("not restored, still waiting for {waiting}"),
+            );
+        }
+    };
+    reading.check(CheckId::Restored, Verdict::Pass, detail)
 }

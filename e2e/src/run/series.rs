@@ -184,7 +184,7 @@ impl<'a> Series<'a> {
             "{replicas} replicas: evicting against the disruption budget"
         ));
         // Right after a change the disruption controller may not have counted yet.
-        let _counted = steady::recovery(self.scene, replicas, Duration::from_secs(10)).await;
+        let _counted = steady::recovery(self.scene, replicas, true, Duration::from_secs(5)).await;
         let found = disruption::probe(self.scene, steady, replicas).await;
         self.scene.progress.note(&format!(
             "{replicas} replicas, evictions: {} ({})",
