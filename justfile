@@ -113,7 +113,7 @@ engine: harness
 # Remove what was built; stop the engine started here
 [group('build')]
 clean:
-    -{{ failover }} engine --stop
+    -test -x target/debug/failover && target/debug/failover engine --stop
     cargo clean
 
 # The harness itself, with its build shown

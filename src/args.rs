@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 use crate::leader::{Identity, InvalidSetting, LeaseConfig};
 
@@ -128,7 +129,7 @@ pub enum LogFormat {
 pub struct Config {
     /// The election, or none where this replica works alone.
     pub election: Option<Election>,
-    /// Name of this pod for metrics and events; `five-spot` outside a cluster.
+    /// Name of this pod for metrics and events; `five-spot` where it is not set.
     pub pod_name: String,
     /// How long work in flight may take to finish on SIGTERM.
     pub drain_timeout: Duration,
@@ -171,6 +172,11 @@ impl Args {
                 args.drain_timeout_seconds,
                 rule,
             ));
+        }
+        if let Err(error) = EnvFilter::try_new(&args.log_filter) {
+            let rule =
+                format!("must be directives like info or five_spot=debug,kube=info ({error})");
+            return Err(InvalidSetting::new("RUST_LOG", &args.log_filter, rule));
         }
         let election = if args.enable_leader_election {
             Some(args.election()?)
@@ -299,6 +305,7 @@ mod tests {
     #[case::no_namespace(&["--pod-name", "a"], "POD_NAMESPACE is \"\": must be set when ENABLE_LEADER_ELECTION is true")]
     #[case::retry(&["--pod-name=a", "--pod-namespace=n", "--lease-retry-period-seconds=0"], "LEASE_RETRY_PERIOD_SECONDS is \"0\"")]
     #[case::negative(&["--pod-name=a", "--pod-namespace=n", "--lease-duration-seconds", "-1"], "LEASE_DURATION_SECONDS is \"-1\"")]
+    #[case::log_filter(&["--log-filter=a=b=c"], "RUST_LOG is \"a=b=c\": must be directives like")]
     #[case::drain(&["--drain-timeout-seconds=-1"], "DRAIN_TIMEOUT_SECONDS is \"-1\": must be from 0 to 3600 seconds")]
     fn a_bad_setting_is_refused_by_name_value_and_rule(
         #[case] flags: &[&str],

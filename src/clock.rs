@@ -27,8 +27,11 @@ pub struct BootClock;
 
 /// tokio's clock, which unit tests pause and advance.
 #[cfg(test)]
-#[derive(Clone, Copy, Debug)]
-pub struct PausedClock(tokio::time::Instant);
+#[derive(Clone, Debug)]
+pub struct PausedClock {
+    start: tokio::time::Instant,
+    slept: Arc<std::sync::Mutex<Duration>>,
+}
 
 /// The longest single sleep of [`sleep_until`].
 ///
@@ -70,14 +73,23 @@ impl Clock for BootClock {
 impl PausedClock {
     /// A clock that starts now.
     pub(crate) fn start() -> Self {
-        Self(tokio::time::Instant::now())
+        let start = tokio::time::Instant::now();
+        Self {
+            start,
+            slept: Arc::default(),
+        }
+    }
+
+    /// The machine was suspended for this long: the clock ran on, and no timer did.
+    pub(crate) fn suspend(&self, duration: Duration) {
+        *self.slept.lock().unwrap() += duration;
     }
 }
 
 #[cfg(test)]
 impl Clock for PausedClock {
     fn now(&self) -> Moment {
-        Moment(self.0.elapsed())
+        Moment(self.start.elapsed() + *self.slept.lock().unwrap())
     }
 }
 
@@ -101,6 +113,18 @@ mod tests {
         let before = BootClock.now();
         std::thread::sleep(Duration::from_millis(2));
         assert!(BootClock.now().since(before) >= Duration::from_millis(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_suspend_sleep_until_ends_within_a_second() {
+        let clock = PausedClock::start();
+        let begun = tokio::time::Instant::now();
+        let moment = clock.now() + Duration::from_secs(60);
+        tokio::join!(sleep_until(&clock, moment), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            clock.suspend(Duration::from_secs(3600));
+        });
+        assert!(begun.elapsed() <= LONGEST_SLEEP);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,9 @@
 //! - This is no fence. A write that left before the term ended may arrive later, and a process that was stopped
 //!   between the check and the send is not held back by anything in it. Only the API server can refuse such a write.
 //! - A leader whose work makes no progress, but that still renews, keeps the Lease.
+//! - Standbys believe the Lease. Whoever edits `holderIdentity` or `leaseDurationSeconds` of a held Lease by hand, or
+//!   deletes it, takes the promise back in the leader's name. The leader notices by its watch, and at the latest when
+//!   it next renews; a replica that finds no Lease at all waits two retry periods for that.
 //!
 //! # How a takeover comes about
 //! | reason | because |
@@ -22,6 +25,7 @@
 //! | `released` | nobody holds the Lease: it was given back, or never held |
 //! | `expired` | the holder has not renewed for the duration it promised |
 //! | `reclaimed` | the holder is an earlier life of this same pod, dead by construction |
+//! | `own` | the holder is this very process: an answer was lost, or a term ended without a release |
 
 mod config;
 mod elector;

@@ -6,9 +6,8 @@ use std::{error::Error, io::Write, process::ExitCode};
 use clap::Parser;
 use five_spot::{
     args::{Args, Command, Config},
-    manifest,
-    operator::{self, Chain},
-    telemetry,
+    errors::Chain,
+    manifest, operator, telemetry,
 };
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The registry of all metrics, with the prefix that their names share. Each room registers its own.
+//! The registry of all metrics, with the prefix that their names share. Each module registers its own.
 
 use prometheus_client::{
     metrics::gauge::ConstGauge,

@@ -4,8 +4,9 @@
 //! first, which winds up the work and then releases the Lease; the rest after it. The end of any task is noticed
 //! here, and a task that ends unasked ends the process.
 
-use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header::USER_AGENT};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::{
@@ -20,6 +21,7 @@ use crate::{
     args::{Config, Election},
     clock::{BootClock, SharedClock},
     controller::{self, Caches, ControllerError, ControllerMetrics},
+    errors::Chain,
     leader::{Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing},
     metrics,
     shutdown::ShutdownSignals,
@@ -28,6 +30,10 @@ use crate::{
 
 /// How long a replica that works alone may go on: longer than any machine.
 const UNLIMITED: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// How long the other parts may take to end after the election has: a client that holds a connection open must not
+/// keep the process.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the operator ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +86,12 @@ struct Work {
 pub async fn run(config: Config) -> Result<(), OperatorError> {
     let signals = ShutdownSignals::listen().map_err(OperatorError::Signals)?;
     let port = AdminPort::listen(config.listen_address).await?;
-    let kube_config = kube::Config::infer()
+    let mut kube_config = kube::Config::infer()
         .await
         .map_err(OperatorError::Kubeconfig)?;
+    // Audit logs show it, and the client sends none by itself.
+    let agent = HeaderValue::from_static(concat!("five-spot/", env!("CARGO_PKG_VERSION")));
+    kube_config.headers.push((USER_AGENT, agent));
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
     let mut registry = metrics::registry();
@@ -153,7 +162,13 @@ async fn supervise(
     stop: &CancellationToken,
 ) -> Result<(), OperatorError> {
     let mut outcome = Ok(());
-    while let Some(joined) = tasks.join_next().await {
+    let mut stopping = std::pin::pin!(stopped_for(stop, STOP_TIMEOUT));
+    loop {
+        let joined = tokio::select! {
+            joined = tasks.join_next() => joined,
+            () = &mut stopping => break,
+        };
+        let Some(joined) = joined else { break };
         let (part, result) = match joined {
             Ok((part, result)) => (Some(part), result),
             Err(failure) => (None, Err(OperatorError::Task(failure))),
@@ -181,6 +196,12 @@ async fn supervise(
         info!("ended");
     }
     outcome
+}
+
+/// Resolves when `stop` has been asked for and `patience` is over.
+async fn stopped_for(stop: &CancellationToken, patience: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(patience).await;
 }
 
 fn elector(
@@ -225,7 +246,10 @@ async fn work_alone(
     shutdown: CancellationToken,
     drain_timeout: Duration,
 ) -> Result<(), OperatorError> {
-    work.caches.synced().await;
+    tokio::select! {
+        () = work.caches.synced() => {}
+        () = shutdown.cancelled() => return Ok(()),
+    }
     let (term, control) = Term::begin(Generation(0), clock.now() + UNLIMITED, Arc::clone(clock));
     let mut running = std::pin::pin!(work.run(term));
     tokio::select! {
@@ -245,27 +269,6 @@ impl Work {
             self.caches.clone(),
             self.metrics.clone(),
         )
-    }
-}
-
-/// An error with its causes, on one line.
-pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

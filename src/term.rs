@@ -48,7 +48,8 @@ pub enum TermOver {
     DeadlinePassed(Generation, Duration),
 }
 
-/// Which term it is: the `leaseTransitions` of the Lease when it was taken, for logs and events.
+/// The `leaseTransitions` of the Lease when the term began, for logs and events. Terms of one holder in a row, such as
+/// after a reclaim, share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation(pub i32);
 

@@ -71,8 +71,12 @@ flags="-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitMin
 progress=$out/progress
 rm -f "$progress"
 mkfifo "$progress"
-awk -v total="$total" '
-	/^[^ :#]+$/ { if (++n % 50 == 0) { print "node image: Go build: " n " of at most " total " packages compiled"; fflush() } next }
+awk -v total="$total" -v begin="$begin" '
+	function elapsed() { srand(); return srand() - begin } # srand() gives the last seed, which is the time of day
+	/^[^ :#]+$/ {
+		if (++n % 100 == 0) { print "node image: [" elapsed() " s] Go build: " n " of at most " total " packages compiled"; fflush() }
+		next
+	}
 	{ print; fflush() }' <"$progress" &
 progress_pid=$!
 status=0

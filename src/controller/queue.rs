@@ -94,6 +94,7 @@ impl Queue {
                     Ok(Change::All) => self.start_over(),
                     Err(RecvError::Lagged(missed)) => {
                         warn!(missed, "fell behind the watch, looking at all objects");
+                        self.changes = self.changes.resubscribe();
                         self.start_over();
                     }
                     // The feed is gone, and its owner ends the process; what is queued may still be done.

@@ -124,11 +124,8 @@ pub(super) fn error_policy(
 
 /// The time from `now` to `at`.
 ///
-/// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. It can
-/// be early by the wall clock, which may be set back; the least wait keeps such a look from spinning.
+/// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. By the
+/// wall clock, which may be set back, it can be; then this is the time that is left.
 fn until(at: Timestamp, now: Timestamp) -> Duration {
-    const LEAST: Duration = Duration::from_millis(1);
-    Duration::try_from(at.duration_since(now))
-        .unwrap_or_default()
-        .max(LEAST)
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }

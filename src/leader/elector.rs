@@ -27,11 +27,20 @@ use super::{
 };
 use crate::{
     clock::{Moment, sleep_until},
+    errors::Chain,
     term::{Generation, Term, TermControl},
 };
 
 /// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
 const MISSED_BY_WATCH: u32 = 2;
+
+/// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What work gets at least to end after it was told to, before the process is given up.
+const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
+
+const DEADLINE_PASSED: &str = "the Lease could not be renewed before the renew deadline";
 
 /// One replica's part in the election.
 pub struct Elector<A> {
@@ -147,6 +156,9 @@ impl<A: LeaseApi> Elector<A> {
     ) -> Option<Held> {
         loop {
             self.pulse.beat();
+            if shutdown.is_cancelled() {
+                return None;
+            }
             let now = self.lock.clock().now();
             let verdict = self
                 .observed
@@ -161,10 +173,16 @@ impl<A: LeaseApi> Elector<A> {
                     Ok(held) => return Some(self.won(held, reason)),
                     Err(LeaseError::Conflict { .. }) => {
                         debug!("another replica was faster");
+                        let known = observed.version().map(str::to_owned);
                         self.read().await;
+                        let now_known = self.observed.as_ref().and_then(Observed::version);
+                        if now_known == known.as_deref() {
+                            // Refused although nothing has changed: asking again at once would only spin.
+                            self.next_take = self.lock.clock().now() + self.pause_after_failure();
+                        }
                     }
                     Err(error) => {
-                        warn!(error = chain(&error), "failed to take the Lease");
+                        warn!(error = %Chain(&error), "failed to take the Lease");
                         self.next_take = self.lock.clock().now() + self.pause_after_failure();
                     }
                 }
@@ -218,7 +236,9 @@ impl<A: LeaseApi> Elector<A> {
         self.standing.send_replace(Standing::Leaderless);
         // Work that heeds its term is gone by now or at its next await.
         reign.work.abort_all();
-        let limit = reign.held.sent + self.lock.config().duration();
+        let expiry = reign.held.sent + self.lock.config().duration();
+        // After a suspend the expiry has passed already; the task still has to be given its chance to end.
+        let limit = expiry.max(self.lock.clock().now() + LEAST_TIME_TO_STOP);
         let stopped = tokio::select! {
             biased;
             () = async { while reign.work.join_next().await.is_some() {} } => true,
@@ -233,11 +253,11 @@ impl<A: LeaseApi> Elector<A> {
                 Ok(false)
             }
             Ending::WoundUp => {
-                self.release(reign.held.record, limit).await;
+                self.release(reign.held.record).await;
                 Ok(true)
             }
             Ending::WorkEnded(failure) => {
-                self.release(reign.held.record, limit).await;
+                self.release(reign.held.record).await;
                 Err(match failure {
                     Some(source) => ElectorError::WorkFailed(generation, source),
                     None => ElectorError::WorkStopped(generation),
@@ -259,12 +279,16 @@ impl<A: LeaseApi> Elector<A> {
             self.pulse.beat();
             let deadline = reign.control.deadline();
             if clock.now() > deadline {
-                return Ending::Lost("the Lease could not be renewed before the renew deadline");
+                return Ending::Lost(DEADLINE_PASSED);
             }
             tokio::select! {
                 biased;
                 ended = reign.work.join_next() => {
                     let failure = ended.and_then(Result::err);
+                    if failure.is_none() && clock.now() > deadline {
+                        // It heeded its term, and did so before this loop looked at the clock.
+                        return Ending::Lost(DEADLINE_PASSED);
+                    }
                     return match (drained_by, failure) {
                         (Some(_), None) => Ending::WoundUp,
                         (_, failure) => Ending::WorkEnded(failure),
@@ -297,15 +321,18 @@ impl<A: LeaseApi> Elector<A> {
                             reign.held = held;
                         }
                         Err(error) => {
-                            warn!(error = chain(&error), "failed to renew the Lease");
+                            warn!(error = %Chain(&error), "failed to renew the Lease");
                             next_renew = clock.now() + self.pause_after_failure();
                             // After a conflict the truth is a read away; after anything else the write may have
                             // taken place, and the next one will meet a conflict if it did.
                             if matches!(error, LeaseError::Conflict { .. }) {
+                                let known = reign.held.record.version().map(str::to_owned);
                                 match self.confirm(reign).await {
-                                    Ok(true) => next_renew = clock.now(),
+                                    Ok(true) if reign.held.record.version() != known.as_deref() => {
+                                        next_renew = clock.now();
+                                    }
                                     Ok(false) => return Ending::Lost("the Lease is no longer this replica's"),
-                                    Err(()) => {}
+                                    Ok(true) | Err(()) => {}
                                 }
                             }
                         }
@@ -315,9 +342,14 @@ impl<A: LeaseApi> Elector<A> {
                     self.heard(change);
                     let existing = self.observed.as_ref().and_then(Observed::existing);
                     let mine = existing.is_some_and(|record| record.is_held_by(self.lock.me()));
+                    let edited = existing.is_some_and(|record| record.duration() != self.lock.config().duration());
                     // What the watch says may be older than our own last write: a read tells.
                     if !mine && self.confirm(reign).await == Ok(false) {
                         return Ending::Lost("the Lease was taken away or deleted");
+                    }
+                    if mine && edited {
+                        // Somebody edited what standbys go by: the next renewal puts it right.
+                        next_renew = clock.now();
                     }
                 }
             }
@@ -338,10 +370,10 @@ impl<A: LeaseApi> Elector<A> {
         }
     }
 
-    /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires,
-    /// at `limit` at the latest.
-    async fn release(&mut self, record: Record, limit: Moment) {
+    /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires.
+    async fn release(&mut self, record: Record) {
         let clock = Arc::clone(self.lock.clock());
+        let limit = clock.now() + RELEASE_TIMEOUT;
         tokio::select! {
             () = self.try_to_release(record) => {}
             () = sleep_until(clock.as_ref(), limit) => warn!("the Lease was not released and expires by itself"),
@@ -359,7 +391,7 @@ impl<A: LeaseApi> Elector<A> {
                     info!("released the Lease");
                     return;
                 }
-                Err(error) => warn!(error = chain(&error), "failed to release the Lease"),
+                Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
             }
             match self.read().await {
                 Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
@@ -393,7 +425,7 @@ impl<A: LeaseApi> Elector<A> {
                 Some(read)
             }
             Err(error) => {
-                warn!(error = chain(&error), "failed to read the Lease");
+                warn!(error = %Chain(&error), "failed to read the Lease");
                 self.next_take = self.next_take.max(self.next_read);
                 None
             }
@@ -412,7 +444,7 @@ impl<A: LeaseApi> Elector<A> {
                 }
             }
             Some(Err(error)) => debug!(
-                error = chain(&error),
+                error = %Chain(&error),
                 "the watch on the Lease broke and is retried"
             ),
             None => self.changes = self.lock.watch(),
@@ -425,7 +457,11 @@ impl<A: LeaseApi> Elector<A> {
         match &mut self.observed {
             Some(observed) => observed.update(record, now),
             none => {
-                *none = Some(Observed::first(record, now));
+                *none = Some(Observed::first(
+                    record,
+                    now,
+                    2 * self.lock.config().retry_period(),
+                ));
                 true
             }
         }
@@ -474,14 +510,6 @@ async fn until(clock: &dyn crate::clock::Clock, moment: Option<Moment>) {
         Some(moment) => sleep_until(clock, moment).await,
         None => std::future::pending().await,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 impl<A> std::fmt::Debug for Elector<A> {

@@ -210,7 +210,7 @@ impl<A: LeaseApi> Lock<A> {
         record: &Record,
         deadline: Moment,
     ) -> Result<Held, LeaseError> {
-        let object = record.renewed((self.wall)());
+        let object = record.renewed(self.config.duration(), (self.wall)());
         let sent = self.clock.now();
         let limit = self.config.call_timeout().min(deadline.since(sent));
         let lease = self.call("write", limit, self.api.replace(object)).await?;
@@ -260,8 +260,10 @@ impl<A> fmt::Debug for Lock<A> {
 impl LeaseError {
     fn from_kube(call: &'static str, error: kube::Error) -> Self {
         match &error {
-            // A write that finds the Lease gone lost against whoever deleted it.
-            kube::Error::Api(status) if status.code == 409 || status.code == 404 => {
+            kube::Error::Api(status) if status.code == 409 => Self::Conflict { call },
+            // A PUT that finds the Lease gone lost against whoever deleted it. For a POST it is the namespace that is
+            // missing, which no repetition mends.
+            kube::Error::Api(status) if status.code == 404 && call == "write" => {
                 Self::Conflict { call }
             }
             _ => Self::Api {
@@ -271,3 +273,6 @@ impl LeaseError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

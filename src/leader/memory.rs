@@ -31,6 +31,8 @@ pub(super) enum Fault {
     Hang,
     /// The call takes effect, and no answer comes.
     HangAfter,
+    /// This write and every later one is refused, although nothing is in its way.
+    AlwaysConflict,
 }
 
 /// A write that took effect.
@@ -58,6 +60,7 @@ pub(super) struct Link {
     cut: watch::Sender<bool>,
     deaf: watch::Sender<u32>,
     reads: Arc<Mutex<u32>>,
+    calls: Arc<Mutex<u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +86,7 @@ impl MemoryApi {
             cut: watch::Sender::new(false),
             deaf: watch::Sender::new(0),
             reads: Arc::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -163,6 +167,20 @@ impl Link {
         *self.reads.lock().unwrap()
     }
 
+    pub(super) fn calls(&self) -> u32 {
+        *self.calls.lock().unwrap()
+    }
+
+    /// The fault of this call; one that refuses writes for good stays where it is and spares reads.
+    fn next_fault(&self, call: &'static str) -> Option<Fault> {
+        *self.calls.lock().unwrap() += 1;
+        let mut faults = self.faults.lock().unwrap();
+        if faults.front() != Some(&Fault::AlwaysConflict) {
+            return faults.pop_front();
+        }
+        (call != "read").then_some(Fault::Conflict)
+    }
+
     async fn call<T>(
         &self,
         call: &'static str,
@@ -172,7 +190,7 @@ impl Link {
             call,
             source: "connection reset".into(),
         };
-        let fault = self.faults.lock().unwrap().pop_front();
+        let fault = self.next_fault(call);
         tokio::time::sleep(ONE_WAY).await;
         self.while_cut(lost).await?;
         match fault {

@@ -34,6 +34,7 @@ pub struct Observed {
     record: Option<Record>,
     exists: bool,
     changed_at: Moment,
+    vacant_until: Moment,
 }
 
 /// Why a Lease may be taken.
@@ -64,7 +65,12 @@ pub enum Verdict {
 /// Decides what `me` does about the Lease at `now`.
 pub fn decide(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
     let Some(record) = &observed.record else {
-        return Verdict::Take(Reason::Released);
+        let until = observed.vacant_until;
+        return if now >= until {
+            Verdict::Take(Reason::Released)
+        } else {
+            Verdict::Wait { until }
+        };
     };
     let Some(holder) = record.holder() else {
         return Verdict::Take(Reason::Released);
@@ -89,12 +95,16 @@ pub fn decide(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
 }
 
 impl Observed {
-    /// Nothing has been read yet that could be waited out; what was read first, `record`, is new as of `now`.
-    pub fn first(record: Option<Record>, now: Moment) -> Self {
+    /// What was read first: it counts as new as of `now`, however old it says it is.
+    ///
+    /// Where there is no Lease, there may be a leader whose Lease was deleted a moment ago; `patience` is how long
+    /// such a leader gets to find out, which it does when it next renews.
+    pub fn first(record: Option<Record>, now: Moment, patience: Duration) -> Self {
         Self {
             exists: record.is_some(),
             record,
             changed_at: now,
+            vacant_until: now + patience,
         }
     }
 
@@ -118,6 +128,11 @@ impl Observed {
     /// The record last seen, even if the Lease was deleted since.
     pub fn record(&self) -> Option<&Record> {
         self.record.as_ref()
+    }
+
+    /// The resourceVersion of the Lease, if it exists.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.existing()?.version()
     }
 
     /// The record that a PUT can be based on: none where the Lease does not exist.
@@ -187,6 +202,11 @@ impl Record {
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0).max(1))
     }
 
+    /// The resourceVersion that a write has to name.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.object.metadata.resource_version.as_deref()
+    }
+
     /// How often the Lease went from one holder to another.
     pub fn transitions(&self) -> i32 {
         self.spec()
@@ -234,17 +254,20 @@ impl Record {
             .insert(INCARNATION.to_owned(), me.incarnation.to_string());
         let spec = object.spec.get_or_insert_default();
         spec.holder_identity = Some(me.pod_name.clone());
-        spec.lease_duration_seconds = Some(i32::try_from(duration.as_secs()).unwrap_or(i32::MAX));
+        spec.lease_duration_seconds = Some(whole_seconds(duration));
         spec.acquire_time = Some(MicroTime(wall));
         spec.renew_time = Some(MicroTime(wall));
         spec.lease_transitions = Some(transitions);
         object
     }
 
-    /// The object to write when the holder renews.
-    pub(super) fn renewed(&self, wall: Timestamp) -> Lease {
+    /// The object to write when the holder renews. It states the duration anew: the promise is the holder's own,
+    /// whatever somebody may have edited.
+    pub(super) fn renewed(&self, duration: Duration, wall: Timestamp) -> Lease {
         let mut object = self.object.clone();
-        object.spec.get_or_insert_default().renew_time = Some(MicroTime(wall));
+        let spec = object.spec.get_or_insert_default();
+        spec.lease_duration_seconds = Some(whole_seconds(duration));
+        spec.renew_time = Some(MicroTime(wall));
         object
     }
 
@@ -260,4 +283,8 @@ impl Record {
         spec.renew_time = Some(MicroTime(wall));
         object
     }
+}
+
+fn whole_seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }

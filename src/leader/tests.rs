@@ -40,6 +40,9 @@ const D: Duration = Duration::from_secs(15);
 const RD: Duration = Duration::from_secs(10);
 const RP: Duration = Duration::from_secs(2);
 
+/// Within this a replica that finds no Lease leads.
+const FIRST: Duration = Duration::from_secs(5);
+
 /// Several replicas, their API server, and the record of who led when.
 struct Scene {
     api: MemoryApi,

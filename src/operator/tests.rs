@@ -114,6 +114,17 @@ async fn work_that_cannot_be_stopped_ends_the_process_without_waiting_for_anythi
     assert!(begun.elapsed() < SECOND + SECOND);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_part_that_does_not_stop_is_not_waited_for_long() {
+    let mut parts = Parts::begin();
+    parts.spawn_election();
+    parts.tasks.spawn(std::future::pending());
+    let (shutdown, begun) = (parts.shutdown.clone(), Instant::now());
+    let (outcome, ()) = tokio::join!(parts.run(), async { shutdown.cancel() });
+    assert!(outcome.is_ok());
+    assert!(begun.elapsed() <= SECOND + STOP_TIMEOUT + SECOND);
+}
+
 #[test]
 fn the_readme_lists_the_metrics_that_are_exported_and_no_others() {
     let mut registry = metrics::registry();

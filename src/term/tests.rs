@@ -14,7 +14,8 @@ const TEN: Duration = Duration::from_secs(10);
 
 fn term() -> (Term, TermControl, PausedClock) {
     let clock = PausedClock::start();
-    let (term, control) = Term::begin(Generation(7), clock.now() + TEN, Arc::new(clock));
+    let shared = Arc::new(clock.clone());
+    let (term, control) = Term::begin(Generation(7), clock.now() + TEN, shared);
     (term, control, clock)
 }
 
@@ -135,4 +136,33 @@ async fn a_write_in_flight_is_abandoned_when_the_term_ends() {
     });
     assert!(answer.is_err());
     assert!(clock.now().since(begun) < Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_does_not_outlive_a_suspend_of_the_machine() {
+    let (term, _control, clock) = term();
+    clock.suspend(TEN + TEN);
+    assert!(term.check().is_err(), "a write would have been sent");
+    let noticed = tokio::time::timeout(Duration::from_secs(2), term.ended());
+    assert!(noticed.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_without_an_answer_is_given_up_although_the_term_goes_on() {
+    let clock = PausedClock::start();
+    let hour = Duration::from_secs(3600);
+    let shared = Arc::new(clock.clone());
+    let (term, _control) = Term::begin(Generation(7), clock.now() + hour, shared);
+    let (client, _count) = counting_client(hour / 2);
+    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
+    let parameters = kube::api::PostParams::default();
+    let error = api
+        .create(&parameters, &ConfigMap::default())
+        .await
+        .unwrap_err();
+    assert!(
+        chain(&error).contains("no answer to a write within 10s"),
+        "{}",
+        chain(&error)
+    );
 }

@@ -30,6 +30,8 @@ struct State {
     writes: Vec<Write>,
     events: Vec<Value>,
     lists: usize,
+    /// Watches can't start before this version.
+    compacted: u64,
     faults: Faults,
 }
 
@@ -116,6 +118,13 @@ impl ApiServer {
     /// Ends all watches.
     pub(crate) fn break_watches(&self) {
         self.state().watches.clear();
+    }
+
+    /// Ends all watches, and what happens from here to the next list can't be watched afterwards.
+    pub(crate) fn compact(&self) {
+        let mut state = self.state();
+        state.compacted = u64::MAX;
+        state.watches.clear();
     }
 
     /// Keeps news from the watches until they are released one by one.
@@ -218,6 +227,7 @@ impl ApiServer {
         if state.faults.kind_is_missing {
             return refused(404);
         }
+        state.compacted = 0;
         let items: Vec<_> = state.objects.values().cloned().collect();
         let list = json!({
             "apiVersion": "5spot.finos.org/v1alpha1",
@@ -238,6 +248,12 @@ impl ApiServer {
             .find_map(|pair| pair.strip_prefix("resourceVersion="))
             .and_then(|version| version.parse().ok())
             .unwrap();
+        if from < state.compacted {
+            // As the API server does it: the watch starts, and its first news is the error.
+            let expired = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1",
+                "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}});
+            return Response::new(Body::from(format!("{expired}\n")));
+        }
         let (sender, receiver) = mpsc::unbounded_channel();
         for (_version, news) in state.history.iter().filter(|(version, _)| *version > from) {
             sender.send(news.clone()).unwrap();

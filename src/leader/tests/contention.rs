@@ -6,7 +6,7 @@ use super::*;
 async fn the_first_replica_creates_the_lease_and_leads() {
     let scene = Scene::new();
     let replica = scene.start(a());
-    assert!(scene.until_leads("a", RP).await < Duration::from_millis(100));
+    scene.until_leads("a", FIRST).await;
     assert_eq!(scene.api.holder(), "a");
     let writes = scene.api.writes();
     assert_eq!((writes[0].transitions, writes[0].duration), (0, 15));
@@ -48,7 +48,7 @@ async fn a_replica_does_not_contend_before_its_caches_are_synced() {
 async fn a_silent_leader_is_replaced_when_its_lease_expires_and_not_earlier() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     // Some renewals later, in the middle of a period.
     sleep(Duration::from_millis(9_300)).await;
@@ -65,7 +65,7 @@ async fn a_silent_leader_is_replaced_when_its_lease_expires_and_not_earlier() {
 async fn a_standby_that_knows_nothing_waits_a_whole_duration() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     leader.crash();
     sleep(Duration::from_secs(14)).await;
     let _newcomer = scene.start(b());
@@ -83,7 +83,7 @@ async fn a_standby_goes_by_the_duration_of_the_record_not_by_its_own() {
         duration: 60,
         ..a()
     });
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     leader.crash();
@@ -106,7 +106,7 @@ async fn wall_clocks_that_are_an_hour_off_change_nothing(
         wall_offset_hours: leader,
         ..a()
     });
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _second = scene.start(Setup {
         wall_offset_hours: standby,
         ..b()
@@ -128,7 +128,7 @@ async fn wall_clocks_that_are_an_hour_off_change_nothing(
 async fn whatever_happens_to_the_take_the_replica_leads_soon_and_once(#[case] fault: Fault) {
     let scene = Scene::new();
     let seed = scene.start(b());
-    scene.until_leads("b", RP).await;
+    scene.until_leads("b", FIRST).await;
     let replica = scene.start(a());
     sleep(Duration::from_secs(3)).await;
     replica.link.inject([fault]);
@@ -144,7 +144,7 @@ async fn whatever_happens_to_the_take_the_replica_leads_soon_and_once(#[case] fa
 async fn the_same_pod_restarted_reclaims_its_lease_at_once() {
     let scene = Scene::new();
     let first_life = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     first_life.crash();
@@ -164,7 +164,7 @@ async fn the_same_pod_restarted_reclaims_its_lease_at_once() {
 async fn a_pod_that_reuses_the_name_waits_like_any_other() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     leader.crash();
     sleep(Duration::from_secs(1)).await;
     let _namesake = scene.start(pod("a", "uid-of-another-pod"));
@@ -175,7 +175,7 @@ async fn a_pod_that_reuses_the_name_waits_like_any_other() {
 async fn a_watch_that_died_silently_is_found_out_by_reading() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     standby.link.silence_watches();
@@ -194,7 +194,7 @@ async fn a_watch_that_died_silently_is_found_out_by_reading() {
 async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     standby.link.silence_watches();
@@ -206,7 +206,7 @@ async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
 async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby_only_reads() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let standby = scene.start(b());
     sleep(Duration::from_secs(10)).await;
     let (writes, leader_reads, standby_reads) = (
@@ -236,4 +236,21 @@ async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby
         matches!(&*standby.standing.borrow(), Standing::StandingBy { leader, .. } if leader == "a")
     );
     assert!(leader.pulse.stalled_for().is_none() && standby.pulse.stalled_for().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_that_is_refused_without_a_reason_is_not_repeated_in_a_spin_and_can_be_stopped() {
+    let scene = Scene::new();
+    let replica = scene.start(a());
+    // Every second call is a take that meets a conflict, and the read after it finds nothing new.
+    replica
+        .link
+        .inject(std::iter::repeat_n(Fault::AlwaysConflict, 1));
+    sleep(Duration::from_secs(60)).await;
+    assert!(
+        replica.link.calls() < 400,
+        "{} calls in a minute",
+        replica.link.calls()
+    );
+    replica.stop().await.unwrap();
 }

@@ -6,7 +6,7 @@ use super::*;
 async fn a_leader_that_cannot_renew_stops_its_work_by_the_renew_deadline_and_contends_again() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     let cut_at = Instant::now();
@@ -34,7 +34,7 @@ async fn a_leader_that_cannot_renew_stops_its_work_by_the_renew_deadline_and_con
 async fn a_leader_that_lost_leads_again_when_its_turn_comes() {
     let scene = Scene::new();
     let first = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let second = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     first.link.cut(true);
@@ -55,7 +55,7 @@ async fn a_leader_that_lost_leads_again_when_its_turn_comes() {
 async fn a_short_outage_costs_nothing() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     leader.link.cut(true);
@@ -75,7 +75,7 @@ async fn a_short_outage_costs_nothing() {
 async fn one_failed_renewal_of_any_kind_does_not_cost_the_term(#[case] fault: Fault) {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     leader.link.inject([fault]);
@@ -87,7 +87,7 @@ async fn one_failed_renewal_of_any_kind_does_not_cost_the_term(#[case] fault: Fa
 async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     sleep(Duration::from_secs(5)).await;
     let overwritten = Instant::now();
     scene.api.edit(|lease| {
@@ -110,7 +110,7 @@ async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
 async fn a_deleted_lease_ends_the_term_and_its_own_holder_makes_a_new_one() {
     let scene = Scene::new();
     let _leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     scene.api.edit(|lease| *lease = None);
@@ -127,7 +127,7 @@ async fn a_deleted_lease_ends_the_term_and_its_own_holder_makes_a_new_one() {
 async fn a_lease_deleted_under_a_leader_that_is_cut_off_is_waited_out() {
     let scene = Scene::new();
     let leader = scene.start(a());
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     leader.link.cut(true);
@@ -143,7 +143,7 @@ async fn work_that_does_not_heed_the_end_is_dropped() {
         heeds_the_end: false,
         ..a()
     });
-    scene.until_leads("a", RP).await;
+    scene.until_leads("a", FIRST).await;
     let _standby = scene.start(b());
     sleep(Duration::from_secs(5)).await;
     leader.link.cut(true);
@@ -198,8 +198,90 @@ async fn work_that_cannot_be_stopped_ends_the_replica_before_the_lease_may_pass_
         "{error}"
     );
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(6),
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// Real time and real threads: only there do the work and the election race for noticing the deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_stops_by_itself_at_the_deadline_is_a_lost_term_and_not_a_failure() {
+    let clock: crate::clock::SharedClock = Arc::new(crate::clock::BootClock);
+    let mut electors = JoinSet::new();
+    for index in 0..24 {
+        let clock = Arc::clone(&clock);
+        electors.spawn(async move {
+            let link = MemoryApi::empty().link("a");
+            let config = LeaseConfig::new("l", "n", 3, 2, 1).unwrap();
+            let metrics = LeaderMetrics::unregistered();
+            let me = Identity::of_new_process("a", format!("uid-{index}"));
+            let wall = Arc::new(Timestamp::now);
+            let lock = Lock::new(
+                link.clone(),
+                config,
+                me,
+                Arc::clone(&clock),
+                wall,
+                metrics.clone(),
+            );
+            let pulse = Arc::new(Pulse::new(clock, D));
+            let standing = watch::Sender::new(Standing::default());
+            let elector = Elector::new(lock, RD, standing, pulse, metrics);
+            let work = move |term: Term| {
+                link.cut(true);
+                async move { term.ended().await }
+            };
+            let contending = elector.run(std::future::ready(()), CancellationToken::new(), work);
+            tokio::time::timeout(Duration::from_secs(6), contending).await
+        });
+    }
+    while let Some(ended) = electors.join_next().await {
+        assert!(
+            ended.unwrap().is_err(),
+            "the replica ended instead of contending again"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_whose_machine_was_suspended_steps_down_and_contends_again() {
+    let scene = Scene::new();
+    let mut leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    sleep(Duration::from_secs(5)).await;
+    scene.clock.suspend(Duration::from_secs(600));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(scene.pods_that_led(), ["a", "a"]);
+    assert!(leader.task.try_join_next().is_none(), "the replica ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duration_that_somebody_edits_is_put_right_before_a_standby_goes_by_it() {
+    let scene = Scene::new();
+    let _leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    let _standby = scene.start(b());
+    sleep(Duration::from_secs(5)).await;
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.lease_duration_seconds = Some(1);
+    });
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["a"]);
+    assert_eq!(scene.api.writes().last().unwrap().duration, 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_that_finds_no_lease_gives_its_leader_the_time_to_notice() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    sleep(Duration::from_secs(5)).await;
+    leader.link.silence_watches();
+    scene.api.edit(|lease| *lease = None);
+    let _newcomer = scene.start(b());
+    // Two leaders at a time would fail the scene.
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led()[..2], ["a", "a"]);
 }

@@ -12,6 +12,8 @@ use crate::{
     leader::record::{INCARNATION, Observed, Reason, Record, Verdict, decide},
 };
 
+const PATIENCE: Duration = Duration::from_secs(4);
+
 fn at(seconds: u64) -> Moment {
     Moment::from_start(Duration::from_secs(seconds))
 }
@@ -30,7 +32,7 @@ fn record(holder: Option<&str>, duration: Option<i32>, renewed: i64) -> Record {
 }
 
 fn with_incarnation(record: &Record, incarnation: &str) -> Record {
-    let mut lease = record.renewed(Timestamp::UNIX_EPOCH);
+    let mut lease = record.renewed(D, Timestamp::UNIX_EPOCH);
     lease
         .metadata
         .annotations
@@ -43,12 +45,24 @@ fn me() -> Identity {
     Identity::of_new_process("me", "uid-me")
 }
 
+#[test]
+fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_deletion() {
+    let observed = Observed::first(None, at(100), PATIENCE);
+    assert_eq!(
+        decide(&observed, &me(), at(100)),
+        Verdict::Wait { until: at(104) }
+    );
+    assert_eq!(
+        decide(&observed, &me(), at(104)),
+        Verdict::Take(Reason::Released)
+    );
+}
+
 #[rstest]
-#[case::no_lease(None)]
 #[case::no_holder(Some(record(None, Some(15), 0)))]
 #[case::released(Some(record(Some(""), Some(1), 0)))]
 fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
-    let observed = Observed::first(seen, at(100));
+    let observed = Observed::first(seen, at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me(), at(100)),
         Verdict::Take(Reason::Released)
@@ -59,7 +73,11 @@ fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
 #[case::renewed_in_1970(0)]
 #[case::renewed_in_2100(4_102_444_800)]
 fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] renewed: i64) {
-    let observed = Observed::first(Some(record(Some("other"), Some(15), renewed)), at(100));
+    let observed = Observed::first(
+        Some(record(Some("other"), Some(15), renewed)),
+        at(100),
+        PATIENCE,
+    );
     assert_eq!(
         decide(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
@@ -76,7 +94,7 @@ fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] rene
 
 #[test]
 fn the_duration_that_counts_is_the_record_s_own() {
-    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100));
+    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me(), at(159)),
         Verdict::Wait { until: at(160) }
@@ -88,7 +106,7 @@ fn the_duration_that_counts_is_the_record_s_own() {
 #[case::zero(Some(0))]
 #[case::negative(Some(-5))]
 fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Option<i32>) {
-    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100));
+    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me(), at(100)),
         Verdict::Wait { until: at(101) }
@@ -98,7 +116,7 @@ fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Op
 #[test]
 fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     let first = record(Some("other"), Some(15), 1);
-    let mut observed = Observed::first(Some(first.clone()), at(100));
+    let mut observed = Observed::first(Some(first.clone()), at(100), PATIENCE);
     observed.update(Some(record(Some("other"), Some(15), 2)), at(110));
     assert_eq!(
         decide(&observed, &me(), at(116)),
@@ -106,7 +124,7 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     );
 
     let mut labelled =
-        record(Some("other"), Some(15), 2).renewed(Timestamp::from_second(2).unwrap());
+        record(Some("other"), Some(15), 2).renewed(D, Timestamp::from_second(2).unwrap());
     labelled
         .metadata
         .labels
@@ -122,7 +140,7 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
 
 #[test]
 fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
-    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100));
+    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), PATIENCE);
     observed.update(None, at(105));
     assert_eq!(
         decide(&observed, &me(), at(105)),
@@ -141,7 +159,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
         &record(Some("me"), Some(15), 1),
         &me().incarnation.to_string(),
     );
-    let observed = Observed::first(Some(before), at(100));
+    let observed = Observed::first(Some(before), at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me(), at(100)),
         Verdict::Take(Reason::Reclaimed)
@@ -154,7 +172,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
 #[case::no_uid("/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
 fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
     let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
-    let observed = Observed::first(Some(before), at(100));
+    let observed = Observed::first(Some(before), at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
@@ -168,7 +186,7 @@ fn another_holder_with_our_incarnation_is_another_holder() {
         &record(Some("other"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(forged), at(100));
+    let observed = Observed::first(Some(forged), at(100), PATIENCE);
     assert_eq!(
         decide(&observed, &me, at(100)),
         Verdict::Wait { until: at(115) }
@@ -182,6 +200,6 @@ fn a_record_of_this_very_process_is_its_own() {
         &record(Some("me"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(mine), at(100));
+    let observed = Observed::first(Some(mine), at(100), PATIENCE);
     assert_eq!(decide(&observed, &me, at(101)), Verdict::Take(Reason::Own));
 }

@@ -1,3 +1,5 @@
+// PID 1 of the container.
+
 package main
 
 import (

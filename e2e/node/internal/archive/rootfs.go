@@ -1,3 +1,5 @@
+// The root file system's layer: what Debian packages bring, without what a node never uses.
+
 package archive
 
 import (

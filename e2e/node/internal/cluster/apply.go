@@ -1,3 +1,5 @@
+// Server-side apply of objects of any kind.
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// The Node object and the kubelet's certificate, and what has to be true before a node is up.
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// Routes to the pods of the other nodes, kept in line with the Node objects.
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// Arguments of the components: our defaults, each replaced by what the command line gives for it.
+
 package config
 
 import (

@@ -1,3 +1,5 @@
+// Configuration files: containerd, kubelet, pod network, kubeconfigs and resolv.conf.
+
 package config
 
 import (

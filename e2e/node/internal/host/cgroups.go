@@ -1,3 +1,5 @@
+// The container's cgroups: a namespace of its own, and on cgroup v2 a root that is free for pods.
+
 package host
 
 import (

@@ -1,3 +1,5 @@
+// The whole preparation in order, and the node's address, forwarding and iptables.
+
 package host
 
 import (

@@ -1,3 +1,5 @@
+// The agent role: trust the server by the token, get a certificate and a pod range, run a node.
+
 package node
 
 import (

@@ -1,3 +1,5 @@
+// Objects that the server brings along: rights of nodes, the join token's secret, and DNS.
+
 package node
 
 import (

@@ -1,3 +1,5 @@
+// Manifests: those at start, which have to be applied before the node is up, and those that come later.
+
 package node
 
 import (

@@ -1,3 +1,5 @@
+// Image archives in the directories that are imported at start.
+
 package node
 
 import (

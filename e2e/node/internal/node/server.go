@@ -1,3 +1,5 @@
+// The server role: credentials, control plane, node, manifests, in the order of their needs.
+
 package node
 
 import (

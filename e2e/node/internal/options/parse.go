@@ -1,3 +1,5 @@
+// The walk over the arguments: which forms a flag may take, and how a wrong one is refused.
+
 package options
 
 import (

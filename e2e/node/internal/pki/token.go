@@ -1,3 +1,5 @@
+// The join token: its two forms, the bootstrap token derived from it, and the check of a server against it.
+
 package pki
 
 import (

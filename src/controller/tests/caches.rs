@@ -1,0 +1,113 @@
+//! Caches that are fed from a watch that fails in every way.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_installed_yet_is_waited_for() {
+    let server = ApiServer::default();
+    server.set_faults(Faults {
+        kind_is_missing: true,
+        ..Faults::default()
+    });
+    let replica = Replica::starting(BEFORE_OFFICE, &server);
+    sleep(Duration::from_mins(10)).await;
+    assert!(!replica.caches.is_synced());
+    assert_eq!(replica.feed.len(), 1);
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(6)).await;
+    assert!(replica.caches.is_synced());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_watch_is_taken_up_again_without_a_write() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    for _ in 0..5 {
+        server.break_watches();
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(server.writes().len(), 1);
+    server.patch("a", "/spec/clusterName", json!("other"));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(server.writes().len(), 2);
+    assert_eq!(replica.feed.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_while_the_watch_could_not_be_resumed_is_seen_at_the_next_list() {
+    let server = server_with(&["a", "b"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.compact();
+    server.patch("b", "/spec/clusterName", json!("other"));
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.lists(), 2);
+    assert_eq!(server.writes().len(), 3);
+    assert_eq!(server.object("b")["status"]["observedGeneration"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_does_not_keep_others_from_being_served() {
+    let server = server_with(&["a", "bad", "c"]);
+    server.patch("bad", "/spec/schedule", json!("always"));
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(server.writes().len(), 2);
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"unreadable\"}"),
+        1
+    );
+
+    // One that turns bad is not acted on as it was before.
+    server.patch("a", "/spec/schedule", json!("always"));
+    sleep(Duration::from_mins(15)).await;
+    assert_eq!(phases(&server)[2..], [("c".into(), "Active".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_objects_are_counted_by_phase() {
+    let server = server_with(&["a", "b", "c"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let phase = |replica: &Replica, phase: &str| {
+        replica.metric(&format!(
+            "five_spot_scheduled_machines{{phase=\"{phase}\"}}"
+        ))
+    };
+    assert_eq!(phase(&replica, "Pending"), 3);
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch("b", "/spec/schedule/daysOfWeek", json!(["mon-sun"]));
+    server.patch("b", "/spec/schedule/hoursOfDay", json!(["0-23"]));
+    server.delete("c");
+    sleep(MOMENT).await;
+    assert_eq!(
+        [
+            phase(&replica, "Pending"),
+            phase(&replica, "Inactive"),
+            phase(&replica, "Active")
+        ],
+        [0, 1, 1]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_have_their_documented_names() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let text = replica.metrics();
+    for series in [
+        "five_spot_reconciliations_total{result=\"success\"}",
+        "five_spot_reconciliations_total{result=\"error\"}",
+        "five_spot_reconciliation_duration_seconds_bucket",
+        "five_spot_errors_total{category=\"watch\"}",
+        "five_spot_scheduled_machines{phase=\"Inactive\"}",
+    ] {
+        assert!(text.contains(series), "{series} is missing:\n{text}");
+    }
+}

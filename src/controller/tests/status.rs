@@ -1,0 +1,207 @@
+//! What is written, when, and what is not.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_while_nothing_changes() {
+    let server = server_with(&["a", "b"]);
+    let mut replica = Replica::synced("2026-03-02T09:10:00Z", &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(server.writes().len(), 2);
+
+    sleep(Duration::from_hours(8)).await;
+    assert_eq!(server.writes().len(), 2);
+    // The first look, and the one at the echo of the write.
+    assert_eq!(
+        replica.metric("five_spot_reconciliations_total{result=\"success\"}"),
+        4
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_spec_leads_to_exactly_one_write() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    for round in 1..=5_u8 {
+        server.patch("a", "/spec/clusterName", json!(format!("lab-{round}")));
+        sleep(MOMENT).await;
+        assert_eq!(server.writes().len(), 1 + usize::from(round));
+        let status = &server.object("a")["status"];
+        assert_eq!(status["observedGeneration"], 1 + round);
+        assert_eq!(status["conditions"][0]["observedGeneration"], 1 + round);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_lags_behind_our_write_does_not_repeat_it() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.hold_news();
+    server.patch("a", "/spec/clusterName", json!("other"));
+    server.patch("a", "/metadata", {
+        let mut metadata = server.object("a")["metadata"].clone();
+        metadata["labels"] = json!({"touched": "yes"});
+        metadata
+    });
+    server.release_one();
+    sleep(MOMENT).await;
+    assert_eq!(server.writes().len(), 2);
+    // The object as it was before our write, with a new label.
+    server.release_one();
+    sleep(MOMENT).await;
+    assert_eq!(server.writes().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_somebody_else_changed_is_put_right() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch("a", "/status/phase", json!("Active"));
+    sleep(MOMENT).await;
+    assert_eq!(server.object("a")["status"]["phase"], "Inactive");
+    assert_eq!(server.writes().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let mut conditions = server.object("a")["status"]["conditions"].clone();
+    let foreign = json!({"type": "example.com/Seen", "status": "True", "reason": "Seen", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    conditions.as_array_mut().unwrap().push(foreign);
+    server.patch("a", "/status/conditions", conditions.clone());
+    sleep(MOMENT).await;
+    assert_eq!(
+        server.writes().len(),
+        1,
+        "a condition of somebody else is none of our business"
+    );
+
+    sleep(Duration::from_mins(10)).await;
+    let after = server.object("a")["status"]["conditions"].clone();
+    let find = |list: &Value, kind: &str| {
+        list.as_array()
+            .unwrap()
+            .iter()
+            .find(|condition| condition["type"] == kind)
+            .cloned()
+            .unwrap()
+    };
+    assert_eq!(
+        find(&after, "example.com/Seen"),
+        find(&conditions, "example.com/Seen")
+    );
+    let time = |list, kind| find(list, kind)["lastTransitionTime"].clone();
+    assert_eq!(time(&after, "Ready"), time(&conditions, "Ready"));
+    assert_eq!(time(&after, "Scheduled"), json!("2026-03-02T09:00:00Z"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_schedule_is_reported_and_a_new_one_is_taken_up() {
+    let server = server_with(&["a"]);
+    server.patch("a", "/spec/schedule/daysOfWeek", json!(["someday"]));
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let status = &server.object("a")["status"];
+    assert_eq!(status["phase"], "Error");
+    assert!(
+        status["message"].as_str().unwrap().contains("someday"),
+        "{status}"
+    );
+    assert_eq!(
+        replica.metric("five_spot_reconciliations_total{result=\"error\"}"),
+        0
+    );
+
+    server.patch("a", "/spec/schedule/daysOfWeek", json!(["mon"]));
+    sleep(MOMENT).await;
+    assert_eq!(server.object("a")["status"]["phase"], "Inactive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_change_is_announced_after_it_is_written() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(11)).await;
+    let events = server.events();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[1]["reason"], "ScheduleActive");
+    assert_eq!(events[1]["regarding"]["uid"], "uid-of-a");
+    assert!(
+        events[1]["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("Inactive -> Active"),
+        "{}",
+        events[1]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_fails_nothing() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        refuse_events: Some(403),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(server.writes().len(), 1);
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"event\"}"),
+        1
+    );
+    assert_eq!(
+        replica.metric("five_spot_reconciliations_total{result=\"error\"}"),
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_fails_is_tried_again_ever_later() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        refuse_status: Some(500),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(4)).await;
+    let failures = replica.metric("five_spot_errors_total{category=\"status\"}");
+    assert!((5..=20).contains(&failures), "{failures}");
+    server.set_faults(Faults::default());
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(server.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_goes_away_under_a_write_is_no_failure() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        status_takes: Duration::from_millis(50),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.delete("a");
+    sleep(Duration::from_mins(20)).await;
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"status\"}"),
+        0
+    );
+    assert!(server.writes().is_empty());
+}

@@ -1,0 +1,170 @@
+//! What a term does with its objects, from its beginning to its end.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_new_term_looks_at_every_object_without_listing_again() {
+    let server = server_with(&["a", "b", "c"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    sleep(Duration::from_secs(60)).await;
+    assert!(server.writes().is_empty(), "a standby writes nothing");
+
+    let begun = Instant::now();
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(server.writes().len(), 3);
+    assert!(
+        server
+            .writes()
+            .iter()
+            .all(|write| write.at - begun < MOMENT)
+    );
+    assert_eq!(server.lists(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_overdue_comes_first_and_the_rest_by_priority() {
+    let server = ApiServer::default();
+    let with = |name: &str, priority: u8, due: Option<&str>| {
+        let mut object = office_json(name);
+        object["spec"]["priority"] = json!(priority);
+        if let Some(due) = due {
+            object["status"] =
+                json!({"phase": "Active", "nextDeactivation": due, "observedGeneration": 1});
+        }
+        server.put(object);
+    };
+    // More objects than are worked on at a time, so that the order is not only that of the first handful.
+    for index in 0..60 {
+        with(&format!("a-routine-{index:02}"), 50, None);
+    }
+    for index in 0..40 {
+        with(
+            &format!("z-overdue-{index:02}"),
+            0,
+            Some("2026-03-01T18:00:00Z"),
+        );
+    }
+    with("m-important", 100, None);
+    server.set_faults(Faults {
+        status_takes: Duration::from_millis(5),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_secs(5)).await;
+
+    let order: Vec<_> = server
+        .writes()
+        .into_iter()
+        .map(|write| write.name)
+        .collect();
+    assert_eq!(order.len(), 101);
+    // Sixteen are on their way at a time, and those may finish in any order.
+    assert!(
+        order[56..].iter().all(|name| name.starts_with("a-routine")),
+        "{order:?}"
+    );
+    assert!(
+        order[..24].iter().all(|name| name.starts_with("z-overdue")),
+        "{order:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_ended_writes_nothing_more_and_drops_what_hangs() {
+    let server = server_with(&["a", "b"]);
+    server.set_faults(Faults {
+        status_takes: Duration::from_mins(5),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let control = replica.begin_term();
+    sleep(MOMENT).await;
+    let ended = Instant::now();
+    control.end();
+    replica.work_ends().await;
+    assert!(
+        ended.elapsed() < Duration::from_millis(5),
+        "{:?}",
+        ended.elapsed()
+    );
+    sleep(Duration::from_mins(30)).await;
+    assert!(server.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_winds_down_finishes_what_is_in_flight_and_starts_nothing() {
+    let names: Vec<_> = (0..100).map(|index| format!("m{index}")).collect();
+    let server = server_with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    server.set_faults(Faults {
+        status_takes: Duration::from_millis(100),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let control = replica.begin_term();
+    sleep(Duration::from_millis(50)).await;
+    let asked = Instant::now();
+    control.wind_down();
+    replica.work_ends().await;
+    assert!(
+        asked.elapsed() < Duration::from_millis(70),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(server.writes().len(), 16, "one batch was in flight");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_term_of_the_same_replica_takes_up_all_timers() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let control = replica.begin_term();
+    sleep(MOMENT).await;
+    control.end();
+    replica.work_ends().await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(11)).await;
+    assert_eq!(phases(&server)[1..], [("a".into(), "Active".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_falls_behind_the_watch_looks_at_everything() {
+    const MANY: usize = 5000;
+    let server = ApiServer::default();
+    let replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let wall: Arc<dyn WallClock> = Arc::clone(&replica.wall) as _;
+    let queue = Queue::new(&replica.caches, Arc::new(Pace::new(MANY)), wall);
+    for index in 0..MANY {
+        server.put(office_json(&format!("m{index}")));
+    }
+    sleep(MOMENT).await;
+    let requests = queue.into_stream().take(MANY).collect::<Vec<_>>();
+    let requests = timeout(Duration::from_mins(1), requests)
+        .await
+        .expect("all are requested");
+    let names: HashSet<_> = requests
+        .into_iter()
+        .map(|request| request.unwrap().obj_ref.name)
+        .collect();
+    assert_eq!(names.len(), MANY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
+    let server = server_with(&["a"]);
+    let replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let deadline = replica.clock.now() + Duration::from_secs(10);
+    let (term, _control) = Term::begin(Generation(1), deadline, Arc::clone(&replica.clock));
+    let wall: Arc<dyn WallClock> = Arc::clone(&replica.wall) as _;
+    let context = Arc::new(Context::new(
+        term,
+        server.client(),
+        wall,
+        replica.metrics.clone(),
+    ));
+    let object = replica.caches.store().state().remove(0);
+    sleep(Duration::from_secs(11)).await;
+    reconcile(object, context).await.unwrap_err();
+    assert!(server.writes().is_empty());
+}

@@ -1,0 +1,51 @@
+//! Boundaries, and wall clocks that are stepped.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_boundary_is_acted_on_when_it_comes_and_not_before() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(10) - Duration::from_millis(5)).await;
+    assert_eq!(phases(&server), [("a".into(), "Inactive".into())]);
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(phases(&server)[1..], [("a".into(), "Active".into())]);
+    let status = &server.object("a")["status"];
+    assert_eq!(status["nextDeactivation"], "2026-03-02T18:00:00Z");
+    assert_eq!(status["nextActivation"], "2026-03-03T09:00:00Z");
+    assert_eq!(status["inSchedule"], true);
+
+    sleep(Duration::from_hours(9)).await;
+    assert_eq!(phases(&server)[2..], [("a".into(), "Inactive".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_forward_is_noticed_within_a_second() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    replica.wall.step(SignedDuration::from_mins(15));
+    sleep(Duration::from_millis(1100)).await;
+    assert_eq!(phases(&server)[1..], [("a".into(), "Active".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_makes_a_look_wait_again_and_not_spin() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    replica.wall.step(SignedDuration::from_mins(-30));
+    sleep(Duration::from_mins(39)).await;
+    assert_eq!(
+        server.writes().len(),
+        1,
+        "the office is still shut by the wall clock"
+    );
+    let looks = replica.metric("five_spot_reconciliations_total{result=\"success\"}");
+    assert!(looks <= 4, "{looks}");
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(phases(&server)[1..], [("a".into(), "Active".into())]);
+}
