@@ -5,6 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use five_spot::api::ScheduledMachine;
+use kube::{Api, Client, Resource, api::DeleteParams};
 use serde_json::json;
 use tokio::{
     sync::watch,
@@ -152,25 +154,53 @@ impl Canary {
     }
 
     fn collection(&self) -> String {
-        format!(
-            "/apis/5spot.finos.org/v1alpha1/namespaces/{}/scheduledmachines",
-            self.namespace
-        )
+        ScheduledMachine::url_path(&(), Some(&self.namespace))
     }
 
     fn object(&self) -> serde_json::Value {
-        json!({
-            "apiVersion": "5spot.finos.org/v1alpha1",
-            "kind": "ScheduledMachine",
-            "metadata": {"name": NAME, "namespace": self.namespace},
-            "spec": {
-                "schedule": {"daysOfWeek": ["mon-sun"], "hoursOfDay": ["0-23"], "timezone": "UTC", "enabled": false},
-                "clusterName": "failover",
-                "bootstrapSpec": {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfig", "spec": {}},
-                "infrastructureSpec": {
-                    "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "DockerMachine", "spec": {}
-                },
+        object(&self.namespace)
+    }
+}
+
+/// Deletes the canary of a namespace, if it is there.
+pub async fn remove(client: &Client, namespace: &str) -> Result<(), kube::Error> {
+    let canaries: Api<ScheduledMachine> = Api::namespaced(client.clone(), namespace);
+    match canaries.delete(NAME, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+fn object(namespace: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": ScheduledMachine::api_version(&()),
+        "kind": ScheduledMachine::kind(&()),
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {
+            "schedule": {"daysOfWeek": ["mon-sun"], "hoursOfDay": ["0-23"], "timezone": "UTC", "enabled": false},
+            "clusterName": "failover",
+            "bootstrapSpec": {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfig", "spec": {}},
+            "infrastructureSpec": {
+                "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "DockerMachine", "spec": {}
             },
-        })
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canary_is_a_scheduled_machine_that_is_never_active() {
+        let canary: ScheduledMachine = serde_json::from_value(object("here")).unwrap();
+        assert!(!canary.spec.schedule.enabled);
+        assert_eq!(canary.metadata.namespace.as_deref(), Some("here"));
+    }
+
+    #[test]
+    fn a_trial_changes_it_ten_times_a_second_and_silence_not_at_all() {
+        assert_eq!(Pace::Trial.period(), Some(Duration::from_millis(100)));
+        assert_eq!(Pace::Silent.period(), None);
     }
 }

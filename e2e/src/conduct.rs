@@ -21,7 +21,7 @@ use crate::{
     scene::Scene,
     steady::{self, Steady},
     takeover::{Takeover, takeovers},
-    trial::{RigFault, Strike, TrialData, TrialId, present},
+    trial::{RigFault, TrialData, TrialId, present},
     witness,
 };
 
@@ -55,33 +55,17 @@ pub async fn conduct(
     let began = scene.journal.now();
     scene.canary.pace(Pace::Trial);
     sleep(PRELUDE).await;
+    let allowed_before = disruption::allowed(scene).await.ok();
     let before = wait_for_moment(scene, steady, moment).await;
     let leader = scene
         .replicas()
         .remove(&before.holder)
         .unwrap_or_else(|| steady.leader.clone());
-    let mut trial = TrialData {
-        id,
-        settings: scene.settings,
-        operator: scene.target.user.clone(),
-        began,
-        planned_after_renewal_ms: duration_millis(moment),
-        strike: Strike {
-            issued: scene.journal.now(),
-            returned: scene.journal.now(),
-            repeated: Vec::new(),
-        },
-        before,
-        allowed_before: disruption::allowed(scene).await.ok(),
-        leases: Vec::new(),
-        pods: Vec::new(),
-        calls: Vec::new(),
-        own: Vec::new(),
-        roles: Vec::new(),
-        recovery: crate::trial::Recovery::default(),
-        rig: Vec::new(),
-        ended: began,
-    };
+    let operator = scene.target.user.clone();
+    let mut trial = TrialData::begun(id, scene.settings, operator, before, scene.journal.now());
+    trial.began = began;
+    trial.planned_after_renewal_ms = duration_millis(moment);
+    trial.allowed_before = allowed_before;
     match fault.strike(scene, &leader).await {
         Ok(strike) => trial.strike = strike,
         Err(error) => {
@@ -279,3 +263,6 @@ async fn remove(scene: &Scene<'_>, pod: &str) {
     });
     let _gone = gone.await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,6 @@ fn event_lines(events: Vec<Event>) -> String {
         .into_iter()
         .fold(String::new(), |text, (_, line)| text + &line + "\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,4 +175,4 @@ fn merged_history(data: &TrialData, map: Option<&ClockMap>) -> Vec<LeaseSeen> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

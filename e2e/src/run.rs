@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     args::RunArgs,
     budget::FaultKind,
-    canary::{Canary, CanaryError},
+    canary::{self, Canary, CanaryError},
     clock::RunClock,
     cluster::{Cluster, ClusterError, Provider},
     deploy::{self, Applied, ApplyError, ManifestError, Manifests, Overrides, Target, TargetError},
@@ -81,6 +81,9 @@ pub enum RunError {
     /// There is no canary.
     #[error(transparent)]
     Canary(#[from] CanaryError),
+    /// The canary could not be removed.
+    #[error("failed to remove the canary")]
+    Tidy(#[source] Box<kube::Error>),
     /// A result could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -168,14 +171,15 @@ pub async fn run(
         .unwrap_or_else(|| default_folder(cluster));
     let folder = Folder::create(std::path::absolute(&folder).unwrap_or(folder))?;
     let client = client(cluster).await?;
-    progress.step("deploying the operator");
-    let applied = deploy::apply(&client, &options.manifests).await?;
+    let mut applied = Applied::default();
     let result = tokio::select! {
-        result = measure(options, cluster, progress, &client, &folder) => result,
+        result = measure(options, cluster, progress, &client, &folder, &mut applied) => result,
         name = interrupted => Err(RunError::Interrupted(name)),
     };
-    tidy(cluster, &client, applied, progress).await?;
+    let tidied = tidy(options, cluster, &client, applied, progress).await;
+    // What ended the run says more than what then could not be removed.
     let report = result?;
+    tidied?;
     folder.write_json("report.json", &report)?;
     Ok(Outcome {
         report,
@@ -201,7 +205,10 @@ async fn measure(
     progress: &dyn Progress,
     client: &kube::Client,
     folder: &Folder,
+    applied: &mut Applied,
 ) -> Result<Report, RunError> {
+    progress.step("deploying the operator");
+    deploy::apply(client, &options.manifests, applied).await?;
     let target = &options.target;
     let deployments: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
         kube::Api::namespaced(client.clone(), &target.namespace);
@@ -235,14 +242,17 @@ async fn measure(
 
 /// Takes away from a brought cluster what the run put into it; a started one goes as a whole.
 async fn tidy(
+    options: &RunOptions,
     cluster: &Cluster,
     client: &kube::Client,
     applied: Applied,
     progress: &dyn Progress,
 ) -> Result<(), RunError> {
-    if cluster.provider() == Provider::Kubeconfig {
-        progress.step("removing the operator");
-        deploy::remove(client, applied).await?;
+    if cluster.provider() != Provider::Kubeconfig {
+        return Ok(());
     }
-    Ok(())
+    progress.step("removing the operator");
+    let removed = canary::remove(client, &options.target.namespace).await;
+    removed.map_err(|source| RunError::Tidy(Box::new(source)))?;
+    Ok(deploy::remove(client, applied).await?)
 }

@@ -312,3 +312,6 @@ pub async fn recovery(
         sleep(PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

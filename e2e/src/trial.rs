@@ -159,6 +159,40 @@ pub enum Presence {
     Gone,
 }
 
+impl TrialData {
+    /// A trial of which nothing has been seen yet.
+    pub fn begun(
+        id: TrialId,
+        settings: LeaseSettings,
+        operator: String,
+        before: LeaseRecord,
+        at: Stamp,
+    ) -> Self {
+        Self {
+            id,
+            settings,
+            operator,
+            began: at,
+            before,
+            allowed_before: None,
+            planned_after_renewal_ms: 0.0,
+            strike: Strike {
+                issued: at,
+                returned: at,
+                repeated: Vec::new(),
+            },
+            leases: Vec::new(),
+            pods: Vec::new(),
+            calls: Vec::new(),
+            own: Vec::new(),
+            roles: Vec::new(),
+            recovery: Recovery::default(),
+            rig: Vec::new(),
+            ended: at,
+        }
+    }
+}
+
 impl std::fmt::Display for TrialId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

@@ -215,3 +215,6 @@ fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) 
         waiting: unschedulable.or(waiting),
     }
 }
+
+#[cfg(test)]
+mod tests;

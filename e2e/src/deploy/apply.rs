@@ -63,9 +63,12 @@ pub enum ApplyError {
     },
 }
 
-/// Applies all objects in order.
-pub async fn apply(client: &Client, manifests: &Manifests) -> Result<Applied, ApplyError> {
-    let mut applied = Applied::default();
+/// Applies all objects in order, and notes in `applied` what it created, also when it does not get to the end.
+pub async fn apply(
+    client: &Client,
+    manifests: &Manifests,
+    applied: &mut Applied,
+) -> Result<(), ApplyError> {
     for object in &manifests.objects {
         let (resource, capabilities) = resolve(client, object).await?;
         let api = api(client, object, &resource, &capabilities.scope);
@@ -82,7 +85,7 @@ pub async fn apply(client: &Client, manifests: &Manifests) -> Result<Applied, Ap
                 .push((object.clone(), resource, capabilities.scope));
         }
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// Removes what was created, last first, and waits until it is gone. What was there before stays.

@@ -1,6 +1,6 @@
 //! Hand-built trials: what is found, and what is not silently passed.
 
-mod history;
+pub(crate) mod history;
 
 use super::*;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     trial::{PodSeen, Presence, Recovery, RigFault},
     verdict::{CheckId, Verdict},
 };
+pub(crate) use history::begun;
 use history::{expiry, handover, stamp};
 
 const PROMISE: Promise = Promise {

@@ -25,39 +25,38 @@ pub(super) fn stamp(at_ms: i64) -> Stamp {
     Stamp::from_micros(at_ms * 1000)
 }
 
+/// A trial of which nothing has been seen yet.
+pub(crate) fn begun(id: TrialId, before: LeaseRecord) -> TrialData {
+    TrialData::begun(
+        id,
+        SETTINGS,
+        call("a", "get", "leases").user,
+        before,
+        stamp(0),
+    )
+}
+
 impl TrialData {
     /// Pod a leads with its first life, and the fault comes at 1000 ms.
     pub(super) fn of(fault: FaultKind) -> Self {
-        let data = Self {
-            id: TrialId {
-                replicas: 2,
-                fault,
-                number: 1,
-            },
-            settings: SETTINGS,
-            operator: call("a", "get", "leases").user,
-            began: stamp(0),
-            before: record(10, "a", "u/1"),
-            allowed_before: Some(1),
-            planned_after_renewal_ms: 100.0,
-            strike: Strike {
-                issued: stamp(1000),
-                returned: stamp(1060),
-                repeated: Vec::new(),
-            },
-            leases: Vec::new(),
-            pods: Vec::new(),
-            calls: Vec::new(),
-            own: Vec::new(),
-            roles: Vec::new(),
-            recovery: Recovery {
-                replicas: Some(stamp(4000)),
-                budget: Some(stamp(4100)),
-                waiting_for: None,
-            },
-            rig: Vec::new(),
-            ended: stamp(30_000),
+        let id = TrialId {
+            replicas: 2,
+            fault,
+            number: 1,
         };
+        let mut data = begun(id, record(10, "a", "u/1"));
+        data.allowed_before = Some(1);
+        data.strike = Strike {
+            issued: stamp(1000),
+            returned: stamp(1060),
+            repeated: Vec::new(),
+        };
+        data.recovery = Recovery {
+            replicas: Some(stamp(4000)),
+            budget: Some(stamp(4100)),
+            waiting_for: None,
+        };
+        data.ended = stamp(30_000);
         data.lease(10, 900, "a", "u/1")
             .change(1, 500)
             .work("a", 12, 510, 1)
@@ -134,7 +133,7 @@ pub(super) fn record(version: u64, holder: &str, life: &str) -> LeaseRecord {
 }
 
 /// a is deleted, releases after 100 ms, b takes 20 ms later and writes 80 ms after that.
-pub(super) fn handover() -> TrialData {
+pub(crate) fn handover() -> TrialData {
     TrialData::of(FaultKind::Graceful)
         .change(2, 990)
         .lease(20, 1100, "", "u/1")
