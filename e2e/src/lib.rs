@@ -1,1 +1,56 @@
-//! x
+//! Failover harness: breaks the leader of a Lease-elected Deployment on a real cluster, measures the takeover on one
+//! monotonic clock, and judges it by what the lease configuration promises.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`budget`] | how long a takeover may take, and why |
+//! | [`takeover`] | how the leader changed, and whether there was a reason |
+//! | [`exclusion`] | whether a replica wrote without holding the Lease |
+//! | [`judge`] | what a trial shows: phases, measuring error, checks |
+//! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
+//! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
+//! | [`trial`] | the raw data of one fault |
+//! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
+//! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
+#![cfg_attr(
+    test,
+    expect(
+        clippy::float_cmp,
+        reason = "tests compare numbers that are exact in binary"
+    )
+)]
+
+pub mod args;
+pub mod audit;
+pub mod budget;
+pub mod canary;
+pub mod clock;
+pub mod cluster;
+pub mod conduct;
+pub mod console;
+pub mod deploy;
+pub mod disruption;
+pub mod doctor;
+pub mod engine;
+pub mod evidence;
+pub mod exclusion;
+pub mod fault;
+pub mod idle;
+pub mod journal;
+pub mod judge;
+pub mod leader_metric;
+pub mod lease;
+pub mod percentile;
+pub mod plan;
+mod process;
+pub mod progress;
+pub mod report;
+pub mod requests;
+pub mod run;
+pub mod scene;
+pub mod steady;
+pub mod table;
+pub mod takeover;
+pub mod trial;
+pub mod verdict;
+pub mod witness;

@@ -1,2 +1,178 @@
-//! x
-fn main() {}
+//! `failover`: the command line of the harness. Results go to standard output, words on the way to standard error.
+
+use std::{io::Write, path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use five_spot_e2e::{
+    args::RunArgs,
+    cluster::{Cluster, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand},
+    console::Console,
+    doctor::{DoctorArgs, can_run},
+    engine::EngineCommand,
+    progress::{Progress, chain},
+    report,
+    run::{self, Outcome, RunError, RunOptions},
+    table,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Where runs leave their results.
+const RESULTS: &str = "target/failover";
+
+/// Bad input.
+const USAGE: u8 = 2;
+/// Nothing can be said.
+const INCONCLUSIVE: u8 = 3;
+/// Ended by the user.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Debug, Parser)]
+#[command(name = "failover", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Deploy the operator, break its leader, measure and judge the takeover
+    Run(Box<RunArgs>),
+    /// Say which container engine answers, start one or stop it
+    Engine(EngineCommand),
+    /// Say what this machine has and lacks for a run
+    Doctor(DoctorArgs),
+    /// Make sure that there is an image to start a cluster from
+    ClusterImage(ClusterImageCommand),
+    /// Start a cluster and hold it until Ctrl-C, or leave it running with --keep
+    Cluster(HoldCommand),
+    /// Print the JSON Schema of report.json
+    Schema,
+    /// Remove a run's containers when standard input ends
+    #[command(hide = true)]
+    Guard(GuardCommand),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let console = Console::start();
+    let done = match Arguments::parse().command {
+        Command::Run(args) => failover(&args, &console).await,
+        Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
+        Command::ClusterImage(command) => {
+            command.run(&console).await.map(|()| 0).map_err(Into::into)
+        }
+        Command::Cluster(command) => {
+            let interrupted = async {
+                let _name = interrupted().await;
+            };
+            command
+                .run(Path::new(RESULTS), interrupted, &console)
+                .await
+                .map(|()| 0)
+                .map_err(Into::into)
+        }
+        Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
+        Command::Schema => report::schema()
+            .map_err(Into::into)
+            .and_then(|schema| print(&schema))
+            .map(|()| 0),
+        Command::Doctor(doctor) => {
+            let findings = doctor.examine().await;
+            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            print(&(lines.join("\n") + "\n")).map(|()| u8::from(!can_run(&findings)))
+        }
+    };
+    console.finish();
+    ExitCode::from(done.unwrap_or_else(|error| refuse(&error)))
+}
+
+/// Says what went wrong; gives the exit code for it.
+fn refuse(error: &anyhow::Error) -> u8 {
+    // Nobody to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {}", chain(error.as_ref()));
+    let usage = error
+        .downcast_ref::<RunError>()
+        .is_some_and(RunError::is_usage);
+    if usage { USAGE } else { INCONCLUSIVE }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
+    let options = RunOptions::try_from(args)?;
+    let cluster_options = args.cluster.options().map_err(RunError::from)?;
+    let mut interrupted = std::pin::pin!(interrupted());
+    console.note(&format!("seed {}", options.seed));
+    let cluster = tokio::select! {
+        started = Cluster::start(&cluster_options, console) => started.map_err(RunError::from)?,
+        name = &mut interrupted => {
+            console.warn(&format!("{name}: ended before the cluster was up; nothing is left running"));
+            return Ok(INTERRUPTED);
+        }
+    };
+    console.note(&format!(
+        "{} cluster with Kubernetes {}",
+        cluster.provider(),
+        cluster.kubernetes_version()
+    ));
+    let outcome = run::run(&options, &cluster, interrupted, console).await;
+    leave(cluster, &cluster_options, console).await?;
+    match outcome {
+        Err(RunError::Interrupted(name)) => {
+            console.warn(&format!(
+                "{name}: the run was ended and cleaned up; there is no verdict"
+            ));
+            Ok(INTERRUPTED)
+        }
+        outcome => {
+            let Outcome { report, folder } = outcome?;
+            console.finish();
+            let place = folder.join("report.json");
+            print(&format!(
+                "\n{}report: {}\n",
+                table::render(&report),
+                place.display()
+            ))?;
+            Ok(report.verdict.exit_code())
+        }
+    }
+}
+
+/// Removes the cluster, or keeps it and says how to reach it.
+async fn leave(
+    cluster: Cluster,
+    options: &ClusterOptions,
+    console: &Console,
+) -> anyhow::Result<()> {
+    if options.keep {
+        let access = cluster
+            .keep(Path::new(RESULTS))
+            .await
+            .map_err(RunError::from)?;
+        console.note(&access);
+    } else {
+        console.step("removing the cluster");
+        cluster.stop().await.map_err(RunError::from)?;
+    }
+    Ok(())
+}
+
+async fn interrupted() -> &'static str {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => signals.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let pressed = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = pressed => "Ctrl-C",
+        _ = terminated => "SIGTERM",
+    }
+}

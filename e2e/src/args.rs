@@ -1,0 +1,103 @@
+//! The command line of `failover run`. What is wrong with it is said before anything is started.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, builder::RangedU64ValueParser};
+
+use crate::{budget::FaultKind, cluster::ClusterArgs, deploy::EnvOverride};
+
+/// Deploy the operator, break its leader, measure and judge the takeover.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Folder with the operator's manifests and their kustomization.yaml
+    #[arg(long, value_name = "DIR", default_value = "deploy")]
+    pub deploy: PathBuf,
+    /// Numbers of replicas to try, one after the other
+    #[arg(
+        long, value_name = "N,...", value_delimiter = ',', default_value = "2,3",
+        value_parser = RangedU64ValueParser::<u32>::new().range(1..=20)
+    )]
+    pub replicas: Vec<u32>,
+    /// Faults to try
+    #[arg(
+        long,
+        value_name = "FAULT,...",
+        value_delimiter = ',',
+        value_enum,
+        default_value = "graceful,crash,crash-loop"
+    )]
+    pub faults: Vec<FaultKind>,
+    /// Trials of each fault with each number of replicas
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = RangedU64ValueParser::<u32>::new().range(1..=1000))]
+    pub trials: u32,
+    /// Seed of the moments at which faults are done, for doing the same again [default: drawn and printed]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// How long lease calls and writes are counted while nothing changes; 0s skips it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub steady: Duration,
+    /// Environment variable of the operator to set or change; may be repeated
+    #[arg(long = "set-env", value_name = "NAME=VALUE")]
+    pub set_env: Vec<EnvOverride>,
+    /// The takeover time you promise your users [default: the lease duration found in the cluster]
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    pub within: Option<Duration>,
+    /// Folder for the report and the raw data [default: target/failover/<run>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error} (such as 15s or 500ms)"))?;
+    if duration.is_zero() {
+        Err("must be longer than 0s".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn parse(flags: &[&str]) -> Result<RunArgs, clap::Error> {
+        Command::try_parse_from([&["failover"], flags].concat()).map(|command| command.run)
+    }
+
+    #[test]
+    fn the_defaults_are_two_and_three_replicas_and_every_fault() {
+        let run = parse(&[]).unwrap();
+        assert_eq!(run.replicas, [2, 3]);
+        assert_eq!(
+            run.faults,
+            [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop]
+        );
+        assert_eq!((run.trials, run.within), (3, None));
+    }
+
+    #[rstest::rstest]
+    #[case(&["--faults", "meteor"], "meteor")]
+    #[case(&["--trials", "0"], "0 is not in 1..")]
+    #[case(&["--replicas", "0"], "0 is not in 1..")]
+    #[case(&["--within", "soon"], "--within")]
+    #[case(&["--within", "0s"], "longer than 0s")]
+    #[case(&["--steady", "x"], "--steady")]
+    #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
+    fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {
+        let error = parse(flags).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Commands in a container, by the engine's API.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, unfold};
+use futures::{Stream, StreamExt};
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::container::LogOutput;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::sleep;
+
+use super::lines::LineBuffer;
+use super::{LineStream, Output, joined};
+use crate::cluster::ClusterError;
+
+/// What is written to a command's standard input, piece by piece.
+pub(in crate::cluster) type Bytes<'a> = BoxStream<'a, io::Result<Vec<u8>>>;
+
+/// The engine may report an ended command as running for a moment.
+const STATUS_ATTEMPTS: u32 = 100;
+const STATUS_PAUSE: Duration = Duration::from_millis(20);
+
+type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+
+struct Exec {
+    docker: Docker,
+    id: String,
+    node: String,
+    command: String,
+}
+
+impl Exec {
+    async fn start(
+        docker: &Docker,
+        container: &str,
+        node: &str,
+        command: &[&str],
+        stdin: bool,
+    ) -> Result<(Self, Frames, Pin<Box<dyn AsyncWrite + Send>>), ClusterError> {
+        let options = CreateExecOptions {
+            attach_stdin: Some(stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+            ..CreateExecOptions::default()
+        };
+        let failed = |source: Error| ClusterError::OnNode {
+            node: node.to_owned(),
+            command: joined(command),
+            source: Box::new(source),
+        };
+        let id = docker
+            .create_exec(container, options)
+            .await
+            .map_err(failed)?
+            .id;
+        let started = docker
+            .start_exec(&id, None::<StartExecOptions>)
+            .await
+            .map_err(failed)?;
+        let exec = Self {
+            docker: docker.clone(),
+            id,
+            node: node.to_owned(),
+            command: joined(command),
+        };
+        match started {
+            StartExecResults::Attached { output, input } => Ok((exec, output, input)),
+            StartExecResults::Detached => Err(exec.failed(io::Error::other(
+                "the engine detached from a command that was to be attached",
+            ))),
+        }
+    }
+
+    fn failed(&self, source: impl std::error::Error + Send + Sync + 'static) -> ClusterError {
+        ClusterError::OnNode {
+            node: self.node.clone(),
+            command: self.command.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    async fn status(&self) -> Result<i64, ClusterError> {
+        for _ in 0..STATUS_ATTEMPTS {
+            let seen = self
+                .docker
+                .inspect_exec(&self.id)
+                .await
+                .map_err(|source| self.failed(source))?;
+            if let (Some(status), Some(false)) = (seen.exit_code, seen.running) {
+                return Ok(status);
+            }
+            sleep(STATUS_PAUSE).await;
+        }
+        Err(self.failed(io::Error::other(
+            "its output ended but the engine reports no exit status",
+        )))
+    }
+}
+
+pub(super) async fn run(
+    docker: &Docker,
+    container: &str,
+    node: &str,
+    command: &[&str],
+    input: Option<Bytes<'_>>,
+) -> Result<Output, ClusterError> {
+    let (exec, mut frames, stdin) =
+        Exec::start(docker, container, node, command, input.is_some()).await?;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let read = async {
+        while let Some(frame) = frames.next().await {
+            match frame.map_err(|source| exec.failed(source))? {
+                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                other => stdout.extend_from_slice(other.as_ref()),
+            }
+        }
+        Ok::<(), ClusterError>(())
+    };
+    // A command that ends early closes its input: its own words tell more than the broken pipe.
+    let (written, read) = futures::future::join(write(stdin, input), read).await;
+    read?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let output = Output {
+        status: exec.status().await?,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    };
+    match written {
+        Err(source) if output.status == 0 => Err(exec.failed(source)),
+        _ => Ok(output),
+    }
+}
+
+async fn write(
+    mut stdin: Pin<Box<dyn AsyncWrite + Send>>,
+    input: Option<Bytes<'_>>,
+) -> io::Result<()> {
+    let Some(mut input) = input else {
+        return Ok(());
+    };
+    while let Some(piece) = input.next().await {
+        stdin.write_all(&piece?).await?;
+    }
+    stdin.shutdown().await
+}
+
+struct Followed {
+    exec: Exec,
+    frames: Frames,
+    buffer: LineBuffer,
+    ready: VecDeque<String>,
+    stderr: String,
+    ended: bool,
+    // Held open: the engine takes a closed input for the end of the client.
+    _stdin: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+pub(super) async fn follow(
+    docker: &Docker,
+    container: &str,
+    node: &str,
+    command: &[&str],
+) -> Result<LineStream, ClusterError> {
+    let (exec, frames, stdin) = Exec::start(docker, container, node, command, false).await?;
+    let followed = Followed {
+        exec,
+        frames,
+        buffer: LineBuffer::default(),
+        ready: VecDeque::new(),
+        stderr: String::new(),
+        ended: false,
+        _stdin: stdin,
+    };
+    Ok(unfold(followed, |mut followed| async move {
+        followed.next().await.map(|line| (line, followed))
+    })
+    .boxed())
+}
+
+impl Followed {
+    async fn next(&mut self) -> Option<Result<String, ClusterError>> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(Ok(line));
+            }
+            if self.ended {
+                return None;
+            }
+            match self.frames.next().await {
+                Some(Ok(LogOutput::StdErr { message })) => {
+                    self.stderr.push_str(&String::from_utf8_lossy(&message));
+                }
+                Some(Ok(other)) => self.ready.extend(self.buffer.push(other.as_ref())),
+                Some(Err(source)) => {
+                    self.ended = true;
+                    return Some(Err(self.exec.failed(source)));
+                }
+                None => {
+                    self.ended = true;
+                    return Some(Err(self.end().await));
+                }
+            }
+        }
+    }
+
+    async fn end(&mut self) -> ClusterError {
+        match self.exec.status().await {
+            Err(error) => error,
+            Ok(status) => ClusterError::CommandFailed {
+                node: self.exec.node.clone(),
+                command: self.exec.command.clone(),
+                status,
+                stderr: self.stderr.trim().to_owned(),
+            },
+        }
+    }
+}

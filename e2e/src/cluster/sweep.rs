@@ -1,0 +1,88 @@
+//! Removes containers that nobody owns any more.
+
+use std::collections::HashMap;
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::ContainerSummary;
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+
+use super::ClusterError;
+use super::owner::{self, Liveness, Owner, RunId};
+use crate::engine::Engine;
+use crate::progress::Progress;
+
+/// Removes what earlier runs left behind because they were killed, and says so.
+///
+/// Returns the names of the removed containers.
+pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<String>, ClusterError> {
+    let me = Owner::this_process();
+    let mut removed = Vec::new();
+    for container in labelled(engine.docker(), owner::RUN.to_owned()).await? {
+        let labels = container.labels.clone().unwrap_or_default();
+        let name = name(&container);
+        match owner::judge(&labels, &me, engine.facts().address.local) {
+            None | Some(Liveness::Alive) => {}
+            Some(Liveness::Gone) => {
+                remove(engine.docker(), &name).await?;
+                progress.note(&format!("removed the container {name}, left behind by a run that was killed"));
+                removed.push(name);
+            }
+            Some(Liveness::Unknown) => progress.note(&format!(
+                "the container {name} belongs to a run on another machine or in a container; if that is gone: docker rm -f -v {name}"
+            )),
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes every container of one run; returns their names.
+pub(super) async fn remove_run(docker: &Docker, run: &RunId) -> Result<Vec<String>, ClusterError> {
+    let mut removed = Vec::new();
+    for container in labelled(docker, format!("{}={run}", owner::RUN)).await? {
+        let name = name(&container);
+        remove(docker, &name).await?;
+        removed.push(name);
+    }
+    Ok(removed)
+}
+
+/// Removes a container and its anonymous volumes, whatever its state; one that is gone already is fine.
+pub(super) async fn remove(docker: &Docker, name: &str) -> Result<(), ClusterError> {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    match docker.remove_container(name, Some(options)).await {
+        // 409: somebody else is removing it right now.
+        Ok(())
+        | Err(Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => Ok(()),
+        Err(source) => Err(ClusterError::EngineCall {
+            action: format!("remove the container {name}"),
+            source,
+        }),
+    }
+}
+
+async fn labelled(docker: &Docker, label: String) -> Result<Vec<ContainerSummary>, ClusterError> {
+    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&filters)
+        .build();
+    docker
+        .list_containers(Some(options))
+        .await
+        .map_err(ClusterError::engine("list the containers of earlier runs"))
+}
+
+fn name(container: &ContainerSummary) -> String {
+    let names = container.names.iter().flatten().next();
+    let name = names.map(|name| name.trim_start_matches('/').to_owned());
+    name.or_else(|| container.id.clone()).unwrap_or_default()
+}

@@ -1,0 +1,268 @@
+//! Conducts one trial: waits for its moment, does the fault, and looks until everything is restored.
+//!
+//! Nothing is judged here. What comes out is everything that was seen, as [`TrialData`].
+
+use std::{collections::BTreeSet, time::Duration};
+
+use kube::api::DeleteParams;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    audit::ApiCall,
+    budget::FaultKind,
+    canary::Pace,
+    clock::{Stamp, duration_millis},
+    disruption, exclusion,
+    fault::{Blows, fault},
+    journal::Seen,
+    judge::CANARY,
+    leader_metric::RolesSeen,
+    lease::LeaseRecord,
+    scene::Scene,
+    steady::{self, Steady},
+    takeover::{Takeover, takeovers},
+    trial::{RigFault, TrialData, TrialId, present},
+    witness,
+};
+
+/// How long the canary sings before the fault, so that the clocks are compared by many requests.
+const PRELUDE: Duration = Duration::from_millis(1500);
+
+/// How long a trial waits for a takeover beyond the time that the lease settings allow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the old leader is watched for late writes after the new leader's first.
+const AFTERMATH: Duration = Duration::from_millis(1500);
+
+/// How long replicas and disruption budget get to be restored.
+const RESTORE_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long metrics get to agree with the Lease, and the last change of the canary to be covered.
+const AGREE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at the Lease beside the watch.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+/// Conducts the trial `id` on a steady system; the fault comes `moment` after a renewal.
+pub async fn conduct(
+    scene: &Scene<'_>,
+    id: TrialId,
+    moment: Duration,
+    steady: &Steady,
+) -> TrialData {
+    let fault = fault(id.fault);
+    scene.journal.turn_page();
+    let began = scene.journal.now();
+    scene.canary.pace(Pace::Trial);
+    sleep(PRELUDE).await;
+    let allowed_before = disruption::allowed(scene).await.ok();
+    let before = wait_for_moment(scene, steady, moment).await;
+    let leader = scene
+        .replicas()
+        .remove(&before.holder)
+        .unwrap_or_else(|| steady.leader.clone());
+    let operator = scene.target.user.clone();
+    let mut trial = TrialData::begun(id, scene.settings, operator, before, scene.journal.now());
+    trial.began = began;
+    trial.planned_after_renewal_ms = duration_millis(moment);
+    trial.allowed_before = allowed_before;
+    match fault.strike(scene, &leader).await {
+        Ok(strike) => trial.strike = strike,
+        Err(error) => {
+            let detail = crate::progress::chain(&error);
+            scene.journal.rig_fault(RigFault::FaultFailed { detail });
+        }
+    }
+    let blows = Blows::default();
+    tokio::select! {
+        // Neither of these ends by itself.
+        () = fault.keep_up(scene, &leader, &blows) => {}
+        () = keep_looking(scene) => {}
+        () = follow_takeover(scene, &trial) => {}
+    }
+    trial.strike.repeated = blows.all();
+    scene.canary.pace(Pace::Idle);
+    if id.fault == FaultKind::CrashLoop {
+        // The pod can't come back by itself; what is timed is how long its replacement takes.
+        remove(scene, &leader.name).await;
+    }
+    // What the budget did not allow before can't be restored; that is for the check of evictions to say.
+    let budget = trial.allowed_before.is_some_and(|allowed| allowed > 0);
+    trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
+    trial.roles = agreed_roles(scene).await;
+    finish(scene, trial).await
+}
+
+/// Waits for a renewal, then until `moment` after it; gives the Lease as it is then.
+async fn wait_for_moment(scene: &Scene<'_>, steady: &Steady, moment: Duration) -> LeaseRecord {
+    let known = scene
+        .journal
+        .read(|seen| seen.lease().map(|lease| lease.record.resource_version));
+    let renewed = scene
+        .journal
+        .wait_for(scene.settings.duration(), |seen| {
+            seen.lease()
+                .filter(|lease| Some(lease.record.resource_version) != known)
+                .map(|lease| lease.at)
+        })
+        .await;
+    let since = renewed.map_or(Duration::ZERO, |at| elapsed(at, scene.journal.now()));
+    sleep(moment.saturating_sub(since)).await;
+    scene.journal.read(|seen| {
+        seen.lease()
+            .map_or_else(|| steady.lease.record.clone(), |lease| lease.record.clone())
+    })
+}
+
+fn elapsed(from: Stamp, to: Stamp) -> Duration {
+    Duration::from_micros(u64::try_from(to.micros() - from.micros()).unwrap_or_default())
+}
+
+/// A read beside the watch, which bounds how long a watch that is silently dead goes unnoticed.
+async fn keep_looking(scene: &Scene<'_>) {
+    loop {
+        witness::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
+        sleep(LOOK_PERIOD).await;
+    }
+}
+
+/// Waits for the takeover and the new leader's first write, then a while for late writes of the old one.
+async fn follow_takeover(scene: &Scene<'_>, trial: &TrialData) {
+    let limit = scene.settings.duration() + scene.settings.retry_period() + PATIENCE;
+    if scene
+        .journal
+        .wait_for(limit, |seen| takeover_in(seen, trial))
+        .await
+        .is_none()
+    {
+        return;
+    }
+    let work_limit = scene.settings.retry_period() * 2 + Duration::from_secs(1);
+    // That there is none is for the judge to say.
+    let _found = scene
+        .journal
+        .wait_for(work_limit, |seen| first_write_in(seen, trial))
+        .await;
+    sleep(AFTERMATH).await;
+}
+
+fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
+    let found = takeovers(&seen.leases, &trial.before, 0.0);
+    let counts = |takeover: &Takeover| {
+        trial.id.fault != FaultKind::CrashLoop || takeover.to.holder != trial.before.holder
+    };
+    found.into_iter().find(counts)
+}
+
+fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
+    let takeover = takeover_in(seen, trial)?;
+    let tenures = exclusion::tenures(&seen.leases, &seen.calls, None);
+    let writes: Vec<&ApiCall> = seen
+        .calls
+        .iter()
+        .filter(|call| call.user == trial.operator && call.accepted() && call.is_work_write())
+        .collect();
+    exclusion::first_write(&writes, &takeover, &tenures).map(|_| ())
+}
+
+/// Reads the metrics of all replicas until they agree with the Lease, or time is up.
+async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
+    let deadline = Instant::now() + AGREE_LIMIT;
+    let mut seen = Vec::new();
+    loop {
+        let roles = scene.roles().await;
+        let holder = scene
+            .journal
+            .read(|seen| seen.lease().map(|lease| lease.record.holder.clone()));
+        let agreed = holder.is_some_and(|holder| roles.agree_on(&holder));
+        seen.push(roles);
+        if agreed || Instant::now() > deadline {
+            return seen;
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Lets the last change of the canary be covered, makes sure that the audit log is complete, and cuts out the data.
+async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
+    scene.canary.pace(Pace::Silent);
+    let _covered = scene.journal.wait_for(AGREE_LIMIT, covered).await;
+    if let Err(fault) =
+        witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await
+    {
+        scene.journal.rig_fault(fault);
+    }
+    let unschedulable = scene
+        .replicas()
+        .into_values()
+        .find_map(|pod| pod.node.is_none().then_some(pod.waiting)?);
+    if let Some(detail) = unschedulable {
+        scene.journal.rig_fault(RigFault::NodeExhausted { detail });
+    }
+    trial.ended = scene.journal.now();
+    scene.journal.read(|seen| {
+        let own: BTreeSet<&str> = seen
+            .own
+            .iter()
+            .filter_map(|own| own.audit_id.as_deref())
+            .collect();
+        let ours =
+            |call: &&ApiCall| call.user == trial.operator || own.contains(call.audit_id.as_str());
+        trial.calls = seen.calls.iter().filter(ours).cloned().collect();
+        trial.leases.clone_from(&seen.leases);
+        trial.pods.clone_from(&seen.pods);
+        trial.own.clone_from(&seen.own);
+        trial.rig.clone_from(&seen.rig);
+    });
+    scene.canary.pace(Pace::Idle);
+    trial
+}
+
+fn covered(seen: &Seen) -> Option<()> {
+    let last = seen
+        .own
+        .iter()
+        .rev()
+        .find(|own| own.purpose == CANARY)?
+        .generation?;
+    let covers = |call: &&ApiCall| {
+        call.accepted()
+            && call
+                .observed_generation
+                .is_some_and(|observed| observed >= last)
+    };
+    seen.calls.iter().rev().find(covers).map(|_| ())
+}
+
+/// Replaces every pod whose container was restarted, so that kubelet's back-off does not reach into the next trial.
+pub async fn replace_restarted(scene: &Scene<'_>) {
+    let restarted: Vec<String> = scene.journal.read(|seen| {
+        present(&seen.pods)
+            .into_values()
+            .filter(|pod| pod.restarts > 0)
+            .map(|pod| pod.name.clone())
+            .collect()
+    });
+    for pod in restarted {
+        remove(scene, &pod).await;
+    }
+}
+
+/// Deletes a pod and waits until it is gone. What keeps it shows in the wait for the steady state that follows.
+async fn remove(scene: &Scene<'_>, pod: &str) {
+    if scene
+        .pods()
+        .delete(pod, &DeleteParams::default())
+        .await
+        .is_err()
+    {
+        return;
+    }
+    let gone = scene.journal.wait_for(Duration::from_mins(1), |seen| {
+        (!present(&seen.pods).contains_key(pod)).then_some(())
+    });
+    let _gone = gone.await;
+}
+
+#[cfg(test)]
+mod tests;

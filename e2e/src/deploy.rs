@@ -1,0 +1,9 @@
+//! Puts the operator into a cluster from the same files that users apply, with the few changes a run asks for.
+
+mod apply;
+mod manifests;
+mod target;
+
+pub use apply::{Applied, ApplyError, apply, remove};
+pub use manifests::{ManifestError, Manifests};
+pub use target::{EnvOverride, Overrides, Target, TargetError, settings_of};

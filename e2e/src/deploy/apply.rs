@@ -1,0 +1,190 @@
+//! Applies manifests by server-side apply, and removes what it created.
+
+use std::time::Duration;
+
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy},
+    core::GroupVersionKind,
+    discovery::{self, ApiCapabilities, ApiResource, Scope},
+};
+use tokio::time::{Instant, sleep};
+
+use super::Manifests;
+
+/// The field manager under which the harness applies.
+const FIELD_MANAGER: &str = "failover";
+
+/// How long the API server may take to serve a kind that was just defined, or to remove what is removed.
+const SETTLE_LIMIT: Duration = Duration::from_mins(1);
+
+/// What an apply created, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    created: Vec<(DynamicObject, ApiResource, Scope)>,
+}
+
+/// Why the operator could not be put into the cluster, or taken out of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A call failed.
+    #[error("failed to {action} {kind} {name}")]
+    Call {
+        /// What was attempted.
+        action: &'static str,
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+        /// What the API server answered.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A kind is not served.
+    #[error("failed to apply {name}: the API server does not serve {kind} ({api_version})")]
+    UnknownKind {
+        /// apiVersion.
+        api_version: String,
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+        /// What discovery answered.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Something did not go away.
+    #[error("{kind} {name} is still there {} s after it was deleted", SETTLE_LIMIT.as_secs())]
+    StillThere {
+        /// Kind.
+        kind: String,
+        /// Name.
+        name: String,
+    },
+}
+
+/// Applies all objects in order, and notes in `applied` what it created, also when it does not get to the end.
+pub async fn apply(
+    client: &Client,
+    manifests: &Manifests,
+    applied: &mut Applied,
+) -> Result<(), ApplyError> {
+    for object in &manifests.objects {
+        let (resource, capabilities) = resolve(client, object).await?;
+        let api = api(client, object, &resource, &capabilities.scope);
+        let name = object.name_any();
+        let failed = |action| call_failed(action, object);
+        let existed = api.get_opt(&name).await.map_err(failed("read"))?.is_some();
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch(&name, &parameters, &Patch::Apply(object))
+            .await
+            .map_err(failed("apply"))?;
+        if !existed {
+            applied
+                .created
+                .push((object.clone(), resource, capabilities.scope));
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was created, last first, and waits until it is gone. What was there before stays.
+pub async fn remove(client: &Client, applied: Applied) -> Result<(), ApplyError> {
+    let parameters = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        ..DeleteParams::default()
+    };
+    for (object, resource, scope) in applied.created.iter().rev() {
+        match api(client, object, resource, scope)
+            .delete(&object.name_any(), &parameters)
+            .await
+        {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(source) => return Err(call_failed("delete", object)(source)),
+        }
+    }
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    for (object, resource, scope) in applied.created.iter().rev() {
+        let api = api(client, object, resource, scope);
+        while api
+            .get_opt(&object.name_any())
+            .await
+            .map_err(call_failed("read", object))?
+            .is_some()
+        {
+            if Instant::now() > deadline {
+                return Err(ApplyError::StillThere {
+                    kind: kind(object),
+                    name: object.name_any(),
+                });
+            }
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Which resource an object is of. A kind that was defined a moment ago is waited for.
+async fn resolve(
+    client: &Client,
+    object: &DynamicObject,
+) -> Result<(ApiResource, ApiCapabilities), ApplyError> {
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &types.api_version));
+    let gvk = GroupVersionKind::gvk(group, version, &types.kind);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match discovery::pinned_kind(client, &gvk).await {
+            Ok(found) => return Ok(found),
+            Err(source) if Instant::now() > deadline => {
+                return Err(ApplyError::UnknownKind {
+                    api_version: types.api_version.clone(),
+                    kind: types.kind.clone(),
+                    name: object.name_any(),
+                    source: Box::new(source),
+                });
+            }
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+fn api(
+    client: &Client,
+    object: &DynamicObject,
+    resource: &ApiResource,
+    scope: &Scope,
+) -> Api<DynamicObject> {
+    match (scope, object.namespace()) {
+        (Scope::Namespaced, Some(namespace)) => {
+            Api::namespaced_with(client.clone(), &namespace, resource)
+        }
+        (Scope::Namespaced, None) => Api::default_namespaced_with(client.clone(), resource),
+        (Scope::Cluster, _) => Api::all_with(client.clone(), resource),
+    }
+}
+
+fn kind(object: &DynamicObject) -> String {
+    object
+        .types
+        .as_ref()
+        .map(|types| types.kind.clone())
+        .unwrap_or_default()
+}
+
+fn call_failed(
+    action: &'static str,
+    object: &DynamicObject,
+) -> impl FnOnce(kube::Error) -> ApplyError {
+    let (kind, name) = (kind(object), object.name_any());
+    move |source| ApplyError::Call {
+        action,
+        kind,
+        name,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,211 @@
+//! Reads a folder of manifests: the `resources` of its `kustomization.yaml`, in order.
+//!
+//! Only a kustomization that lists resources is understood. Any other field could change what is deployed, so it is an
+//! error rather than ignored; render such a folder with kustomize first.
+
+use std::path::{Path, PathBuf};
+
+use kube::api::DynamicObject;
+use serde::Deserialize;
+
+/// The file that lists the resources.
+const KUSTOMIZATION: &str = "kustomization.yaml";
+
+/// The objects of a folder, in the order in which they are applied.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    /// The objects.
+    pub objects: Vec<DynamicObject>,
+}
+
+/// Why a folder can't be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The folder has no kustomization.
+    #[error("--deploy={}: must be a folder with a {KUSTOMIZATION}", .dir.display())]
+    NoKustomization {
+        /// The folder.
+        dir: PathBuf,
+        /// Why the file can't be read.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kustomization is more than a list of resources.
+    #[error("{}: may have the fields apiVersion, kind and resources only", .file.display())]
+    Kustomization {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, with the field and its line.
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
+    /// A resource can't be read.
+    #[error("{}, listed in {KUSTOMIZATION}, can't be read", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A resource is not a Kubernetes object.
+    #[error("{}: document {number} is not a Kubernetes object", .file.display())]
+    NotAnObject {
+        /// The file.
+        file: PathBuf,
+        /// Which document of it, from 1.
+        number: usize,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Kustomization {
+    #[serde(rename = "apiVersion", default)]
+    _api_version: Option<String>,
+    #[serde(rename = "kind", default)]
+    _kind: Option<String>,
+    resources: Vec<PathBuf>,
+}
+
+impl Manifests {
+    /// Reads the folder `dir`.
+    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+        let file = dir.join(KUSTOMIZATION);
+        let text =
+            std::fs::read_to_string(&file).map_err(|source| ManifestError::NoKustomization {
+                dir: dir.to_owned(),
+                source,
+            })?;
+        let kustomization: Kustomization =
+            serde_saphyr::from_str(&text).map_err(|source| ManifestError::Kustomization {
+                file,
+                source: Box::new(source),
+            })?;
+        let mut objects = Vec::new();
+        for resource in &kustomization.resources {
+            objects.extend(read_file(&dir.join(resource))?);
+        }
+        Ok(Self { objects })
+    }
+}
+
+fn read_file(file: &Path) -> Result<Vec<DynamicObject>, ManifestError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ManifestError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
+    let not_an_object = |number: usize, source: Box<dyn std::error::Error + Send + Sync>| {
+        ManifestError::NotAnObject {
+            file: file.to_owned(),
+            number,
+            source,
+        }
+    };
+    let documents: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(&text).map_err(|source| not_an_object(1, Box::new(source)))?;
+    documents
+        .into_iter()
+        .enumerate()
+        .filter(|(_, document)| !document.is_null())
+        .map(|(index, document)| {
+            let object: DynamicObject = serde_json::from_value(document)
+                .map_err(|source| not_an_object(index + 1, Box::new(source)))?;
+            if object.types.is_none() || object.metadata.name.is_none() {
+                return Err(not_an_object(
+                    index + 1,
+                    "apiVersion, kind and metadata.name are needed".into(),
+                ));
+            }
+            Ok(object)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn chain(error: &dyn std::error::Error) -> String {
+        std::iter::successors(Some(error), |e| e.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
+    const OBJECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+
+    #[test]
+    fn resources_come_in_the_order_of_the_list_and_documents_in_that_of_the_file() {
+        let two = format!("{OBJECT}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: b}}\n");
+        let folder = folder(&[
+            (
+                "kustomization.yaml",
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [z.yaml, a.yaml]\n",
+            ),
+            ("a.yaml", OBJECT),
+            ("z.yaml", &two),
+        ]);
+        let kinds: Vec<_> = Manifests::read(folder.path())
+            .unwrap()
+            .objects
+            .into_iter()
+            .map(|object| object.types.unwrap().kind)
+            .collect();
+        assert_eq!(kinds, ["ConfigMap", "Secret", "ConfigMap"]);
+    }
+
+    #[test]
+    fn a_field_that_changes_what_is_deployed_is_refused_by_name() {
+        let folder = folder(&[("kustomization.yaml", "resources: []\nnamePrefix: x-\n")]);
+        let message = chain(&Manifests::read(folder.path()).unwrap_err());
+        assert!(
+            message.contains("namePrefix") && message.contains("kustomization.yaml"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_folder_names_the_option_and_the_folder() {
+        let message = Manifests::read(Path::new("/nonexistent/deploy"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("--deploy=/nonexistent/deploy"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_listed_file_that_is_missing_is_named() {
+        let folder = folder(&[("kustomization.yaml", "resources: [gone.yaml]\n")]);
+        assert!(
+            Manifests::read(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("gone.yaml")
+        );
+    }
+
+    #[test]
+    fn a_document_that_is_no_object_is_named_with_its_number() {
+        let text = format!("{OBJECT}---\nhello: world\n");
+        let folder = folder(&[
+            ("kustomization.yaml", "resources: [a.yaml]\n"),
+            ("a.yaml", &text),
+        ]);
+        let message = Manifests::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("a.yaml: document 2"), "{message}");
+    }
+}

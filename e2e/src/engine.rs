@@ -1,0 +1,333 @@
+//! The container engine that clusters are started on.
+//!
+//! One place resolves where the engine is (the same way as testcontainers: `DOCKER_HOST`, else the usual sockets), asks it
+//! what it is, and turns each way of not answering into an error that says what to do.
+
+pub mod command;
+mod daemon;
+mod plan;
+
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum};
+use testcontainers::core::client::docker_client_instance;
+use tokio::time::timeout;
+
+pub use self::command::EngineCommand;
+pub use self::plan::{Machine, Refusal, Step, plan};
+
+/// How long a healthy engine may take to say what it is.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why no engine could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nothing listens, or the address is wrong.
+    #[error("no docker engine answers at {address}; {advice}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What to do.
+        advice: String,
+        /// What the attempt met.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Something listens but says nothing.
+    #[error("the docker engine at {address} did not answer within {} s; look into its log, or restart it", .limit.as_secs())]
+    Silent {
+        /// Where it was looked for.
+        address: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// This machine is not one that the command knows how to start an engine on.
+    #[error("cannot start a docker engine here")]
+    Refused(#[from] Refusal),
+    /// A step of installing or starting failed.
+    #[error("cannot {step}; the end of {}:\n{tail}", .log.display())]
+    Step {
+        /// What was attempted.
+        step: String,
+        /// Where everything it said is.
+        log: PathBuf,
+        /// The last lines of that.
+        tail: String,
+    },
+    /// A file or process of the engine could not be handled.
+    #[error("cannot {action}")]
+    Io {
+        /// What was attempted.
+        action: String,
+        /// What the system answered.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The engine that this command started did not end.
+    #[error("dockerd (pid {pid}) was told to end and still runs after {} s; see {}", .limit.as_secs(), .log.display())]
+    Lingers {
+        /// Its process id.
+        pid: u32,
+        /// How long was waited.
+        limit: Duration,
+        /// Its log.
+        log: PathBuf,
+    },
+}
+
+impl EngineError {
+    fn unreachable(address: &Address, source: impl StdError + Send + Sync + 'static) -> Self {
+        let source: Box<dyn StdError + Send + Sync> = Box::new(source);
+        Self::Unreachable {
+            address: address.text.clone(),
+            advice: advice(address, source.as_ref()),
+            source,
+        }
+    }
+
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+}
+
+/// Where the engine is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The address as it was given or found.
+    pub text: String,
+    /// The engine runs on this machine's kernel, so its files and processes can be looked at.
+    pub local: bool,
+    /// The host that published ports are reached at; `None` where that has to be asked of the engine.
+    host: Option<String>,
+}
+
+impl Address {
+    /// The address that `DOCKER_HOST` names, or the usual socket.
+    pub fn from_env() -> Self {
+        // A container may be handed the socket of an engine outside; one that runs a daemon itself uses that.
+        let outside = Path::new("/.dockerenv").exists() && daemon::running().is_none();
+        Self::parse(std::env::var("DOCKER_HOST").ok().as_deref(), outside)
+    }
+
+    fn parse(docker_host: Option<&str>, outside: bool) -> Self {
+        let text = docker_host
+            .map_or("unix:///var/run/docker.sock", str::trim)
+            .to_owned();
+        if text.starts_with("unix://") || text.starts_with("npipe://") {
+            // An engine outside of this container publishes ports on the bridge's gateway.
+            let host = (!outside).then(|| "127.0.0.1".to_owned());
+            return Self {
+                text,
+                local: !outside,
+                host,
+            };
+        }
+        let host = text
+            .parse::<http::Uri>()
+            .ok()
+            .and_then(|uri| uri.host().map(str::to_owned));
+        Self {
+            text,
+            local: false,
+            host,
+        }
+    }
+}
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Where it was reached.
+    pub address: Address,
+    /// Its own version.
+    pub version: String,
+    /// The newest API version that it speaks.
+    pub api_version: String,
+    /// 1 or 2, where it says so.
+    pub cgroup_version: Option<u8>,
+    /// Storage driver, such as `overlay2`.
+    pub storage_driver: String,
+    /// Distribution it runs on.
+    pub os: String,
+    /// Kernel it runs on.
+    pub kernel: String,
+    /// The folder that holds images, containers and volumes.
+    pub root_dir: PathBuf,
+    /// Memory of its machine, in bytes.
+    pub memory: u64,
+    /// Processors of its machine.
+    pub cpus: u64,
+}
+
+/// An engine that answered.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+    facts: EngineFacts,
+}
+
+impl Engine {
+    /// What it says of itself.
+    pub fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    /// The client of its API.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The host at which published ports of containers are reached from here.
+    pub async fn published_host(&self) -> String {
+        if let Some(host) = &self.facts.address.host {
+            return host.clone();
+        }
+        let bridge = self.docker.inspect_network("bridge", None).await;
+        let gateway = bridge
+            .ok()
+            .and_then(|network| network.ipam)
+            .and_then(|ipam| ipam.config);
+        let gateway = gateway
+            .into_iter()
+            .flatten()
+            .find_map(|config| config.gateway);
+        gateway
+            .filter(|gateway| !gateway.is_empty())
+            .unwrap_or_else(|| "127.0.0.1".to_owned())
+    }
+}
+
+/// Asks the engine what it is.
+///
+/// # Errors
+/// When none answers within 10 s, with what to do.
+pub async fn probe() -> Result<Engine, EngineError> {
+    let address = Address::from_env();
+    let asked = timeout(PROBE_TIMEOUT, ask(&address)).await;
+    asked.unwrap_or(Err(EngineError::Silent {
+        address: address.text,
+        limit: PROBE_TIMEOUT,
+    }))
+}
+
+async fn ask(address: &Address) -> Result<Engine, EngineError> {
+    let docker = docker_client_instance()
+        .await
+        .map_err(|source| EngineError::unreachable(address, source))?;
+    let version = docker
+        .version()
+        .await
+        .map_err(|source| EngineError::unreachable(address, source))?;
+    let info = docker
+        .info()
+        .await
+        .map_err(|source| EngineError::unreachable(address, source))?;
+    let facts = EngineFacts {
+        address: address.clone(),
+        version: version.version.unwrap_or_else(|| "unknown".to_owned()),
+        api_version: version.api_version.unwrap_or_else(|| "unknown".to_owned()),
+        ..facts(address, info)
+    };
+    Ok(Engine { docker, facts })
+}
+
+fn facts(address: &Address, info: SystemInfo) -> EngineFacts {
+    let unknown = || "unknown".to_owned();
+    EngineFacts {
+        address: address.clone(),
+        version: unknown(),
+        api_version: unknown(),
+        cgroup_version: match info.cgroup_version {
+            Some(SystemInfoCgroupVersionEnum::_1) => Some(1),
+            Some(SystemInfoCgroupVersionEnum::_2) => Some(2),
+            _ => None,
+        },
+        storage_driver: info.driver.unwrap_or_else(unknown),
+        os: info.operating_system.unwrap_or_else(unknown),
+        kernel: info.kernel_version.unwrap_or_else(unknown),
+        root_dir: PathBuf::from(info.docker_root_dir.unwrap_or_default()),
+        memory: info
+            .mem_total
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .unwrap_or_default(),
+        cpus: info
+            .ncpu
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or_default(),
+    }
+}
+
+fn advice(address: &Address, source: &(dyn StdError + 'static)) -> String {
+    let mut cause = Some(source);
+    while let Some(error) = cause {
+        // The client library reports the refused socket only as text.
+        if error
+            .to_string()
+            .to_lowercase()
+            .contains("permission denied")
+        {
+            return "this user may not open it: run as root or join the group that owns it"
+                .to_owned();
+        }
+        cause = error.source();
+    }
+    if address.text.starts_with("unix://") {
+        "start one with `just engine`".to_owned()
+    } else {
+        "correct DOCKER_HOST or start the engine there; without DOCKER_HOST `just engine` starts one here".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::unset(None, false, true, Some("127.0.0.1"))]
+    #[case::socket(Some("unix:///run/docker.sock"), false, true, Some("127.0.0.1"))]
+    #[case::socket_of_an_engine_outside_this_container(None, true, false, None)]
+    #[case::tcp(Some("tcp://10.1.2.3:2375"), false, false, Some("10.1.2.3"))]
+    #[case::https(
+        Some("https://engine.example:2376"),
+        false,
+        false,
+        Some("engine.example")
+    )]
+    fn ports_are_reached_where_the_engine_is(
+        #[case] docker_host: Option<&str>,
+        #[case] in_container: bool,
+        #[case] local: bool,
+        #[case] host: Option<&str>,
+    ) {
+        let address = Address::parse(docker_host, in_container);
+        assert_eq!((address.local, address.host.as_deref()), (local, host));
+    }
+
+    #[test]
+    fn a_refused_socket_asks_for_the_right_user_and_not_for_another_engine() {
+        let address = Address::parse(None, false);
+        let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let message = EngineError::unreachable(&address, refused).to_string();
+        assert!(
+            message.contains("may not open it") && !message.contains("just engine"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_engine_names_the_address_and_the_command_that_starts_one() {
+        let address = Address::parse(None, false);
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let message = EngineError::unreachable(&address, missing).to_string();
+        assert!(
+            message.contains("unix:///var/run/docker.sock") && message.contains("`just engine`"),
+            "{message}"
+        );
+    }
+}

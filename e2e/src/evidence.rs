@@ -1,0 +1,203 @@
+//! What a run leaves behind: raw data of every trial, the logs of every container, and for what went wrong a folder a
+//! person can read.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use k8s_openapi::api::core::v1::Event;
+use kube::{Api, api::ListParams};
+use serde::Serialize;
+
+use crate::{
+    audit::ApiCall,
+    judge::TrialResult,
+    lease::LeaseSeen,
+    scene::Scene,
+    trial::{TrialData, TrialId},
+};
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// Why something could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to write {}", .path.display())]
+pub struct WriteError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+impl Folder {
+    /// Creates the folder and what is in it.
+    pub fn create(path: PathBuf) -> Result<Self, WriteError> {
+        for folder in [path.clone(), path.join("trials"), path.join("logs")] {
+            std::fs::create_dir_all(&folder).map_err(|source| WriteError {
+                path: folder,
+                source,
+            })?;
+        }
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the logs of containers go.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Writes `value` as JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<PathBuf, WriteError> {
+        let text = serde_json::to_string_pretty(value);
+        let text = text.map_err(|error| WriteError {
+            path: self.path.join(name),
+            source: error.into(),
+        })?;
+        self.write(name, &(text + "\n"))
+    }
+
+    /// Writes the raw data of a trial.
+    pub fn write_trial(&self, data: &TrialData) -> Result<PathBuf, WriteError> {
+        self.write_json(&format!("trials/{}.json", slug(data.id)), data)
+    }
+
+    /// Writes what a person needs to understand a trial that was not passed; gives the folder.
+    pub async fn write_failure(
+        &self,
+        scene: &Scene<'_>,
+        data: &TrialData,
+        result: &TrialResult,
+    ) -> Result<PathBuf, WriteError> {
+        let name = format!("failures/{}", slug(data.id));
+        self.write_json(&format!("{name}/result.json"), result)?;
+        self.write(
+            &format!("{name}/lease.txt"),
+            &lease_lines(&data.leases, data),
+        )?;
+        self.write(
+            &format!("{name}/audit.txt"),
+            &audit_lines(&data.calls, data),
+        )?;
+        self.write_state(scene, &name).await
+    }
+
+    /// Writes the events and pods of the namespace as they are now; gives the folder.
+    pub async fn write_state(&self, scene: &Scene<'_>, name: &str) -> Result<PathBuf, WriteError> {
+        let events: Api<Event> = Api::namespaced(scene.client.clone(), &scene.target.namespace);
+        // An API server that does not answer is itself what is written down.
+        match events.list(&ListParams::default()).await {
+            Ok(list) => self.write(&format!("{name}/events.txt"), &event_lines(list.items))?,
+            Err(error) => self.write(&format!("{name}/events.txt"), &format!("{error}\n"))?,
+        };
+        match scene.pods().list(&ListParams::default()).await {
+            Ok(list) => self.write_json(&format!("{name}/pods.json"), &list.items)?,
+            Err(error) => self.write(&format!("{name}/pods.json"), &format!("{error}\n"))?,
+        };
+        Ok(self.path.join(name))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf, WriteError> {
+        let path = self.path.join(name);
+        let folder = path.parent().unwrap_or(&self.path);
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|source| WriteError {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(path)
+    }
+}
+
+fn slug(id: TrialId) -> String {
+    format!("{}-{}-{}", id.replicas, id.fault, id.number)
+}
+
+/// The Lease over time, in milliseconds around the fault.
+fn lease_lines(leases: &[LeaseSeen], data: &TrialData) -> String {
+    let mut text = "ms from fault, revision, transitions, holder, incarnation\n".to_owned();
+    for seen in leases {
+        let record = &seen.record;
+        let holder = if seen.deleted {
+            "(deleted)"
+        } else {
+            record.holder.as_str()
+        };
+        let holder = if holder.is_empty() {
+            "(released)"
+        } else {
+            holder
+        };
+        let incarnation = record.incarnation.as_deref().unwrap_or("-");
+        let at = seen.at.since(data.strike.issued);
+        // Writing into a string does not fail.
+        let _ = writeln!(
+            text,
+            "{at:>9.1} {:>8} {:>3} {holder} {incarnation}",
+            record.resource_version, record.transitions
+        );
+    }
+    text
+}
+
+/// Writes and Lease calls in the audit log, in the API server's order.
+fn audit_lines(calls: &[ApiCall], data: &TrialData) -> String {
+    let map = crate::audit::ClockMap::measure(&data.own, calls);
+    let mut text = "ms from fault, revision, code, who, what, audit event\n".to_owned();
+    let mut told: Vec<&ApiCall> = calls
+        .iter()
+        .filter(|call| call.user == data.operator)
+        .collect();
+    told.sort_by_key(|call| call.completed);
+    for call in told {
+        let at = map.map_or(f64::NAN, |map| {
+            map.stamp(call.completed).since(data.strike.issued)
+        });
+        let version = call
+            .resource_version
+            .map_or_else(|| "-".to_owned(), |version| version.to_string());
+        let pod = call.pod.as_deref().unwrap_or("(no pod named)");
+        let _ = writeln!(
+            text,
+            "{at:>9.1} {version:>8} {} {pod} {} {}",
+            call.code,
+            call.phrase(),
+            call.audit_id
+        );
+    }
+    text
+}
+
+fn event_lines(events: Vec<Event>) -> String {
+    let mut lines: Vec<(String, String)> = events
+        .into_iter()
+        .map(|event| {
+            let at = event.last_timestamp.map(|time| time.0.to_string());
+            let at = at
+                .or(event.event_time.map(|time| time.0.to_string()))
+                .unwrap_or_default();
+            let object = event.involved_object.name.unwrap_or_default();
+            let text = format!(
+                "{at} {object} {} {}",
+                event.reason.unwrap_or_default(),
+                event.message.unwrap_or_default()
+            );
+            (at, text)
+        })
+        .collect();
+    lines.sort();
+    lines
+        .into_iter()
+        .fold(String::new(), |text, (_, line)| text + &line + "\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! `crash`: SIGKILL for the leader's process, sent by the container runtime of its node.
+//!
+//! Proves that a leader that dies without a word is followed by another term: kubelet restarts the container and the
+//! same pod may reclaim its Lease, or a standby takes it when it has expired. A forced delete would not do: kubelet
+//! still sends SIGTERM, and the leader releases.
+
+use futures::future::BoxFuture;
+
+use super::{Fault, FaultError};
+use crate::{
+    budget::FaultKind,
+    cluster::Signal,
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// Kills the leader's process.
+#[derive(Clone, Copy, Debug)]
+pub struct Crash;
+
+impl Fault for Crash {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Crash
+    }
+
+    fn about(&self) -> &'static str {
+        "kills the leader's process with SIGKILL; kubelet may restart it"
+    }
+
+    fn needs_node(&self) -> bool {
+        true
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(kill(scene, leader))
+    }
+}
+
+/// Sends SIGKILL to the container that runs in `pod`.
+pub(super) async fn kill(scene: &Scene<'_>, pod: &PodSeen) -> Result<Strike, FaultError> {
+    let (Some(node), Some(container)) = (&pod.node, &pod.container_id) else {
+        return Err(FaultError::NoContainer(pod.name.clone()));
+    };
+    let issued = scene.journal.now();
+    let killed = scene
+        .cluster
+        .kill_container(node, container, Signal::Kill)
+        .await;
+    killed.map_err(|source| FaultError::Node {
+        pod: pod.name.clone(),
+        source,
+    })?;
+    Ok(Strike {
+        issued,
+        returned: scene.journal.now(),
+        repeated: Vec::new(),
+    })
+}

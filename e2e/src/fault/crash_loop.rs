@@ -1,0 +1,92 @@
+//! `crash-loop`: SIGKILL for the leader's process, and its pod can't run it again.
+//!
+//! Proves the takeover by expiry: no release, nobody who could reclaim, only silence. The pod is kept down by giving
+//! its container an image that does not exist, right after the kill: kubelet restarts a container about a second after
+//! its death and finds the new image by then. Should it be faster once, the process is killed again, and the takeover
+//! is measured from the last blow.
+
+use futures::future::BoxFuture;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::{Blows, Fault, FaultError, crash};
+use crate::{
+    budget::FaultKind,
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// An image that no registry has and no node can pull: `localhost` serves none, and no other host is asked.
+const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";
+
+/// Kills the leader's process and keeps its pod down.
+#[derive(Clone, Copy, Debug)]
+pub struct CrashLoop;
+
+impl Fault for CrashLoop {
+    fn kind(&self) -> FaultKind {
+        FaultKind::CrashLoop
+    }
+
+    fn about(&self) -> &'static str {
+        "kills the leader's process with SIGKILL and keeps its pod down"
+    }
+
+    fn needs_node(&self) -> bool {
+        true
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            let strike = crash::kill(scene, leader).await?;
+            let image = json!({"spec": {"containers": [{"name": scene.target.container, "image": NO_IMAGE}]}});
+            let patched = scene
+                .pods()
+                .patch(
+                    &leader.name,
+                    &PatchParams::default(),
+                    &Patch::Strategic(image),
+                )
+                .await;
+            patched.map_err(|source| FaultError::Api {
+                action: "take the image from",
+                pod: leader.name.clone(),
+                source: Box::new(source),
+            })?;
+            Ok(strike)
+        })
+    }
+
+    fn keep_up<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+        blows: &'a Blows,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut down = leader.clone();
+            loop {
+                let again = scene
+                    .journal
+                    .wait_for(std::time::Duration::MAX, |seen| {
+                        let last = seen.pods.iter().rev().find(|pod| pod.name == down.name)?;
+                        (last.running && last.container_id != down.container_id)
+                            .then(|| last.clone())
+                    })
+                    .await;
+                let Some(pod) = again else {
+                    return std::future::pending().await;
+                };
+                // A container that died by itself meanwhile is down, which is all that is asked.
+                if let Ok(blow) = crash::kill(scene, &pod).await {
+                    blows.add(blow.issued);
+                }
+                down = pod;
+            }
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! What the replicas ask of the API server while nothing changes: counted from the audit log, over a window on the API
+//! server's own clock.
+//!
+//! The leader renews once per retry period and nobody else writes. A standby may look at the Lease once per retry
+//! period, beside its watch.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::{
+    audit::{ApiCall, Wall},
+    budget::LeaseSettings,
+    canary::Pace,
+    clock::Millis,
+    scene::Scene,
+    trial::RigFault,
+    verdict::{Check, CheckId},
+    witness,
+};
+
+/// How long the replicas get to finish what the canary gave them to do.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Calls of one replica within the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallCount {
+    /// Writes to Leases, accepted or not.
+    pub lease_writes: usize,
+    /// Reads of Leases.
+    pub lease_reads: usize,
+    /// Watches on Leases begun.
+    pub lease_watches: usize,
+    /// Work writes, accepted or not.
+    pub work_writes: usize,
+    /// Other reads.
+    pub other_reads: usize,
+    /// Other watches begun.
+    pub other_watches: usize,
+}
+
+/// The measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Idle {
+    /// Length of the window in milliseconds.
+    pub window_ms: Millis,
+    /// The leader.
+    pub leader: String,
+    /// By replica.
+    pub calls: BTreeMap<String, CallCount>,
+    /// What was checked.
+    pub checks: Vec<Check>,
+}
+
+/// Counts for `window` while the canary is silent.
+pub async fn measure(
+    scene: &Scene<'_>,
+    leader: &str,
+    replicas: u32,
+    window: Duration,
+) -> Result<Idle, RigFault> {
+    scene.canary.pace(Pace::Silent);
+    sleep(SETTLE).await;
+    witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await?;
+    let begun = scene.journal.now();
+    sleep(window).await;
+    let ended = scene.journal.now();
+    witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await?;
+    let (map, calls) = scene.journal.read(|seen| {
+        (
+            crate::audit::ClockMap::measure(&seen.own, &seen.calls),
+            seen.calls.clone(),
+        )
+    });
+    scene.canary.pace(Pace::Idle);
+    let map = map.ok_or_else(|| RigFault::AuditLost {
+        detail: "no own request in the audit log".to_owned(),
+    })?;
+    let (from, to) = (map.wall(begun), map.wall(ended));
+    let mut counted = count(&calls, &scene.target.user, from, to);
+    for name in scene.replicas().into_keys() {
+        counted.entry(name).or_default();
+    }
+    let window_ms = to.since(from);
+    let checks = judge(&counted, leader, replicas, window_ms, &scene.settings);
+    Ok(Idle {
+        window_ms,
+        leader: leader.to_owned(),
+        calls: counted,
+        checks,
+    })
+}
+
+fn count(calls: &[ApiCall], user: &str, from: Wall, to: Wall) -> BTreeMap<String, CallCount> {
+    let mut counted: BTreeMap<String, CallCount> = BTreeMap::new();
+    for call in calls
+        .iter()
+        .filter(|call| call.user == user && call.received >= from && call.received < to)
+    {
+        let pod = call
+            .pod
+            .clone()
+            .unwrap_or_else(|| "(no pod named)".to_owned());
+        let count = counted.entry(pod).or_default();
+        let field = match (call.is_lease(), call.verb.as_str()) {
+            (true, "watch") => &mut count.lease_watches,
+            (true, _) if call.is_write() => &mut count.lease_writes,
+            (true, _) => &mut count.lease_reads,
+            (false, "watch") => &mut count.other_watches,
+            (false, _) if call.is_work_write() => &mut count.work_writes,
+            (false, _) => &mut count.other_reads,
+        };
+        *field += 1;
+    }
+    counted
+}
+
+fn judge(
+    counted: &BTreeMap<String, CallCount>,
+    leader: &str,
+    replicas: u32,
+    window_ms: Millis,
+    settings: &LeaseSettings,
+) -> Vec<Check> {
+    let scope = format!("{replicas} replicas, idle for {:.0} s", window_ms / 1000.0);
+    let periods = window_ms / crate::clock::duration_millis(settings.retry_period());
+    let per_minute = |count: usize| per_minute(count, window_ms);
+    let mut checks = Vec::new();
+    for (pod, count) in counted {
+        let is_leader = pod == leader;
+        let role = if is_leader { "leader" } else { "standby" };
+        if is_leader {
+            // One renewal may fall on either side of each edge of the window.
+            let kept = (as_float(count.lease_writes) - periods).abs() <= 2.0;
+            let detail = format!(
+                "leader {pod} wrote the Lease {} times ({:.1}/min), expected {periods:.1} ±2 at one per \
+                 LEASE_RETRY_PERIOD_SECONDS={}",
+                count.lease_writes,
+                per_minute(count.lease_writes),
+                settings.retry_period_seconds
+            );
+            checks.push(Check::of(CheckId::Idle, &scope, kept, detail));
+        } else {
+            let detail = format!(
+                "standby {pod} wrote the Lease {} times, expected 0",
+                count.lease_writes
+            );
+            checks.push(Check::of(
+                CheckId::Idle,
+                &scope,
+                count.lease_writes == 0,
+                detail,
+            ));
+            let kept = as_float(count.lease_reads) <= periods + 2.0;
+            let detail = format!(
+                "standby {pod} read the Lease {} times ({:.1}/min) and began {} watches, allowed {periods:.1} +2 reads",
+                count.lease_reads,
+                per_minute(count.lease_reads),
+                count.lease_watches
+            );
+            checks.push(Check::of(CheckId::Idle, &scope, kept, detail));
+        }
+        let detail = format!(
+            "{role} {pod} wrote {} times while nothing changed, expected 0",
+            count.work_writes
+        );
+        checks.push(Check::of(
+            CheckId::Idle,
+            &scope,
+            count.work_writes == 0,
+            detail,
+        ));
+    }
+    if !counted.contains_key(leader) {
+        checks.push(Check::inconclusive(
+            CheckId::Idle,
+            &scope,
+            format!("no call of the leader {leader} in the audit log"),
+        ));
+    }
+    checks
+}
+
+/// Calls per minute.
+pub fn per_minute(count: usize, window_ms: Millis) -> f64 {
+    as_float(count) * 60_000.0 / window_ms
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of calls within minutes")]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audit::tests::call, verdict::Verdict};
+
+    const SETTINGS: LeaseSettings = LeaseSettings {
+        duration_seconds: 15,
+        renew_deadline_seconds: 10,
+        retry_period_seconds: 2,
+    };
+
+    fn renewals(pod: &str, count: usize) -> CallCount {
+        let _ = pod;
+        CallCount {
+            lease_writes: count,
+            ..CallCount::default()
+        }
+    }
+
+    fn verdicts(leader: CallCount, standby: CallCount) -> Vec<Verdict> {
+        let counted = BTreeMap::from([("a".to_owned(), leader), ("b".to_owned(), standby)]);
+        judge(&counted, "a", 2, 30_000.0, &SETTINGS)
+            .into_iter()
+            .map(|check| check.verdict)
+            .collect()
+    }
+
+    #[test]
+    fn a_renewing_leader_and_a_silent_standby_pass() {
+        assert!(
+            verdicts(renewals("a", 15), CallCount::default())
+                .iter()
+                .all(|verdict| *verdict == Verdict::Pass)
+        );
+    }
+
+    #[rstest::rstest]
+    #[case(renewals("a", 30), CallCount::default())]
+    #[case(renewals("a", 7), CallCount::default())]
+    #[case(CallCount { work_writes: 1, ..renewals("a", 15) }, CallCount::default())]
+    #[case(renewals("a", 15), CallCount { lease_writes: 1, ..CallCount::default() })]
+    #[case(renewals("a", 15), CallCount { lease_reads: 40, ..CallCount::default() })]
+    fn too_many_or_too_few_calls_fail(#[case] leader: CallCount, #[case] standby: CallCount) {
+        assert!(verdicts(leader, standby).contains(&Verdict::Fail));
+    }
+
+    #[test]
+    fn calls_are_counted_by_pod_and_kind_within_the_window() {
+        let mut renewal = call("a", "update", "leases");
+        renewal.received = Wall(10);
+        let mut early = renewal.clone();
+        early.received = Wall(9);
+        let mut watch = call("b", "watch", "leases");
+        watch.received = Wall(12);
+        let mut work = call("a", "patch", "scheduledmachines");
+        work.received = Wall(19);
+        let mut foreign = work.clone();
+        foreign.user = "somebody".to_owned();
+        let user = renewal.user.clone();
+        let counted = count(
+            &[renewal, early, watch, work, foreign],
+            &user,
+            Wall(10),
+            Wall(20),
+        );
+        assert_eq!(
+            counted["a"],
+            CallCount {
+                lease_writes: 1,
+                work_writes: 1,
+                ..CallCount::default()
+            }
+        );
+        assert_eq!(
+            counted["b"],
+            CallCount {
+                lease_watches: 1,
+                ..CallCount::default()
+            }
+        );
+    }
+}

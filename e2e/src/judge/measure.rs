@@ -1,0 +1,180 @@
+//! The numbers of a trial, and by how much each may be wrong.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::{ApiCall, ClockMap, OwnCall},
+    budget::FaultKind,
+    clock::{Millis, Stamp},
+    lease::LeaseSeen,
+    takeover::Takeover,
+    trial::{Presence, TrialData},
+};
+
+/// A change of the canary that took longer than this to be seen by the operator counts as late.
+const LATE_MS: Millis = 1000.0;
+
+/// The purpose that [`OwnCall::purpose`] holds for changes of the canary.
+pub const CANARY: &str = "canary";
+
+/// When each phase was reached, in milliseconds after the fault was issued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Phases {
+    /// The call that does the fault was back.
+    pub fault_returned_ms: Option<Millis>,
+    /// The old leader's process was dead: for a kill the call is back, else its pod is seen without a running container.
+    pub process_dead_ms: Option<Millis>,
+    /// The Lease was released.
+    pub released_ms: Option<Millis>,
+    /// Lease failover: the Lease named another holder or another process life.
+    pub lease_ms: Option<Millis>,
+    /// From the release to the new holder.
+    pub release_to_holder_ms: Option<Millis>,
+    /// Work failover: the new leader's first work write was accepted, by the audit log.
+    pub work_ms: Option<Millis>,
+    /// All replicas were Ready again.
+    pub replicas_restored_ms: Option<Millis>,
+    /// The disruption budget allowed a disruption again.
+    pub budget_restored_ms: Option<Millis>,
+}
+
+/// By how much the numbers of a trial may be wrong, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeasuringError {
+    /// Of a time from the audit log: half of what the harness's own requests leave open; absent when none was found.
+    pub clock_ms: Option<Millis>,
+    /// The longest delay of the Lease watch behind the audit log. Not an error where both saw every state of the Lease,
+    /// for then the audit log's moment counts.
+    pub watch_lag_ms: Millis,
+    /// Of every number of the trial, and granted to every limit.
+    pub total_ms: Millis,
+}
+
+/// What became of the changes that the harness made to the canary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryCount {
+    /// Changes that the API server accepted.
+    pub changed: usize,
+    /// Of these, covered by an accepted status write of this or a later generation.
+    pub covered: usize,
+    /// Never covered.
+    pub lost: usize,
+    /// Covered later than a second after the change.
+    pub late: usize,
+    /// The longest that a change waited to be covered, in milliseconds.
+    pub longest_ms: Option<Millis>,
+}
+
+/// The measuring error of a trial.
+pub(super) fn error(
+    data: &TrialData,
+    history: &[LeaseSeen],
+    map: Option<&ClockMap>,
+) -> MeasuringError {
+    let Some(map) = map else {
+        return MeasuringError::default();
+    };
+    let write_of = |seen: &LeaseSeen| {
+        let version = Some(seen.record.resource_version);
+        data.calls.iter().find(|call| {
+            call.is_lease()
+                && call.is_write()
+                && call.accepted()
+                && call.resource_version == version
+        })
+    };
+    let lag = |seen: &LeaseSeen| Some(seen.at.since(map.stamp(write_of(seen)?.completed)));
+    // A watch may be ahead of the answer to the writer; that is no delay.
+    let watch_lag_ms = data.leases.iter().filter_map(lag).fold(0.0, f64::max);
+    let mut judged = history
+        .iter()
+        .filter(|seen| seen.record.resource_version >= data.before.resource_version);
+    let audited = !map.stepped && judged.all(|seen| write_of(seen).is_some());
+    let total_ms = if audited {
+        map.error_ms
+    } else {
+        map.error_ms + watch_lag_ms
+    };
+    MeasuringError {
+        clock_ms: Some(map.error_ms),
+        watch_lag_ms,
+        total_ms,
+    }
+}
+
+/// The phases of a trial.
+pub(super) fn phases(
+    data: &TrialData,
+    takeover: Option<&Takeover>,
+    first_write: Option<&ApiCall>,
+    map: Option<&ClockMap>,
+) -> Phases {
+    let issued = data.strike.issued;
+    let after = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.since(issued));
+    let released = takeover.and_then(|takeover| takeover.released);
+    Phases {
+        fault_returned_ms: after(Some(data.strike.returned)),
+        process_dead_ms: after(process_dead(data)),
+        released_ms: after(released),
+        lease_ms: after(takeover.map(|takeover| takeover.seen)),
+        release_to_holder_ms: takeover
+            .and_then(|takeover| Some(takeover.seen.since(takeover.released?))),
+        work_ms: first_write
+            .zip(map)
+            .map(|(call, map)| map.stamp(call.completed).since(issued)),
+        replicas_restored_ms: after(data.recovery.replicas),
+        budget_restored_ms: after(data.recovery.budget),
+    }
+}
+
+fn process_dead(data: &TrialData) -> Option<Stamp> {
+    match data.id.fault {
+        // SIGKILL is delivered before the call is back, and no process outlives it.
+        FaultKind::Crash | FaultKind::CrashLoop => Some(data.strike.returned),
+        FaultKind::Graceful => data
+            .pods
+            .iter()
+            .find(|pod| {
+                pod.name == data.before.holder
+                    && pod.at >= data.strike.issued
+                    && (pod.presence == Presence::Gone || !pod.running)
+            })
+            .map(|pod| pod.at),
+    }
+}
+
+/// What became of the canary's changes.
+pub(super) fn canary(own: &[OwnCall], writes: &[&ApiCall], map: Option<&ClockMap>) -> CanaryCount {
+    let mut covers: Vec<(i64, Stamp)> = map.map_or_else(Vec::new, |map| {
+        writes
+            .iter()
+            .filter_map(|call| Some((call.observed_generation?, map.stamp(call.completed))))
+            .collect()
+    });
+    covers.sort_by_key(|(_, at)| *at);
+    let mut count = CanaryCount::default();
+    for change in own
+        .iter()
+        .filter(|own| own.purpose == CANARY && (200..300).contains(&own.code))
+    {
+        let Some(generation) = change.generation else {
+            continue;
+        };
+        count.changed += 1;
+        match covers.iter().find(|(observed, _)| *observed >= generation) {
+            Some((_, at)) => {
+                let waited = at.since(change.sent);
+                count.covered += 1;
+                count.late += usize::from(waited > LATE_MS);
+                count.longest_ms = Some(
+                    count
+                        .longest_ms
+                        .map_or(waited, |longest: f64| longest.max(waited)),
+                );
+            }
+            None => count.lost += 1,
+        }
+    }
+    count
+}

@@ -1,0 +1,215 @@
+//! `report.json`: what a run found, in a published format.
+//!
+//! The schema is generated from these types (`failover schema`) and committed as `report.schema.json`. Times are
+//! milliseconds; `_ms` says so in every name. Raw trial data lies beside the report, one file per trial.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    budget::{Bound, FaultKind, LeaseSettings},
+    clock::Millis,
+    cluster::Provider,
+    disruption::Disruption,
+    idle::Idle,
+    judge::{Promise, TrialResult},
+    percentile::Summary,
+    takeover::Reason,
+    verdict::{Check, Verdict},
+};
+
+/// The version of the format; it changes when a reader has to.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a run found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "failover report")]
+pub struct Report {
+    /// Version of this format.
+    pub format_version: u32,
+    /// How the run came out.
+    pub verdict: Verdict,
+    /// One line for each check that was not passed.
+    pub why: Vec<String>,
+    /// What was run, and where.
+    pub run: RunInfo,
+    /// The election settings found in the cluster; absent when the run ended before.
+    pub settings: Option<LeaseSettings>,
+    /// What every takeover is held against; absent when the run ended before.
+    pub promise: Option<Promise>,
+    /// The largest measuring error of any trial, in milliseconds.
+    pub measuring_error_ms: Option<Millis>,
+    /// Lease calls and writes while nothing changed.
+    pub idle: Option<Idle>,
+    /// Evictions, by number of replicas.
+    pub disruptions: Vec<Disruption>,
+    /// Percentiles, by number of replicas and fault.
+    pub groups: Vec<Group>,
+    /// Every trial.
+    pub trials: Vec<TrialResult>,
+    /// Checks that belong to no single trial.
+    pub checks: Vec<Check>,
+}
+
+/// What was run, and where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunInfo {
+    /// Identity of the run.
+    pub id: String,
+    /// Version of the harness.
+    pub harness_version: String,
+    /// When it began, in UTC.
+    pub began: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: Millis,
+    /// Where the cluster came from.
+    pub provider: Provider,
+    /// Why this provider.
+    pub provider_reason: String,
+    /// Image of the cluster, where it was started from one.
+    pub cluster_image: Option<String>,
+    /// Version of the API server.
+    pub kubernetes_version: String,
+    /// Image of the operator.
+    pub image: String,
+    /// Numbers of replicas asked for.
+    pub replicas: Vec<u32>,
+    /// Faults asked for.
+    pub faults: Vec<FaultKind>,
+    /// Trials asked for of each.
+    pub trials: u32,
+    /// Seed of the moments at which faults were done.
+    pub seed: u64,
+    /// Environment variables that were set or changed.
+    pub set_env: BTreeMap<String, String>,
+}
+
+/// The trials of one fault with one number of replicas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// How many replicas.
+    pub replicas: u32,
+    /// Which fault.
+    pub fault: FaultKind,
+    /// How many trials were conducted.
+    pub n: usize,
+    /// How often the Lease changed hands for which reason.
+    pub reasons: BTreeMap<Reason, usize>,
+    /// Fault to another holder or process life.
+    pub lease: Option<Summary>,
+    /// The longest that may take.
+    pub lease_bound: Bound,
+    /// Fault to the first accepted write of the new leader.
+    pub work: Option<Summary>,
+    /// The longest that may take after the Lease has changed hands.
+    pub work_bound: Bound,
+    /// Release to new holder.
+    pub release_to_holder: Option<Summary>,
+    /// How the group came out.
+    pub verdict: Verdict,
+}
+
+impl Group {
+    /// The groups of `trials`, in order of first appearance.
+    pub fn all(trials: &[TrialResult], settings: &LeaseSettings) -> Vec<Self> {
+        let mut order: Vec<(u32, FaultKind)> = Vec::new();
+        for trial in trials {
+            let key = (trial.id.replicas, trial.id.fault);
+            if !order.contains(&key) {
+                order.push(key);
+            }
+        }
+        order
+            .into_iter()
+            .map(|(replicas, fault)| Self::of(replicas, fault, trials, settings))
+            .collect()
+    }
+
+    fn of(
+        replicas: u32,
+        fault: FaultKind,
+        trials: &[TrialResult],
+        settings: &LeaseSettings,
+    ) -> Self {
+        let own: Vec<&TrialResult> = trials
+            .iter()
+            .filter(|trial| trial.id.replicas == replicas && trial.id.fault == fault)
+            .collect();
+        let mut reasons = BTreeMap::new();
+        for reason in own.iter().filter_map(|trial| trial.reason) {
+            *reasons.entry(reason).or_default() += 1;
+        }
+        Self {
+            replicas,
+            fault,
+            n: own.len(),
+            reasons,
+            lease: Summary::of(own.iter().filter_map(|trial| trial.phases.lease_ms)),
+            lease_bound: settings.lease_bound(fault),
+            work: Summary::of(own.iter().filter_map(|trial| trial.phases.work_ms)),
+            work_bound: settings.work_bound(),
+            release_to_holder: Summary::of(
+                own.iter()
+                    .filter_map(|trial| trial.phases.release_to_holder_ms),
+            ),
+            verdict: Verdict::of(own.iter().map(|trial| trial.verdict)),
+        }
+    }
+}
+
+impl Report {
+    /// Every check of the run.
+    pub fn all_checks(&self) -> impl Iterator<Item = &Check> {
+        let idle = self.idle.iter().flat_map(|idle| &idle.checks);
+        let disruptions = self.disruptions.iter().map(|disruption| &disruption.check);
+        let trials = self.trials.iter().flat_map(|trial| &trial.checks);
+        self.checks
+            .iter()
+            .chain(idle)
+            .chain(disruptions)
+            .chain(trials)
+    }
+
+    /// Fills in what follows from the parts: groups, measuring error, verdict and why.
+    #[must_use]
+    pub fn concluded(mut self) -> Self {
+        if let Some(settings) = &self.settings {
+            self.groups = Group::all(&self.trials, settings);
+        }
+        self.measuring_error_ms = self
+            .trials
+            .iter()
+            .map(|trial| trial.error.total_ms)
+            .max_by(f64::total_cmp);
+        self.verdict = Verdict::of(self.all_checks().map(|check| check.verdict));
+        let mut open: Vec<&Check> = self
+            .all_checks()
+            .filter(|check| check.verdict != Verdict::Pass)
+            .collect();
+        open.sort_by_key(|check| std::cmp::Reverse(check.verdict));
+        self.why = open
+            .into_iter()
+            .map(|check| {
+                format!(
+                    "{} {}: {}: {}",
+                    check.verdict, check.scope, check.id, check.detail
+                )
+            })
+            .collect();
+        self
+    }
+}
+
+/// The JSON Schema of the report, as text that ends with a newline.
+pub fn schema() -> Result<String, serde_json::Error> {
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Report>();
+    serde_json::to_string_pretty(&schema).map(|text| text + "\n")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

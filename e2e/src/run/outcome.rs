@@ -1,0 +1,145 @@
+//! The parts of a report that belong to no single trial.
+
+use jiff::Timestamp;
+
+use super::RunOptions;
+use crate::{
+    budget::LeaseSettings,
+    clock::duration_millis,
+    judge::Promise,
+    report::{FORMAT_VERSION, Report, RunInfo},
+    scene::Scene,
+    steady::Steady,
+    verdict::{Check, CheckId, Verdict},
+};
+
+/// A report in which nothing has been found yet.
+pub(super) fn begun(
+    options: &RunOptions,
+    scene: &Scene<'_>,
+    promise: Promise,
+    began: Timestamp,
+) -> Report {
+    let choice = scene.cluster.choice();
+    Report {
+        format_version: FORMAT_VERSION,
+        verdict: Verdict::Inconclusive,
+        why: Vec::new(),
+        run: RunInfo {
+            id: scene.cluster.run().to_string(),
+            harness_version: env!("CARGO_PKG_VERSION").to_owned(),
+            began: began.to_string(),
+            took_ms: 0.0,
+            provider: choice.provider,
+            provider_reason: choice.reason.clone(),
+            cluster_image: choice.image.as_ref().map(|image| image.reference.clone()),
+            kubernetes_version: scene.cluster.kubernetes_version().to_owned(),
+            image: options.image.clone(),
+            replicas: options.replicas.clone(),
+            faults: options.faults.clone(),
+            trials: options.trials,
+            seed: options.seed,
+            set_env: options.set_env.clone(),
+        },
+        settings: Some(scene.settings),
+        promise: Some(promise),
+        measuring_error_ms: None,
+        idle: None,
+        disruptions: Vec::new(),
+        groups: Vec::new(),
+        trials: Vec::new(),
+        checks: Vec::new(),
+    }
+}
+
+/// Whether the slowest takeover that the lease settings allow is within what is promised.
+pub(super) fn worst_case(settings: &LeaseSettings, promise: Promise) -> Check {
+    let worst = duration_millis(settings.duration());
+    let kept = worst <= promise.within_ms;
+    let relation = if kept { "within" } else { "not within" };
+    Check::of(
+        CheckId::WorstCase,
+        "lease settings",
+        kept,
+        format!(
+            "LEASE_DURATION_SECONDS={}: a leader lost in silence is replaced after up to {:.1} s, {relation} the promised {:.1} s \
+             (--within)",
+            settings.duration_seconds,
+            worst / 1000.0,
+            promise.within_ms / 1000.0
+        ),
+    )
+}
+
+/// A single replica can't fail over.
+pub(super) fn no_standby() -> Check {
+    Check::fail(
+        CheckId::Standby,
+        "1 replica",
+        "1 replica: no standby could take over; every loss of its pod is an outage until it runs again",
+    )
+}
+
+/// Whether the Lease promises its holder what the Deployment is configured with.
+pub(super) fn recorded_duration(
+    settings: &LeaseSettings,
+    steady: &Steady,
+    replicas: u32,
+) -> Option<Check> {
+    let recorded = steady.lease.record.duration_seconds?;
+    let kept = i64::from(recorded) == i64::from(settings.duration_seconds);
+    let detail = format!(
+        "the Lease has leaseDurationSeconds={recorded}, the Deployment LEASE_DURATION_SECONDS={}",
+        settings.duration_seconds
+    );
+    Some(Check::of(
+        CheckId::LeaseDuration,
+        format!("{replicas} replicas"),
+        kept,
+        detail,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(duration_seconds: u32) -> LeaseSettings {
+        LeaseSettings {
+            duration_seconds,
+            renew_deadline_seconds: 10,
+            retry_period_seconds: 2,
+        }
+    }
+
+    #[test]
+    fn lease_settings_that_allow_more_than_is_promised_fail_and_are_named() {
+        let check = worst_case(
+            &settings(30),
+            Promise {
+                within_ms: 15_000.0,
+            },
+        );
+        assert_eq!(check.verdict, Verdict::Fail);
+        assert!(
+            check.detail.contains("LEASE_DURATION_SECONDS=30")
+                && check.detail.contains("15.0 s (--within)"),
+            "{check:?}"
+        );
+        assert_eq!(
+            worst_case(
+                &settings(15),
+                Promise {
+                    within_ms: 15_000.0
+                }
+            )
+            .verdict,
+            Verdict::Pass
+        );
+    }
+
+    #[test]
+    fn one_replica_fails_for_want_of_a_standby() {
+        assert!(no_standby().detail.starts_with("1 replica: no standby"));
+    }
+}

@@ -1,0 +1,105 @@
+//! What a run acts on: the cluster, the target, and what is seen of them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod, policy::v1::PodDisruptionBudget};
+use kube::{Api, Client};
+use tokio::time::timeout;
+
+use crate::{
+    budget::LeaseSettings,
+    canary::Canary,
+    cluster::Cluster,
+    deploy::Target,
+    journal::Journal,
+    leader_metric::{Role, RolesSeen, role},
+    progress::Progress,
+    requests::Requests,
+    trial::{PodSeen, present},
+};
+
+/// Metrics that do not answer within this are not had.
+const METRICS_LIMIT: Duration = Duration::from_secs(2);
+
+/// The stage that trials are played on.
+pub struct Scene<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// A client for what needs no timing.
+    pub client: Client,
+    /// Timed requests.
+    pub requests: Requests,
+    /// What is put to the test.
+    pub target: Target,
+    /// The election settings found in the cluster.
+    pub settings: LeaseSettings,
+    /// What gives the leader work.
+    pub canary: Arc<Canary>,
+    /// What is seen.
+    pub journal: Arc<Journal>,
+    /// Where words go.
+    pub progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for Scene<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scene")
+            .field("target", &self.target)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scene<'_> {
+    /// The Deployments of the target's namespace.
+    pub fn deployments(&self) -> Api<Deployment> {
+        Api::namespaced(self.client.clone(), &self.target.namespace)
+    }
+
+    /// The pods of the target's namespace.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.target.namespace)
+    }
+
+    /// The disruption budgets of the target's namespace.
+    pub fn budgets(&self) -> Api<PodDisruptionBudget> {
+        Api::namespaced(self.client.clone(), &self.target.namespace)
+    }
+
+    /// The replicas that are there, as last seen.
+    pub fn replicas(&self) -> BTreeMap<String, PodSeen> {
+        self.journal.read(|seen| {
+            present(&seen.pods)
+                .into_iter()
+                .map(|(name, pod)| (name.to_owned(), pod.clone()))
+                .collect()
+        })
+    }
+
+    /// What each replica that is there says of itself.
+    pub async fn roles(&self) -> RolesSeen {
+        let names: Vec<String> = self.replicas().into_keys().collect();
+        let roles = futures::future::join_all(names.iter().map(|name| self.role_of(name))).await;
+        RolesSeen {
+            at: self.journal.now(),
+            roles: names.into_iter().zip(roles).collect(),
+        }
+    }
+
+    /// Reads a replica's metrics through the API server, so that no way into the pod network is needed.
+    async fn role_of(&self, pod: &str) -> Role {
+        let path = format!(
+            "/api/v1/namespaces/{}/pods/{pod}:{}/proxy/metrics",
+            self.target.namespace, self.target.metrics_port
+        );
+        let request = match http::Request::get(&path).body(Vec::new()) {
+            Ok(request) => request,
+            Err(error) => return Role::Unknown(error.to_string()),
+        };
+        match timeout(METRICS_LIMIT, self.client.request_text(request)).await {
+            Ok(Ok(text)) => role(&text),
+            Ok(Err(error)) => Role::Unknown(error.to_string()),
+            Err(_) => Role::Unknown(format!("no answer within {} s", METRICS_LIMIT.as_secs())),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The steady state that every trial begins from, and comes back to.
+//!
+//! Steady means: the rollout is complete, every replica is Ready, the Lease has been renewed for a whole renew period by
+//! one term whose holder is one of them, their metrics say the same, and the holder's work follows the canary.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    audit::ApiCall,
+    clock::{Stamp, duration_millis},
+    disruption,
+    journal::Seen,
+    judge::CANARY,
+    lease::LeaseSeen,
+    scene::Scene,
+    trial::{PodSeen, Presence, RigFault, present},
+};
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// A canary change that is older than this says nothing about now.
+const FRESH: Duration = Duration::from_secs(4);
+
+/// Who leads in a steady state.
+#[derive(Clone, Debug)]
+pub struct Steady {
+    /// The leader.
+    pub leader: PodSeen,
+    /// The Lease.
+    pub lease: LeaseSeen,
+}
+
+/// What the system was still missing when time was up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unsteady {
+    /// The operator does not settle.
+    #[error("not steady after {} s: {waiting_for}", .limit.as_secs())]
+    TimeUp {
+        /// What is missing.
+        waiting_for: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The image can't be had.
+    #[error("--image: the node can't start {image}: {why}")]
+    Image {
+        /// The image.
+        image: String,
+        /// What kubelet says.
+        why: String,
+    },
+    /// The node can't run the replicas.
+    #[error("the node can't run the replicas: {0}")]
+    Node(String),
+}
+
+impl Unsteady {
+    /// Whether the rig is at fault rather than the operator.
+    pub fn rig_fault(&self) -> Option<RigFault> {
+        match self {
+            Self::Node(detail) => Some(RigFault::NodeExhausted {
+                detail: detail.clone(),
+            }),
+            Self::TimeUp { .. } | Self::Image { .. } => None,
+        }
+    }
+}
+
+/// Waits for the steady state with `replicas` replicas.
+pub async fn wait(scene: &Scene<'_>, replicas: u32, limit: Duration) -> Result<Steady, Unsteady> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let missing = match look(scene, replicas).await {
+            Ok(steady) => return Ok(steady),
+            Err(missing) => missing,
+        };
+        if let Some(hopeless) = hopeless(scene).await {
+            return Err(hopeless);
+        }
+        if Instant::now() > deadline {
+            let unschedulable = scene
+                .replicas()
+                .into_values()
+                .find_map(|pod| pod.node.is_none().then_some(pod.waiting)?);
+            return Err(match unschedulable {
+                Some(why) => Unsteady::Node(why),
+                None => Unsteady::TimeUp {
+                    waiting_for: missing,
+                    limit,
+                },
+            });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn look(scene: &Scene<'_>, replicas: u32) -> Result<Steady, String> {
+    let now = scene.journal.now();
+    let steady = scene
+        .journal
+        .read(|seen| steady_in(seen, scene, replicas, now))?;
+    rollout_complete(scene, replicas).await?;
+    let roles = scene.roles().await;
+    if roles.agree_on(&steady.lease.record.holder) {
+        Ok(steady)
+    } else {
+        Err(format!(
+            "the Lease names {}, by the metrics {}",
+            steady.lease.record.holder,
+            roles.phrase()
+        ))
+    }
+}
+
+fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Result<Steady, String> {
+    let pods = present(&seen.pods);
+    all_ready(&pods.values().copied().collect::<Vec<_>>(), replicas)?;
+    let lease = seen
+        .lease()
+        .ok_or_else(|| format!("there is no Lease {}", scene.target.lease))?;
+    let leader = pods.get(lease.record.holder.as_str());
+    let leader = *leader.ok_or_else(|| {
+        format!(
+            "the Lease names {:?}, which is no replica",
+            lease.record.holder
+        )
+    })?;
+    renewed(seen, lease, now, scene.settings.retry_period())?;
+    if !works(seen, &leader.name, &scene.target.user, now) {
+        return Err(format!(
+            "{} holds the Lease, but no write of it follows the canary",
+            leader.name
+        ));
+    }
+    Ok(Steady {
+        leader: leader.clone(),
+        lease: lease.clone(),
+    })
+}
+
+/// Whether exactly `replicas` pods are there and Ready; else what is missing.
+pub fn all_ready(pods: &[&PodSeen], replicas: u32) -> Result<(), String> {
+    let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
+    let ready = pods
+        .iter()
+        .filter(|pod| pod.ready && pod.running && pod.presence == Presence::Staying)
+        .count();
+    if ready == wanted && pods.len() == wanted {
+        return Ok(());
+    }
+    let rest: Vec<String> = pods
+        .iter()
+        .filter(|pod| !pod.ready || pod.presence != Presence::Staying)
+        .map(|pod| state(pod))
+        .collect();
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", rest.join(", "))
+    };
+    Err(format!("{ready} of {replicas} replicas Ready{rest}"))
+}
+
+fn state(pod: &PodSeen) -> String {
+    let state = match (pod.presence, &pod.waiting) {
+        (Presence::Terminating, _) => "terminating",
+        (_, Some(why)) => why,
+        _ => "not Ready",
+    };
+    format!("{}: {state}", pod.name)
+}
+
+fn renewed(seen: &Seen, lease: &LeaseSeen, now: Stamp, period: Duration) -> Result<(), String> {
+    let period_ms = duration_millis(period);
+    let term = seen
+        .leases
+        .iter()
+        .filter(|known| known.record.same_term(&lease.record));
+    let first = term.map(|known| known.at).min().unwrap_or(lease.at);
+    // A renewal is due every period; the tenth allows for the time that a renewal takes.
+    if lease.at.since(first) < period_ms * 0.9 {
+        return Err(format!(
+            "{} has not renewed the Lease for a renew period yet",
+            lease.record.holder
+        ));
+    }
+    if now.since(lease.at) > period_ms * 2.0 {
+        return Err(format!(
+            "{} has not renewed the Lease for {:.0} ms",
+            lease.record.holder,
+            now.since(lease.at)
+        ));
+    }
+    Ok(())
+}
+
+fn works(seen: &Seen, leader: &str, user: &str, now: Stamp) -> bool {
+    let fresh = |sent: Stamp| now.since(sent) <= duration_millis(FRESH);
+    let change = seen
+        .own
+        .iter()
+        .rev()
+        .find(|own| own.purpose == CANARY && own.generation.is_some() && fresh(own.sent));
+    let Some(generation) = change.and_then(|change| change.generation) else {
+        return false;
+    };
+    let covers = |call: &&ApiCall| {
+        call.user == user
+            && call.pod.as_deref() == Some(leader)
+            && call.accepted()
+            && call.is_work_write()
+            // The newest change may be a moment old; the one before it has had its time.
+            && call.observed_generation.is_none_or(|observed| observed + 1 >= generation)
+    };
+    seen.calls.iter().rev().any(|call| covers(&call))
+}
+
+async fn rollout_complete(scene: &Scene<'_>, replicas: u32) -> Result<(), String> {
+    let name = &scene.target.deployment;
+    let deployment = scene
+        .deployments()
+        .get(name)
+        .await
+        .map_err(|error| format!("Deployment {name}: {error}"))?;
+    if complete(&deployment, replicas) {
+        Ok(())
+    } else {
+        Err(format!("the rollout of Deployment {name} is not complete"))
+    }
+}
+
+fn complete(deployment: &Deployment, replicas: u32) -> bool {
+    let wanted = i32::try_from(replicas).ok();
+    let Some(status) = &deployment.status else {
+        return false;
+    };
+    status.observed_generation >= deployment.metadata.generation
+        && [
+            status.replicas,
+            status.updated_replicas,
+            status.ready_replicas,
+            status.available_replicas,
+        ]
+        .iter()
+        .all(|count| *count == wanted)
+}
+
+/// A reason why waiting is of no use.
+async fn hopeless(scene: &Scene<'_>) -> Option<Unsteady> {
+    const NO_IMAGE: [&str; 3] = ["ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName"];
+    let stuck = scene.replicas().into_values().find(|pod| {
+        pod.waiting
+            .as_deref()
+            .is_some_and(|why| NO_IMAGE.iter().any(|reason| why.starts_with(reason)))
+    })?;
+    let pod = scene.pods().get_opt(&stuck.name).await.ok()??;
+    let container = pod
+        .spec?
+        .containers
+        .into_iter()
+        .find(|container| container.name == scene.target.container)?;
+    Some(Unsteady::Image {
+        image: container.image.unwrap_or_default(),
+        why: stuck.waiting.unwrap_or_default(),
+    })
+}
+
+/// Waits until all replicas are Ready and, if `budget` is set, the disruption budget allows a disruption; gives when
+/// each was so.
+pub async fn recovery(
+    scene: &Scene<'_>,
+    replicas: u32,
+    budget: bool,
+    limit: Duration,
+) -> crate::trial::Recovery {
+    let mut recovery = crate::trial::Recovery::default();
+    let deadline = Instant::now() + limit;
+    loop {
+        let now = scene.journal.now();
+        let ready = scene.journal.read(|seen| {
+            let pods = present(&seen.pods);
+            all_ready(&pods.values().copied().collect::<Vec<_>>(), replicas)
+        });
+        match &ready {
+            Ok(()) => recovery.replicas = recovery.replicas.or(Some(now)),
+            Err(_) => recovery.replicas = None,
+        }
+        let allowed = if budget {
+            disruption::allowed(scene).await
+        } else {
+            Ok(0)
+        };
+        let allows = allowed.as_ref().is_ok_and(|allowed| *allowed > 0);
+        if ready.is_ok() && (allows || !budget) {
+            recovery.budget = allows.then(|| scene.journal.now());
+            recovery.waiting_for = None;
+            return recovery;
+        }
+        recovery.waiting_for = Some(match (ready, allowed) {
+            (Err(missing), _) | (Ok(()), Err(missing)) => missing,
+            (Ok(()), Ok(allowed)) => {
+                format!("the disruption budget to allow a disruption (it allows {allowed})")
+            }
+        });
+        if Instant::now() > deadline {
+            return recovery;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

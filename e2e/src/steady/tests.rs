@@ -1,0 +1,143 @@
+//! What counts as steady, and what is said to be missing.
+
+use serde_json::json;
+
+use super::*;
+use crate::{audit::OwnCall, audit::tests::call, lease::LeaseRecord};
+
+fn stamp(at_ms: i64) -> Stamp {
+    Stamp::from_micros(at_ms * 1000)
+}
+
+/// A replica that is Ready and stays.
+pub(crate) fn pod(name: &str) -> PodSeen {
+    PodSeen {
+        at: stamp(0),
+        name: name.to_owned(),
+        uid: name.to_owned(),
+        node: Some("node".to_owned()),
+        container_id: Some(format!("containerd://{name}")),
+        ready: true,
+        presence: Presence::Staying,
+        restarts: 0,
+        running: true,
+        waiting: None,
+    }
+}
+
+fn renewal(version: u64, at_ms: i64, life: &str) -> LeaseSeen {
+    let record = LeaseRecord {
+        resource_version: version,
+        holder: "a".to_owned(),
+        incarnation: Some(life.to_owned()),
+        ..LeaseRecord::default()
+    };
+    LeaseSeen {
+        at: stamp(at_ms),
+        record,
+        deleted: false,
+    }
+}
+
+fn change(generation: i64, sent_ms: i64) -> OwnCall {
+    OwnCall {
+        audit_id: None,
+        purpose: CANARY.to_owned(),
+        sent: stamp(sent_ms),
+        answered: stamp(sent_ms + 5),
+        code: 200,
+        generation: Some(generation),
+    }
+}
+
+#[test]
+fn exactly_the_wanted_replicas_must_be_ready_and_stay() {
+    let (a, b) = (pod("a"), pod("b"));
+    assert_eq!(all_ready(&[&a, &b], 2), Ok(()));
+    assert!(all_ready(&[&a], 2).unwrap_err().contains("1 of 2"));
+    let going = PodSeen {
+        presence: Presence::Terminating,
+        ..pod("c")
+    };
+    assert!(
+        all_ready(&[&a, &b, &going], 2)
+            .unwrap_err()
+            .contains("c: terminating")
+    );
+    let waiting = PodSeen {
+        ready: false,
+        waiting: Some("CrashLoopBackOff".to_owned()),
+        ..pod("b")
+    };
+    assert!(
+        all_ready(&[&a, &waiting], 2)
+            .unwrap_err()
+            .contains("b: CrashLoopBackOff")
+    );
+}
+
+#[test]
+fn a_term_counts_after_it_has_been_renewed_for_a_period_and_while_it_is() {
+    let period = Duration::from_secs(2);
+    let seen = |leases: Vec<LeaseSeen>| Seen {
+        leases,
+        ..Seen::default()
+    };
+    let held = seen(vec![renewal(1, 0, "u/1"), renewal(2, 2_000, "u/1")]);
+    let last = held.leases[1].clone();
+    assert_eq!(renewed(&held, &last, stamp(3_000), period), Ok(()));
+    assert!(
+        renewed(&held, &last, stamp(6_500), period)
+            .unwrap_err()
+            .contains("4500 ms")
+    );
+    let taken = seen(vec![renewal(1, 0, "u/1"), renewal(2, 2_000, "u/2")]);
+    let last = taken.leases[1].clone();
+    assert!(
+        renewed(&taken, &last, stamp(2_100), period).is_err(),
+        "the renewal was of another term"
+    );
+}
+
+#[test]
+fn the_holder_works_when_its_write_follows_a_fresh_change_of_the_canary() {
+    let write = |pod: &str, generation| {
+        let mut write = call(pod, "patch", "scheduledmachines");
+        write.observed_generation = Some(generation);
+        write
+    };
+    let user = write("a", 1).user;
+    let seen = |calls| Seen {
+        calls,
+        own: vec![change(6, 900), change(7, 1_000)],
+        ..Seen::default()
+    };
+    assert!(
+        works(&seen(vec![write("a", 6)]), "a", &user, stamp(1_100)),
+        "the newest change may be a moment old"
+    );
+    assert!(!works(&seen(vec![write("a", 5)]), "a", &user, stamp(1_100)));
+    assert!(!works(&seen(vec![write("b", 7)]), "a", &user, stamp(1_100)));
+    assert!(
+        !works(&seen(vec![write("a", 7)]), "a", &user, stamp(60_000)),
+        "an old change says nothing about now"
+    );
+}
+
+#[test]
+fn a_rollout_is_complete_when_every_count_is_the_wanted_one() {
+    let deployment = |updated: i32, observed: i64| -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {"generation": 2},
+            "status": {
+                "observedGeneration": observed, "replicas": 2, "updatedReplicas": updated, "readyReplicas": 2,
+                "availableReplicas": 2,
+            },
+        }))
+        .unwrap()
+    };
+    assert!(complete(&deployment(2, 2), 2));
+    assert!(!complete(&deployment(1, 2), 2));
+    assert!(!complete(&deployment(2, 1), 2));
+    assert!(!complete(&deployment(2, 2), 3));
+}

@@ -1,0 +1,242 @@
+//! The report as text for a terminal of 80 columns: percentiles, what they mean, the verdict and why.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::{
+    clock::Millis,
+    idle::{Idle, per_minute},
+    percentile::Summary,
+    report::{Group, Report},
+    verdict::Verdict,
+};
+
+/// The width that everything fits into, but for the lines that say why.
+const WIDTH: u16 = 80;
+
+/// The whole report.
+pub fn render(report: &Report) -> String {
+    let mut parts = Vec::new();
+    if !report.groups.is_empty() {
+        parts.push(percentiles(&report.groups));
+        parts.push(footer(report));
+    }
+    if let Some(idle) = &report.idle {
+        parts.push(idle_lines(idle));
+    }
+    for disruption in &report.disruptions {
+        parts.push(wrapped(&format!(
+            "evictions with {} replicas: {}",
+            disruption.replicas, disruption.check.detail
+        )));
+    }
+    parts.push(verdict_lines(report));
+    parts.join("\n\n") + "\n"
+}
+
+fn percentiles(groups: &[Group]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "replicas, fault",
+        "seconds from fault",
+        "n",
+        "p50",
+        "p95",
+        "max",
+        "bound",
+    ]);
+    for group in groups {
+        table.add_row(group_cells(group));
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// One phase of a group.
+struct Line {
+    name: &'static str,
+    summary: Option<Summary>,
+    bound: Option<Millis>,
+}
+
+/// One row of several lines: the group and its reasons beside its phases.
+fn group_cells(group: &Group) -> [String; 7] {
+    let lease_limit = group.lease_bound.limit_ms;
+    let work_limit = lease_limit + group.work_bound.limit_ms;
+    let mut lines = vec![
+        Line {
+            name: "lease failover",
+            summary: group.lease,
+            bound: Some(lease_limit),
+        },
+        Line {
+            name: "work failover",
+            summary: group.work,
+            bound: Some(work_limit),
+        },
+    ];
+    if group.release_to_holder.is_some() {
+        lines.push(Line {
+            name: "release to holder",
+            summary: group.release_to_holder,
+            bound: None,
+        });
+    }
+    let mut left = vec![format!("{} {}", group.replicas, group.fault)];
+    left.extend(
+        group
+            .reasons
+            .iter()
+            .map(|(reason, count)| format!("  {reason} {count}")),
+    );
+    left.push(format!("  {}", group.verdict));
+    let column =
+        |cell: &dyn Fn(&Line) -> String| lines.iter().map(cell).collect::<Vec<_>>().join("\n");
+    let seconds = |value: Option<Millis>| value.map_or_else(|| "-".to_owned(), seconds);
+    [
+        left.join("\n"),
+        column(&|line| line.name.to_owned()),
+        column(&|line| line.summary.map_or(0, |summary| summary.n).to_string()),
+        column(&|line| seconds(line.summary.map(|summary| summary.p50_ms))),
+        column(&|line| seconds(line.summary.map(|summary| summary.p95_ms))),
+        column(&|line| seconds(line.summary.map(|summary| summary.max_ms))),
+        column(&|line| seconds(line.bound)),
+    ]
+}
+
+fn seconds(value: Millis) -> String {
+    format!("{:.3}", value / 1000.0)
+}
+
+fn footer(report: &Report) -> String {
+    let error = report.measuring_error_ms.unwrap_or_default();
+    let watch = report
+        .trials
+        .iter()
+        .map(|trial| trial.error.watch_lag_ms)
+        .fold(0.0, f64::max);
+    let mut lines = vec![wrapped(&format!(
+        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms, by \
+         which a trial's limits are extended (the Lease watch itself was up to {watch:.1} ms late)."
+    ))];
+    let mut seen = Vec::new();
+    for group in &report.groups {
+        if !seen.contains(&group.fault) {
+            seen.push(group.fault);
+            lines.push(wrapped(&format!(
+                "{}: {}",
+                group.fault, group.lease_bound.reason
+            )));
+        }
+    }
+    if let Some(group) = report.groups.first() {
+        lines.push(wrapped(&format!("work: {}", group.work_bound.reason)));
+    }
+    lines.join("\n")
+}
+
+fn idle_lines(idle: &Idle) -> String {
+    let mut lines = vec![format!(
+        "calls per minute while nothing changed ({:.0} s):",
+        idle.window_ms / 1000.0
+    )];
+    for (pod, count) in &idle.calls {
+        let role = if *pod == idle.leader {
+            "leader"
+        } else {
+            "standby"
+        };
+        let rate = |count| per_minute(count, idle.window_ms);
+        lines.push(format!(
+            "  {role:7} {pod}: {:.1} lease writes, {:.1} lease reads, {:.1} work writes",
+            rate(count.lease_writes),
+            rate(count.lease_reads),
+            rate(count.work_writes)
+        ));
+    }
+    lines.join("\n")
+}
+
+fn verdict_lines(report: &Report) -> String {
+    let checks = report.all_checks().count();
+    let mut lines = vec![match report.verdict {
+        Verdict::Pass => format!("verdict: PASS ({checks} checks)"),
+        other => format!("verdict: {other} ({} of {checks} checks)", report.why.len()),
+    }];
+    lines.extend(report.why.iter().map(|why| format!("  {why}")));
+    lines.join("\n")
+}
+
+/// Breaks a line at words, with the continuation indented.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > usize::from(WIDTH)
+        {
+            lines.push(std::mem::replace(&mut line, format!("  {word}")));
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report::tests::report,
+        verdict::{Check, CheckId},
+    };
+
+    #[test]
+    fn the_table_fits_into_eighty_columns_and_holds_the_numbers() {
+        let text = render(&report());
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= usize::from(WIDTH),
+                "{} columns: {line}",
+                line.chars().count()
+            );
+        }
+        for expected in [
+            "2 graceful",
+            "2 crash-loop",
+            "released 2",
+            "expired 1",
+            "0.120",
+            "14.200",
+            "15.000",
+            "±3.0 ms",
+            "nearest rank",
+        ] {
+            assert!(text.contains(expected), "no {expected} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_verdict_line_counts_and_every_broken_check_has_its_line() {
+        let mut report = report();
+        assert!(render(&report).contains("verdict: PASS ("));
+        report.checks.push(Check::fail(
+            CheckId::Standby,
+            "1 replica",
+            "no standby could take over",
+        ));
+        let text = render(&report.concluded());
+        assert!(text.contains("verdict: FAIL (1 of "), "{text}");
+        assert!(
+            text.contains("\n  FAIL 1 replica: standby: no standby could take over\n"),
+            "{text}"
+        );
+    }
+}

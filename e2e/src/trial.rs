@@ -1,0 +1,234 @@
+//! One fault on a steady system: everything that was seen of it.
+//!
+//! A [`TrialData`] is plain data. It is what [`crate::judge`] judges, and what is written beside the report, so that a
+//! trial can be judged again without a cluster.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::{ApiCall, OwnCall},
+    budget::{FaultKind, LeaseSettings},
+    clock::{Millis, Stamp},
+    leader_metric::RolesSeen,
+    lease::{LeaseRecord, LeaseSeen},
+};
+
+/// Which trial.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct TrialId {
+    /// How many replicas the Deployment has.
+    pub replicas: u32,
+    /// What is done to the leader.
+    pub fault: FaultKind,
+    /// Counted from 1 within replicas and fault.
+    pub number: u32,
+}
+
+/// All that was seen of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrialData {
+    /// Which trial.
+    pub id: TrialId,
+    /// The election settings of the Deployment.
+    pub settings: LeaseSettings,
+    /// The user name of the operator's ServiceAccount.
+    pub operator: String,
+    /// When the harness began to look.
+    pub began: Stamp,
+    /// The Lease before the fault.
+    pub before: LeaseRecord,
+    /// How many disruptions the budget allowed before the fault; absent when there is no budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_before: Option<i32>,
+    /// How long after a renewal the fault was planned, in milliseconds.
+    pub planned_after_renewal_ms: Millis,
+    /// The fault.
+    pub strike: Strike,
+    /// The Lease, in store order.
+    pub leases: Vec<LeaseSeen>,
+    /// The replicas, in order of arrival.
+    pub pods: Vec<PodSeen>,
+    /// The audit log.
+    pub calls: Vec<ApiCall>,
+    /// The harness's own requests.
+    pub own: Vec<OwnCall>,
+    /// What the replicas said of themselves after the takeover; the last one counts.
+    pub roles: Vec<RolesSeen>,
+    /// How the system came back.
+    pub recovery: Recovery,
+    /// What went wrong with the rig.
+    pub rig: Vec<RigFault>,
+    /// When the harness stopped looking.
+    pub ended: Stamp,
+}
+
+/// The fault as it was done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Strike {
+    /// When it was issued: before the call.
+    pub issued: Stamp,
+    /// When the call was back.
+    pub returned: Stamp,
+    /// Further blows of a fault that keeps the pod down.
+    #[serde(default)]
+    pub repeated: Vec<Stamp>,
+}
+
+/// How the system came back after a trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Recovery {
+    /// When all replicas were Ready again.
+    pub replicas: Option<Stamp>,
+    /// When the disruption budget allowed a disruption again.
+    pub budget: Option<Stamp>,
+    /// What it waited for when time was up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+}
+
+/// The state of a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PodSeen {
+    /// When the harness saw it.
+    pub at: Stamp,
+    /// Pod name.
+    pub name: String,
+    /// Pod UID.
+    pub uid: String,
+    /// The node it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The container that runs in it, as the runtime names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Whether it stays, goes or is gone.
+    pub presence: Presence,
+    /// How often its container was restarted.
+    pub restarts: i32,
+    /// Whether its container runs.
+    pub running: bool,
+    /// Why it does not run, as kubelet or the scheduler says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+}
+
+/// Something that keeps the harness from seeing or trusting what it measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum RigFault {
+    /// The audit log could not be followed to the end of the trial.
+    AuditLost {
+        /// What happened.
+        detail: String,
+    },
+    /// A watch was broken for longer than is harmless.
+    WatchGap {
+        /// Which one.
+        resource: String,
+        /// For how long, in milliseconds.
+        lasted_ms: Millis,
+    },
+    /// The node could not run what it should.
+    NodeExhausted {
+        /// What the scheduler or kubelet says.
+        detail: String,
+    },
+    /// The fault could not be done.
+    FaultFailed {
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// Where a pod is between its creation and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// It is to stay.
+    Staying,
+    /// It has a deletion timestamp.
+    Terminating,
+    /// Its object is deleted.
+    Gone,
+}
+
+impl TrialData {
+    /// A trial of which nothing has been seen yet.
+    pub fn begun(
+        id: TrialId,
+        settings: LeaseSettings,
+        operator: String,
+        before: LeaseRecord,
+        at: Stamp,
+    ) -> Self {
+        Self {
+            id,
+            settings,
+            operator,
+            began: at,
+            before,
+            allowed_before: None,
+            planned_after_renewal_ms: 0.0,
+            strike: Strike {
+                issued: at,
+                returned: at,
+                repeated: Vec::new(),
+            },
+            leases: Vec::new(),
+            pods: Vec::new(),
+            calls: Vec::new(),
+            own: Vec::new(),
+            roles: Vec::new(),
+            recovery: Recovery::default(),
+            rig: Vec::new(),
+            ended: at,
+        }
+    }
+}
+
+impl std::fmt::Display for TrialId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} replicas, {} #{}",
+            self.replicas, self.fault, self.number
+        )
+    }
+}
+
+impl std::fmt::Display for RigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AuditLost { detail } => write!(f, "the audit log was lost: {detail}"),
+            Self::WatchGap {
+                resource,
+                lasted_ms,
+            } => write!(
+                f,
+                "the watch on {resource} was broken for {lasted_ms:.0} ms"
+            ),
+            Self::NodeExhausted { detail } => write!(f, "the node is out of resources: {detail}"),
+            Self::FaultFailed { detail } => write!(f, "the fault could not be done: {detail}"),
+        }
+    }
+}
+
+/// The last state of each pod that is not gone.
+pub fn present(pods: &[PodSeen]) -> BTreeMap<&str, &PodSeen> {
+    let mut last = BTreeMap::new();
+    for pod in pods {
+        if pod.presence == Presence::Gone {
+            last.remove(pod.name.as_str());
+        } else {
+            last.insert(pod.name.as_str(), pod);
+        }
+    }
+    last
+}

@@ -1,0 +1,220 @@
+//! Those who watch while a run goes on: the Lease, the pods, the audit log.
+//!
+//! Each is a task of one set. None of them may end before the run does; the one that does is reported by
+//! [`Witnesses::ended`] and shows in every trial that it should have seen.
+
+mod audit_log;
+mod follow;
+mod pod_log;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    canary::Canary,
+    cluster::{Cluster, ClusterError},
+    deploy::Target,
+    journal::{Journal, Seen},
+    lease::{LeaseRecord, LeaseSeen},
+    requests::Requests,
+    trial::{PodSeen, Presence, RigFault},
+};
+
+/// How long the audit log may take to show a request that was answered.
+const AUDIT_LIMIT: Duration = Duration::from_secs(5);
+
+/// The purpose of the requests that prove that the audit log is followed.
+const MARK: &str = "mark";
+
+/// The watching tasks.
+#[derive(Debug)]
+pub struct Witnesses {
+    tasks: JoinSet<WitnessError>,
+}
+
+/// Why a witness no longer watches.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// The audit log ended.
+    #[error("the audit log can no longer be followed")]
+    AuditLog(#[source] ClusterError),
+    /// The canary is no longer changed.
+    #[error("the canary is no longer changed")]
+    Canary,
+    /// A watching task was lost.
+    #[error("a watching task ended")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Witnesses {
+    /// Begins to watch.
+    pub async fn begin(
+        cluster: &Cluster,
+        client: &Client,
+        target: &Target,
+        journal: &Arc<Journal>,
+        logs: PathBuf,
+    ) -> Result<Self, ClusterError> {
+        let mut tasks = JoinSet::new();
+        let lines = match cluster.audit_log() {
+            // Nothing before this run matters, and the log of a cluster that is shared is long.
+            Some(log) => {
+                cluster
+                    .follow_on_node(&log.node, &["tail", "-n", "0", "-F", &log.path])
+                    .await?
+            }
+            None => cluster.follow_audit_log().await?,
+        };
+        tasks.spawn(audit_log::record(lines, Arc::clone(journal)));
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &target.namespace);
+        let the_lease = ListParams::default().fields(&format!("metadata.name={}", target.lease));
+        tasks.spawn(follow::follow(
+            "leases",
+            leases,
+            the_lease,
+            Arc::clone(journal),
+            record_lease,
+        ));
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &target.namespace);
+        let replicas = ListParams::default().labels(&target.label_selector());
+        let keeping = pod_log::keep(
+            pods.clone(),
+            target.container.clone(),
+            logs,
+            Arc::clone(journal),
+        );
+        tasks.spawn(keeping);
+        let container = target.container.clone();
+        tasks.spawn(follow::follow(
+            "pods",
+            pods,
+            replicas,
+            Arc::clone(journal),
+            move |seen, at, pod, deleted| {
+                record_pod(seen, pod_seen(at, pod, &container, deleted));
+            },
+        ));
+        Ok(Self { tasks })
+    }
+
+    /// Adds the canary's task to those that must not end.
+    pub fn accompany(&mut self, canary: Arc<Canary>) {
+        self.tasks.spawn(async move {
+            canary.sing().await;
+            WitnessError::Canary
+        });
+    }
+
+    /// The first witness that no longer watches; `None` while all do.
+    pub fn ended(&mut self) -> Option<WitnessError> {
+        match self.tasks.try_join_next()? {
+            Ok(error) => Some(error),
+            Err(error) => Some(WitnessError::Task(error)),
+        }
+    }
+}
+
+/// Makes sure that the audit log has been read up to now: a request made now must show in it.
+pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Result<(), RigFault> {
+    let lost = |detail: String| RigFault::AuditLost { detail };
+    let answer = requests
+        .get(MARK, path)
+        .await
+        .map_err(|error| lost(error.to_string()))?;
+    let id = answer
+        .audit_id
+        .ok_or_else(|| lost(format!("no Audit-Id in the answer to GET {path}")))?;
+    let shown = journal.wait_for(AUDIT_LIMIT, |seen| {
+        seen.calls
+            .iter()
+            .rev()
+            .find(|call| call.audit_id == id)
+            .map(|_| ())
+    });
+    shown.await.ok_or_else(|| {
+        lost(format!(
+            "GET {path} (Audit-Id {id}) did not show in the audit log within {} s",
+            AUDIT_LIMIT.as_secs()
+        ))
+    })
+}
+
+/// Reads the Lease once, beside the watch. A read that fails says nothing; the watch goes on.
+pub async fn look_at_lease(requests: &Requests, journal: &Journal, target: &Target) {
+    let path = format!(
+        "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
+        target.namespace, target.lease
+    );
+    let read = timeout(Duration::from_secs(1), requests.get("lease", &path)).await;
+    let Ok(Ok(answer)) = read else { return };
+    if let Ok(lease) = serde_json::from_value::<Lease>(answer.object)
+        && answer.code.is_success()
+    {
+        let at = journal.now();
+        journal.record(|seen| record_lease(seen, at, &lease, false));
+    }
+}
+
+fn record_lease(seen: &mut Seen, at: crate::clock::Stamp, lease: &Lease, deleted: bool) {
+    seen.add_lease(LeaseSeen {
+        at,
+        record: LeaseRecord::from(lease),
+        deleted,
+    });
+}
+
+fn record_pod(seen: &mut Seen, pod: PodSeen) {
+    seen.add_pod(pod);
+}
+
+fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) -> PodSeen {
+    let status = pod.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let holds = |kind: &str| {
+        conditions
+            .iter()
+            .any(|condition| condition.type_ == kind && condition.status == "True")
+    };
+    let unschedulable = conditions
+        .iter()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
+        .and_then(|condition| condition.message.clone());
+    let own = status
+        .container_statuses
+        .unwrap_or_default()
+        .into_iter()
+        .find(|status| status.name == container);
+    let state = own
+        .as_ref()
+        .and_then(|own| own.state.clone())
+        .unwrap_or_default();
+    let waiting = state.waiting.map(|waiting| {
+        [waiting.reason, waiting.message]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(": ")
+    });
+    PodSeen {
+        at,
+        name: pod.name_any(),
+        uid: pod.uid().unwrap_or_default(),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        container_id: own.as_ref().and_then(|own| own.container_id.clone()),
+        ready: holds("Ready"),
+        presence: match (deleted, &pod.metadata.deletion_timestamp) {
+            (true, _) => Presence::Gone,
+            (false, Some(_)) => Presence::Terminating,
+            (false, None) => Presence::Staying,
+        },
+        restarts: own.map(|own| own.restart_count).unwrap_or_default(),
+        running: state.running.is_some(),
+        waiting: unschedulable.or(waiting),
+    }
+}
+
+#[cfg(test)]
+mod tests;

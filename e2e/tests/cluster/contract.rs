@@ -1,0 +1,336 @@
+//! What a started cluster gives to the trials, on one cluster for all of it.
+
+use std::time::Duration;
+
+use five_spot_e2e::cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Provider, Signal};
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::runtime::wait::await_condition;
+use serde_json::{Value, json};
+use testcontainers::bollard::Docker;
+use tokio::time::timeout;
+
+use crate::rig::{self, BUSYBOX, Heard, node_options};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_cluster_keeps_the_contract_and_leaves_nothing_behind() {
+    let docker = rig::docker().await;
+    let heard = Heard::default();
+    let cluster = Cluster::start(&node_options(), &heard).await.unwrap();
+    let name = cluster.server_container_name().unwrap().to_owned();
+    let node = cluster.nodes()[0].to_owned();
+
+    assert_eq!(
+        (cluster.provider(), cluster.kubernetes_version()),
+        (Provider::Node, "v1.34.4")
+    );
+    assert!(
+        heard
+            .text()
+            .contains("cluster provider node: asked for by --provider"),
+        "{}",
+        heard.text()
+    );
+
+    commands_on_a_node_give_status_and_both_outputs(&cluster, &node).await;
+    the_audit_log_tells_who_wrote_a_lease(&cluster).await;
+    a_container_is_frozen_and_killed_from_its_node(&cluster, &node).await;
+    an_image_of_the_engine_is_loaded_while_running(&docker, &cluster, &node).await;
+    the_same_cluster_is_reached_by_its_kubeconfig(&cluster, &node).await;
+    a_paused_server_is_silent_until_it_goes_on(&cluster).await;
+
+    // A paused server has to be removable too: the fault that pauses it may be what is interrupted.
+    cluster.pause().await.unwrap();
+    timeout(LIMIT, cluster.stop()).await.unwrap().unwrap();
+    assert_eq!(
+        rig::containers(&docker, "name", &name).await,
+        Vec::<String>::new()
+    );
+}
+
+async fn commands_on_a_node_give_status_and_both_outputs(cluster: &Cluster, node: &str) {
+    let output = cluster
+        .on_node(node, &["sh", "-c", "echo out; echo err >&2; exit 3"])
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            output.status,
+            output.stdout.as_str(),
+            output.stderr.as_str()
+        ),
+        (3, "out\n", "err\n")
+    );
+
+    let mut lines = cluster
+        .follow_on_node(node, &["sh", "-c", "echo a; printf b; sleep 0.1; echo c"])
+        .await
+        .unwrap();
+    assert_eq!(lines.next().await.unwrap().unwrap(), "a");
+    assert_eq!(lines.next().await.unwrap().unwrap(), "bc");
+    assert!(
+        lines
+            .next()
+            .await
+            .unwrap()
+            .unwrap_err()
+            .to_string()
+            .contains("ended with status 0")
+    );
+    assert!(lines.next().await.is_none());
+
+    let message = cluster
+        .on_node("other", &["true"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("no node other") && message.contains(node),
+        "{message}"
+    );
+}
+
+async fn the_audit_log_tells_who_wrote_a_lease(cluster: &Cluster) {
+    let leases = Api::<Lease>::namespaced(cluster.client().await.unwrap(), "default");
+    let lease = json!({"metadata": {"name": "witnessed"}, "spec": {"holderIdentity": "me"}});
+    leases
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(lease).unwrap(),
+        )
+        .await
+        .unwrap();
+
+    let mut log = cluster.follow_audit_log().await.unwrap();
+    let entry = timeout(LIMIT, audited(&mut log, "witnessed"))
+        .await
+        .unwrap();
+    assert_eq!(entry["verb"], "create");
+    assert_eq!(entry["stage"], "ResponseComplete");
+    assert_eq!(entry["responseStatus"]["code"], 201);
+    assert_eq!(entry["responseObject"]["spec"]["holderIdentity"], "me");
+    assert!(entry["responseObject"]["metadata"]["resourceVersion"].is_string());
+    assert!(entry["user"]["username"].is_string());
+
+    // What the log follows is not only what was there at first.
+    leases
+        .delete("witnessed", &DeleteParams::default())
+        .await
+        .unwrap();
+    let entry = timeout(LIMIT, audited(&mut log, "witnessed"))
+        .await
+        .unwrap();
+    assert_eq!(entry["verb"], "delete");
+}
+
+async fn audited<S, E>(log: &mut S, name: &str) -> Value
+where
+    S: Stream<Item = Result<String, E>> + Unpin,
+    E: std::fmt::Debug,
+{
+    loop {
+        let line = log.next().await.unwrap().unwrap();
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        assert_ne!(
+            entry["objectRef"]["namespace"], "kube-system",
+            "the cluster's own noise is left out: {line}"
+        );
+        if entry["objectRef"]["name"] == name || entry["responseObject"]["metadata"]["name"] == name
+        {
+            return entry;
+        }
+    }
+}
+
+async fn a_container_is_frozen_and_killed_from_its_node(cluster: &Cluster, node: &str) {
+    let pods = Api::<Pod>::namespaced(cluster.client().await.unwrap(), "default");
+    let pod = json!({
+        "metadata": {"name": "victim"},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [{
+            "name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["/busybox", "sleep", "3600"],
+            "securityContext": {"readOnlyRootFilesystem": true, "runAsUser": 65532, "capabilities": {"drop": ["ALL"]}},
+        }]},
+    });
+    pods.create(
+        &PostParams::default(),
+        &serde_json::from_value(pod).unwrap(),
+    )
+    .await
+    .unwrap();
+    let running = |pod: Option<&Pod>| {
+        pod.and_then(container_state)
+            .is_some_and(|state| state.running.is_some())
+    };
+    let pod = timeout(LIMIT, await_condition(pods.clone(), "victim", running))
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let id = pod.status.unwrap().container_statuses.unwrap()[0]
+        .container_id
+        .clone()
+        .unwrap();
+
+    let pid = cluster.container_pid(node, &id).await.unwrap().unwrap();
+    let state = async || {
+        let stat = cluster
+            .on_node(node, &["cat", &format!("/proc/{pid}/stat")])
+            .await
+            .unwrap()
+            .stdout;
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    };
+    cluster
+        .kill_container(node, &id, Signal::Stop)
+        .await
+        .unwrap();
+    assert_eq!(state().await, 'T');
+    cluster
+        .kill_container(node, &id, Signal::Continue)
+        .await
+        .unwrap();
+    assert_eq!(state().await, 'S');
+
+    cluster
+        .kill_container(node, &id, Signal::Kill)
+        .await
+        .unwrap();
+    let ended = |pod: Option<&Pod>| {
+        pod.and_then(container_state)
+            .is_some_and(|state| state.terminated.is_some())
+    };
+    let pod = timeout(LIMIT, await_condition(pods.clone(), "victim", ended))
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        container_state(&pod)
+            .unwrap()
+            .terminated
+            .as_ref()
+            .unwrap()
+            .exit_code,
+        137
+    );
+    assert_eq!(cluster.container_pid(node, &id).await.unwrap(), None);
+    assert!(
+        cluster
+            .kill_container(node, &id, Signal::Kill)
+            .await
+            .is_err(),
+        "there is nothing left to kill"
+    );
+    pods.delete("victim", &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+fn container_state(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
+    pod.status
+        .as_ref()?
+        .container_statuses
+        .as_ref()?
+        .first()?
+        .state
+        .as_ref()
+}
+
+async fn an_image_of_the_engine_is_loaded_while_running(
+    docker: &Docker,
+    cluster: &Cluster,
+    node: &str,
+) {
+    let images = async || {
+        cluster
+            .on_node(node, &["ctr", "-n", "k8s.io", "images", "ls", "-q"])
+            .await
+            .unwrap()
+            .stdout
+    };
+    let image = rig::silent_node(docker, "late").await;
+    assert!(images().await.contains(BUSYBOX) && !images().await.contains(&image));
+    cluster.load_image(&image).await.unwrap();
+    assert!(images().await.contains(&image));
+    let message = cluster
+        .load_image("five-spot/typo:1")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("five-spot/typo:1"), "{message}");
+}
+
+async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = cluster.kubeconfig_path(folder.path());
+    cluster.write_kubeconfig(&kubeconfig).unwrap();
+    let log = cluster.audit_log().unwrap().path.clone();
+    let brought = |on_node: Option<&str>, audit_log: Option<&str>| ClusterOptions {
+        provider: Some(Provider::Kubeconfig),
+        brought: Brought {
+            kubeconfig: Some(kubeconfig.clone()),
+            on_node: on_node.map(|text| text.parse::<CommandTemplate>().unwrap()),
+            audit_log: audit_log.map(str::to_owned),
+            ..Brought::default()
+        },
+        ..node_options()
+    };
+
+    let reached = Cluster::start(
+        &brought(Some("docker exec {node}"), Some(&log)),
+        &Heard::default(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(reached.nodes(), [node]);
+    assert_eq!(
+        reached
+            .on_node(node, &["echo", "a b"])
+            .await
+            .unwrap()
+            .stdout,
+        "a b\n"
+    );
+    let mut lines = reached.follow_audit_log().await.unwrap();
+    timeout(LIMIT, audited(&mut lines, "witnessed"))
+        .await
+        .unwrap();
+    let message = reached.pause().await.unwrap_err().to_string();
+    assert!(message.contains("--provider kubeconfig"), "{message}");
+    reached.stop().await.unwrap();
+
+    let closed = Cluster::start(&brought(None, None), &Heard::default())
+        .await
+        .unwrap();
+    let message = closed
+        .require_nodes("kill the leader's container")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("kill the leader's container") && message.contains("--on-node"),
+        "{message}"
+    );
+    cluster
+        .client()
+        .await
+        .unwrap()
+        .apiserver_version()
+        .await
+        .expect("stopping a brought cluster leaves it alone");
+}
+
+async fn a_paused_server_is_silent_until_it_goes_on(cluster: &Cluster) {
+    let client = cluster.client().await.unwrap();
+    cluster.pause().await.unwrap();
+    let silent = timeout(Duration::from_millis(500), client.apiserver_version()).await;
+    cluster.unpause().await.unwrap();
+    assert!(silent.is_err(), "a paused server answered");
+    timeout(LIMIT, client.apiserver_version())
+        .await
+        .unwrap()
+        .unwrap();
+}

@@ -1,0 +1,153 @@
+//! What is left when a run does not end by itself: nothing of that run, and everything of all others.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use five_spot_e2e::cluster::{Cluster, ClusterOptions, sweep};
+use five_spot_e2e::engine;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::rig::{self, BUSYBOX, FAILOVER, Heard, node_options};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const RUN: &str = "five-spot.e2e/run";
+const OWNER: &str = "five-spot.e2e/owner";
+
+#[tokio::test]
+async fn the_guardian_removes_the_cluster_of_a_parent_that_got_sigkill() {
+    let docker = rig::docker().await;
+    let image = rig::silent_node(&docker, "killed-parent").await;
+    let mut parent = Command::new(FAILOVER)
+        .args([
+            "cluster",
+            "--provider",
+            "node",
+            "--node-image",
+            &image,
+            "--image",
+            BUSYBOX,
+        ])
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
+    parent.kill().await.unwrap();
+    rig::await_containers(&docker, "ancestor", &image, 0, LIMIT).await;
+}
+
+#[tokio::test]
+async fn an_interrupted_run_has_cleaned_up_by_the_time_it_ends() {
+    let docker = rig::docker().await;
+    let image = rig::silent_node(&docker, "interrupted").await;
+    let mut run = Command::new(FAILOVER)
+        .args([
+            "cluster",
+            "--provider",
+            "node",
+            "--node-image",
+            &image,
+            "--image",
+            BUSYBOX,
+        ])
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
+    let pid = Pid::from_raw(run.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    timeout(LIMIT, run.wait()).await.unwrap().unwrap();
+    assert_eq!(
+        rig::containers(&docker, "ancestor", &image).await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_cancelled_leaves_nothing_behind() {
+    let docker = rig::docker().await;
+    let image = rig::silent_node(&docker, "cancelled").await;
+    let options = ClusterOptions {
+        node_image: image.clone(),
+        ..node_options()
+    };
+    let heard = Heard::default();
+    tokio::select! {
+        started = Cluster::start(&options, &heard) => panic!("a silent node is not ready: {started:?}"),
+        () = rig::await_containers(&docker, "ancestor", &image, 1, LIMIT) => {}
+    }
+    rig::await_containers(&docker, "ancestor", &image, 0, LIMIT).await;
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_a_killed_run_left_and_nothing_else() {
+    let docker = rig::docker().await;
+    let labels = |owner: String, keep: bool| {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let pids = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        let pids = pids
+            .to_str()
+            .unwrap()
+            .trim_start_matches("pid:")
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let mut labels = HashMap::from([
+            (RUN.to_owned(), "sweep-test".to_owned()),
+            (OWNER.to_owned(), format!("{owner}@{}", boot.trim())),
+            (
+                "five-spot.e2e/owner-started".to_owned(),
+                started_of_this_process(),
+            ),
+            ("five-spot.e2e/owner-pids".to_owned(), pids),
+        ]);
+        if keep {
+            labels.insert("five-spot.e2e/keep".to_owned(), "true".to_owned());
+        }
+        labels
+    };
+    let me = std::process::id().to_string();
+    // Process numbers end below this one (PID_MAX_LIMIT of 64-bit Linux is 2^22).
+    let nobody = "4194305".to_owned();
+    let make = async |name: &str, labels| {
+        rig::container(&docker, name, BUSYBOX, &["/busybox", "true"], labels).await;
+    };
+    make("five-spot-test-gone", labels(nobody.clone(), false)).await;
+    make("five-spot-test-kept", labels(nobody, true)).await;
+    make("five-spot-test-alive", labels(me, false)).await;
+    make("five-spot-test-stranger", HashMap::new()).await;
+
+    let heard = Heard::default();
+    sweep(&engine::probe().await.unwrap(), &heard)
+        .await
+        .unwrap();
+
+    let mut left = rig::containers(&docker, "ancestor", BUSYBOX).await;
+    left.retain(|name| name.starts_with("/five-spot-test-"));
+    left.sort();
+    for name in ["gone", "kept", "alive", "stranger"] {
+        rig::remove(&docker, &format!("five-spot-test-{name}")).await;
+    }
+    assert_eq!(
+        left,
+        [
+            "/five-spot-test-alive",
+            "/five-spot-test-kept",
+            "/five-spot-test-stranger"
+        ]
+    );
+}
+
+fn started_of_this_process() -> String {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    stat.rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(19)
+        .unwrap()
+        .to_owned()
+}

@@ -1,0 +1,209 @@
+//! Bad input: a clear error, bounded in time, and nothing left running.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use five_spot_e2e::cluster::{Brought, Cluster, ClusterError, ClusterOptions, Provider};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::rig::{self, FAILOVER, Heard, node_options};
+
+async fn error(options: &ClusterOptions) -> (ClusterError, String) {
+    let started = timeout(
+        Duration::from_secs(20),
+        Cluster::start(options, &Heard::default()),
+    )
+    .await;
+    let error = started
+        .expect("the error has to come in time")
+        .expect_err("no cluster can be had here");
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    (error, message)
+}
+
+fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: here, clusters: [{{name: c, cluster: {{server: '{server}'}}}}], \
+         users: [{{name: u, user: {{token: t}}}}], contexts: [{{name: here, context: {{cluster: c, user: u}}}}]}}"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn brought(kubeconfig: PathBuf, context: Option<&str>) -> ClusterOptions {
+    let context = context.map(str::to_owned);
+    let brought = Brought {
+        kubeconfig: Some(kubeconfig),
+        context,
+        ..Brought::default()
+    };
+    ClusterOptions {
+        provider: Some(Provider::Kubeconfig),
+        brought,
+        ..node_options()
+    }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_does_not_exist_is_named() {
+    let (error, message) = error(&brought(PathBuf::from("/nowhere/kubeconfig"), None)).await;
+    assert!(
+        matches!(error, ClusterError::Kubeconfig { .. }),
+        "{error:?}"
+    );
+    assert!(
+        message.contains("/nowhere/kubeconfig") && message.contains("--kubeconfig"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_context_that_does_not_exist_is_named_with_those_that_do() {
+    let file = kubeconfig("https://127.0.0.1:1");
+    let (_, message) = error(&brought(file.path().to_owned(), Some("there"))).await;
+    assert!(
+        message.contains("no context there") && message.contains("it has: here"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_connection_is_named_at_once() {
+    let file = kubeconfig("https://127.0.0.1:1");
+    let (error, message) = error(&brought(file.path().to_owned(), None)).await;
+    assert!(
+        matches!(error, ClusterError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(message.contains("https://127.0.0.1:1"), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_stays_silent_is_given_up_after_ten_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let file = kubeconfig(&format!("https://{}", listener.local_addr().unwrap()));
+    let (error, message) = error(&brought(file.path().to_owned(), None)).await;
+    assert!(
+        matches!(error, ClusterError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(message.contains("within 10 s"), "{message}");
+}
+
+#[tokio::test]
+async fn an_operator_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
+    let options = ClusterOptions {
+        images: vec!["ghcr.io/finos/5spot-rs:typo".to_owned()],
+        ..node_options()
+    };
+    let (error, message) = error(&options).await;
+    assert!(
+        matches!(error, ClusterError::ImageMissing { .. }),
+        "{error:?}"
+    );
+    assert!(
+        message.contains("5spot-rs:typo") && message.contains("`just image`"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_node_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
+    rig::docker().await;
+    let options = ClusterOptions {
+        node_image: "five-spot/node:typo".to_owned(),
+        ..node_options()
+    };
+    let (_, message) = error(&options).await;
+    assert!(
+        message.contains("five-spot/node:typo") && message.contains("`just node`"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn without_any_cluster_image_both_ways_out_are_named() {
+    rig::docker().await;
+    let options = ClusterOptions {
+        provider: None,
+        // The engine refuses this name before it asks a registry.
+        k3s_image: "127.0.0.1:1/k3s:v1".to_owned(),
+        node_image: "five-spot/node:typo".to_owned(),
+        ..node_options()
+    };
+    let (error, message) = error(&options).await;
+    assert!(
+        matches!(error, ClusterError::NoClusterImage { .. }),
+        "{error:?}"
+    );
+    assert!(
+        message.contains("127.0.0.1:1/k3s:v1") && message.contains("`just node`"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_never_gets_ready_is_given_up_and_removed() {
+    let docker = rig::docker().await;
+    let image = rig::silent_node(&docker, "never-ready").await;
+    let options = ClusterOptions {
+        node_image: image.clone(),
+        timeout: Duration::from_secs(3),
+        ..node_options()
+    };
+    let (error, message) = error(&options).await;
+    assert!(matches!(error, ClusterError::NotReady { .. }), "{error:?}");
+    assert!(
+        message.contains("within 3 s (--cluster-timeout)"),
+        "{message}"
+    );
+    assert!(
+        message.contains("never-ready waits for nothing"),
+        "{message}"
+    );
+    assert_eq!(
+        rig::containers(&docker, "ancestor", &image).await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
+    let docker = rig::docker().await;
+    let image = rig::node_image(&docker, "broken", "echo the disk is on fire >&2; exit 7").await;
+    let (error, message) = error(&ClusterOptions {
+        node_image: image.clone(),
+        ..node_options()
+    })
+    .await;
+    assert!(matches!(error, ClusterError::Start { .. }), "{error:?}");
+    assert!(message.contains("the disk is on fire"), "{message}");
+    assert_eq!(
+        rig::containers(&docker, "ancestor", &image).await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn without_an_engine_the_program_fails_and_says_how_to_get_one() {
+    let output = Command::new(FAILOVER)
+        .args(["cluster", "--provider", "node"])
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("unix:///nowhere/docker.sock") && said.contains("`just engine`"),
+        "{said}"
+    );
+}

@@ -1,0 +1,202 @@
+//! Small images made from the node image, and questions to the engine, for the tests of the cluster side.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use five_spot_e2e::cluster::{ClusterOptions, NODE_IMAGE, Provider};
+use five_spot_e2e::engine;
+use five_spot_e2e::progress::Progress;
+use futures::TryStreamExt;
+use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody};
+use testcontainers::bollard::query_parameters::{
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+};
+use testcontainers::bollard::{Docker, body_try_stream};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+/// The program that is the guardian of the clusters started here.
+pub(crate) const FAILOVER: &str = env!("CARGO_BIN_EXE_failover");
+
+/// Holds nothing but busybox.
+pub(crate) const BUSYBOX: &str = "five-spot/test-busybox:1";
+static BUSYBOX_MADE: OnceCell<()> = OnceCell::const_new();
+
+/// Keeps what an operation tells.
+#[derive(Debug, Default)]
+pub(crate) struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl Heard {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+impl Progress for Heard {
+    fn step(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+
+    fn note(&self, text: &str) {
+        self.step(text);
+    }
+
+    fn warn(&self, text: &str) {
+        self.step(text);
+    }
+}
+
+/// Options for a node cluster that has the busybox image.
+pub(crate) fn node_options() -> ClusterOptions {
+    ClusterOptions {
+        provider: Some(Provider::Node),
+        images: vec![BUSYBOX.to_owned()],
+        guardian: PathBuf::from(FAILOVER),
+        ..ClusterOptions::default()
+    }
+}
+
+/// The engine's client, once there is the busybox image.
+pub(crate) async fn docker() -> Docker {
+    let engine = engine::probe().await.unwrap();
+    let docker = engine.docker().clone();
+    BUSYBOX_MADE
+        .get_or_init(|| make_busybox(docker.clone()))
+        .await;
+    docker
+}
+
+async fn make_busybox(docker: Docker) {
+    if docker.inspect_image(BUSYBOX).await.is_ok() {
+        return;
+    }
+    let node = container(
+        &docker,
+        "five-spot-test-source",
+        NODE_IMAGE,
+        &["true"],
+        HashMap::new(),
+    )
+    .await;
+    let path = DownloadFromContainerOptionsBuilder::default()
+        .path("/bin/busybox")
+        .build();
+    let program = docker
+        .download_from_container(&node, Some(path))
+        .map_err(std::io::Error::other);
+    let program = body_try_stream(program);
+    let (repository, tag) = BUSYBOX.split_once(':').unwrap();
+    let import = CreateImageOptionsBuilder::default()
+        .from_src("-")
+        .repo(repository)
+        .tag(tag)
+        .build();
+    docker
+        .create_image(Some(import), Some(program), None)
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap();
+    remove(&docker, &node).await;
+}
+
+/// An image that is started like a node and never says that it is up. Each tag is an image of its own, so that the engine
+/// can be asked for its containers.
+pub(crate) async fn silent_node(docker: &Docker, tag: &str) -> String {
+    let script = format!("echo {tag} waits for nothing >&2; exec /busybox sleep 3600");
+    node_image(docker, tag, &script).await
+}
+
+/// An image that is started like a node and runs a script.
+pub(crate) async fn node_image(docker: &Docker, tag: &str, script: &str) -> String {
+    let repository = "five-spot/test-node";
+    // Without this every run would leave an untagged one behind.
+    let earlier = RemoveImageOptionsBuilder::default().force(true).build();
+    let _ = docker
+        .remove_image(&format!("{repository}:{tag}"), Some(earlier), None)
+        .await;
+    let name = format!("five-spot-test-source-{tag}");
+    let source = container(docker, &name, BUSYBOX, &["/busybox"], HashMap::new()).await;
+    let options = CommitContainerOptionsBuilder::default()
+        .container(&source)
+        .repo(repository)
+        .tag(tag)
+        .build();
+    let config = ContainerConfig {
+        entrypoint: Some(["/busybox", "sh", "-c", script].map(str::to_owned).to_vec()),
+        ..ContainerConfig::default()
+    };
+    docker.commit_container(options, config).await.unwrap();
+    remove(docker, &source).await;
+    format!("{repository}:{tag}")
+}
+
+/// Creates a container without starting it; one of that name that an earlier test left is replaced.
+pub(crate) async fn container(
+    docker: &Docker,
+    name: &str,
+    image: &str,
+    command: &[&str],
+    labels: HashMap<String, String>,
+) -> String {
+    remove(docker, name).await;
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+        labels: Some(labels),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptionsBuilder::default().name(name).build();
+    docker
+        .create_container(Some(options), body)
+        .await
+        .unwrap()
+        .id
+}
+
+pub(crate) async fn remove(docker: &Docker, name: &str) {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    // Nothing to remove is the usual case.
+    let _ = docker.remove_container(name, Some(options)).await;
+}
+
+/// Names of all containers, running or not, that a filter of the engine's API selects.
+pub(crate) async fn containers(docker: &Docker, filter: &str, value: &str) -> Vec<String> {
+    let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&filters)
+        .build();
+    let found = docker.list_containers(Some(options)).await.unwrap();
+    found
+        .into_iter()
+        .filter_map(|container| container.names?.into_iter().next())
+        .collect()
+}
+
+/// Looks until the engine has `count` containers that the filter selects.
+pub(crate) async fn await_containers(
+    docker: &Docker,
+    filter: &str,
+    value: &str,
+    count: usize,
+    limit: Duration,
+) {
+    let deadline = Instant::now() + limit;
+    loop {
+        let found = containers(docker, filter, value).await;
+        if found.len() == count {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "expected {count} containers with {filter} {value}, there are: {found:?}"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+}

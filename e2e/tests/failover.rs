@@ -1,0 +1,135 @@
+//! The promise of the operator, on a real cluster: whatever happens to the leader, another term begins within
+//! `LEASE_DURATION_SECONDS`, with 2 and with 3 replicas.
+//!
+//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them). The cluster is
+//! started once, by the same code that `failover run` uses; its guardian removes it when this process ends.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use clap::Parser;
+use five_spot_e2e::{
+    args::RunArgs,
+    budget::FaultKind,
+    cluster::{Cluster, ClusterOptions},
+    console::Console,
+    progress::{Progress, chain},
+    report::Report,
+    run::{self, RunOptions},
+    verdict::Verdict,
+};
+use tokio::runtime::Runtime;
+
+/// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// The one cluster, or why there is none.
+static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+/// Timed tests share the cluster, so they run one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs what `failover run` would run with these flags, on the shared cluster.
+fn failover(flags: &[&str]) -> Report {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap()
+        .keep();
+    let common = [
+        "failover",
+        "--deploy",
+        deploy,
+        "--steady",
+        "0s",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let args = CommandLine::try_parse_from(common.iter().chain(flags))
+        .unwrap()
+        .run;
+    let options = RunOptions::try_from(&args).unwrap();
+    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+    let console = Console::start();
+    let cluster = CLUSTER.get_or_init(|| runtime.block_on(start(&args, &console)));
+    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    let outcome = runtime.block_on(run::run(
+        &options,
+        cluster,
+        std::future::pending(),
+        &console,
+    ));
+    let outcome = outcome.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    console.note(&format!("report in {}", outcome.folder.display()));
+    outcome.report
+}
+
+async fn start(args: &RunArgs, console: &Console) -> Result<Cluster, String> {
+    let options = args.cluster.options().map_err(|error| chain(&error))?;
+    let options = ClusterOptions {
+        guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
+        ..options
+    };
+    Cluster::start(&options, console)
+        .await
+        .map_err(|error| chain(&error))
+}
+
+#[rstest::rstest]
+fn another_term_begins_within_the_lease_duration(
+    #[values(2, 3)] replicas: u32,
+    #[values(FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop)] fault: FaultKind,
+) {
+    let replicas = replicas.to_string();
+    let report = failover(&[
+        "--replicas",
+        &replicas,
+        "--faults",
+        fault.name(),
+        "--trials",
+        "1",
+    ]);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    let duration_ms = f64::from(report.settings.expect("settings").duration_seconds) * 1000.0;
+    let [trial] = report.trials.as_slice() else {
+        panic!("one trial, not {}", report.trials.len())
+    };
+    let took = trial.phases.lease_ms.expect("a takeover");
+    assert!(
+        took <= duration_ms + trial.error.total_ms,
+        "the takeover took {took} ms of {duration_ms} ms"
+    );
+    assert!(trial.exclusion.overlap.is_empty() && trial.exclusion.by_non_holder.is_empty());
+}
+
+#[test]
+fn the_disruption_budget_lets_one_of_two_replicas_go_and_says_why_not_the_other() {
+    let report = failover(&["--replicas", "2", "--faults", "graceful", "--trials", "1"]);
+    let [disruption] = report.disruptions.as_slice() else {
+        panic!("one, not {}", report.disruptions.len())
+    };
+    let codes: Vec<u16> = disruption
+        .evictions
+        .iter()
+        .map(|eviction| eviction.code)
+        .collect();
+    assert_eq!(codes, [201, 429], "{disruption:#?}");
+    let refused = &disruption.evictions[1];
+    assert!(refused.leader && refused.by_budget, "{refused:#?}");
+    assert!(
+        refused.message.contains("disruption budget"),
+        "{refused:#?}"
+    );
+}

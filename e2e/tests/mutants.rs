@@ -1,0 +1,267 @@
+//! The harness fails when it should: operators that break a promise, and settings that can't keep it, each end with exit
+//! code 1 and a message that names what broke.
+//!
+//! Needs a container engine, the cluster image, the operator image, and its build with the feature `mutants`
+//! (`just cluster-test` sees to them). The real binary runs against one shared cluster as `--provider kubeconfig`, which
+//! proves that provider too.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use five_spot_e2e::{
+    cluster::{Cluster, ClusterOptions, OPERATOR_IMAGE},
+    console::Console,
+    progress::chain,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The operator built with the feature `mutants`; `FIVE_SPOT_MUTANT` says what it breaks.
+const MUTANT_IMAGE: &str = "five-spot/mutant:dev";
+
+const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+
+/// The shared cluster, or why there is none.
+static RIG: OnceLock<Result<Rig, String>> = OnceLock::new();
+/// Timed runs share the cluster, so they come one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+struct Rig {
+    /// What the cluster needs while it runs belongs to this runtime.
+    _runtime: Runtime,
+    cluster: Cluster,
+    folder: TempDir,
+}
+
+/// What a run of the binary ended with.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Rig {
+    fn start() -> Result<Self, String> {
+        let runtime = Runtime::new().unwrap();
+        let options = ClusterOptions {
+            guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
+            images: vec![OPERATOR_IMAGE.to_owned(), MUTANT_IMAGE.to_owned()],
+            ..ClusterOptions::default()
+        };
+        let console = Console::start();
+        let cluster = runtime
+            .block_on(Cluster::start(&options, &console))
+            .map_err(|error| chain(&error))?;
+        let folder = tempfile::tempdir().unwrap();
+        cluster
+            .write_kubeconfig(&folder.path().join("kubeconfig"))
+            .map_err(|error| chain(&error))?;
+        Ok(Self {
+            _runtime: runtime,
+            cluster,
+            folder,
+        })
+    }
+
+    fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
+        let audit = self.cluster.audit_log().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_failover"))
+            .args([
+                "run",
+                "--provider",
+                "kubeconfig",
+                "--on-node",
+                "docker exec {node}",
+            ])
+            .args(["--audit-log", &audit.path, "--audit-node", &audit.node])
+            .arg("--kubeconfig")
+            .arg(self.folder.path().join("kubeconfig"))
+            .arg("--deploy")
+            .arg(deploy)
+            .arg("--out")
+            .arg(
+                tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                    .unwrap()
+                    .keep(),
+            )
+            .args(["--trials", "1", "--steady", "0s"])
+            .args(flags)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ended {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+}
+
+impl Ended {
+    fn fails_naming(&self, named: &[&str]) {
+        assert_eq!(self.code, Some(1), "{}\n{}", self.stdout, self.stderr);
+        assert!(self.stdout.contains("verdict: FAIL"), "{}", self.stdout);
+        self.names(named);
+    }
+
+    fn names(&self, named: &[&str]) {
+        // The lines that say why are whole; the rest is broken at 80 columns.
+        for expected in named {
+            let found = self.stdout.contains(expected) || self.stderr.contains(expected);
+            assert!(
+                found,
+                "no {expected:?} in:\n{}\n{}",
+                self.stdout, self.stderr
+            );
+        }
+    }
+}
+
+fn turn() -> (MutexGuard<'static, ()>, &'static Rig) {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let rig = RIG.get_or_init(Rig::start);
+    (turn, rig.as_ref().unwrap_or_else(|why| panic!("{why}")))
+}
+
+#[test]
+fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
+    let (_turn, rig) = turn();
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &[
+            "--image",
+            MUTANT_IMAGE,
+            "--replicas",
+            "2",
+            "--faults",
+            "graceful",
+        ],
+    );
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    ended.names(&["verdict: PASS"]);
+}
+
+#[test]
+fn an_operator_that_never_releases_breaks_the_graceful_bound() {
+    let (_turn, rig) = turn();
+    let flags = [
+        "--set-env",
+        "FIVE_SPOT_MUTANT=never-release",
+        "--replicas",
+        "2",
+        "--faults",
+        "graceful",
+    ];
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &[&["--image", MUTANT_IMAGE], flags.as_slice()].concat(),
+    );
+    ended.fails_naming(&[
+        "lease-failover",
+        "over the graceful bound of 2000 ms",
+        "LEASE_RETRY_PERIOD_SECONDS=2",
+    ]);
+}
+
+#[test]
+fn an_operator_that_writes_on_is_caught_by_its_writes() {
+    let (_turn, rig) = turn();
+    let flags = [
+        "--set-env",
+        "FIVE_SPOT_MUTANT=writes-on",
+        "--replicas",
+        "2",
+        "--faults",
+        "graceful",
+    ];
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &[&["--image", MUTANT_IMAGE], flags.as_slice()].concat(),
+    );
+    ended.fails_naming(&[
+        "only-holder-writes",
+        "accepted work writes by a replica that did not hold the Lease",
+    ]);
+}
+
+#[test]
+fn lease_settings_that_allow_more_than_is_promised_fail_by_name() {
+    let (_turn, rig) = turn();
+    let flags = [
+        "--set-env",
+        "LEASE_DURATION_SECONDS=30",
+        "--within",
+        "15s",
+        "--replicas",
+        "2",
+        "--faults",
+        "crash-loop",
+    ];
+    let ended = rig.failover(Path::new(DEPLOY), &flags);
+    ended.fails_naming(&[
+        "worst-case",
+        "LEASE_DURATION_SECONDS=30",
+        "over the promised 15000 ms (--within)",
+    ]);
+}
+
+#[test]
+fn one_replica_fails_for_want_of_a_standby() {
+    let (_turn, rig) = turn();
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &["--replicas", "1", "--faults", "graceful"],
+    );
+    ended.fails_naming(&[
+        "standby: 1 replica: no standby could take over",
+        "allows no disruption",
+    ]);
+}
+
+#[test]
+fn a_missing_disruption_budget_fails_by_name() {
+    let (_turn, rig) = turn();
+    let deploy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(DEPLOY).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), deploy.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let kustomization = deploy.path().join("kustomization.yaml");
+    let text = std::fs::read_to_string(&kustomization).unwrap();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("pdb.yaml"))
+        .collect();
+    assert!(
+        without.len() < text.lines().count(),
+        "pdb.yaml is in {text}"
+    );
+    std::fs::write(&kustomization, without.join("\n")).unwrap();
+    let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
+    ended.fails_naming(&[
+        "disruption-budget",
+        "no disruption budget selects the pods of Deployment 5spot-controller",
+    ]);
+}
+
+#[test]
+fn an_image_that_no_node_can_get_is_bad_input_and_nothing_stays() {
+    let (_turn, rig) = turn();
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &["--image", "localhost/no/such:image", "--replicas", "2"],
+    );
+    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
+    ended.names(&["--image", "localhost/no/such:image"]);
+}

@@ -1,0 +1,94 @@
+//! Bad input ends with exit code 2 and a message that names it, before anything is started.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+use std::{path::Path, process::Command};
+
+const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+
+/// Runs `failover run` with these flags; gives exit code and standard error.
+fn failover(flags: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_failover"))
+        .arg("run")
+        .args(flags)
+        // No engine answers here: what gets as far as asking for one fails differently.
+        .env("DOCKER_HOST", "tcp://127.0.0.1:1")
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn path(folder: &Path) -> &str {
+    folder.to_str().unwrap()
+}
+
+#[rstest::rstest]
+#[case::unknown_fault(&["--faults", "meteor"], &["--faults", "meteor", "crash-loop"])]
+#[case::no_trials(&["--trials", "0"], &["--trials", "0 is not in"])]
+#[case::no_replicas(&["--replicas", "0"], &["--replicas", "0 is not in"])]
+#[case::unparsable_promise(&["--within", "soon"], &["--within", "soon"])]
+#[case::unparsable_steady(&["--steady", "1 fortnight"], &["--steady", "fortnight"])]
+#[case::nameless_variable(&["--set-env", "=1"], &["--set-env", "NAME=VALUE"])]
+#[case::missing_folder(&["--deploy", "/nonexistent"], &["--deploy=/nonexistent", "kustomization.yaml"])]
+#[case::kubeconfig_for_a_new_cluster(
+    &["--deploy", DEPLOY, "--provider", "node", "--kubeconfig", "x"], &["--kubeconfig=x", "--provider node"]
+)]
+fn bad_input_is_named(#[case] flags: &[&str], #[case] named: &[&str]) {
+    let (code, stderr) = failover(flags);
+    assert_eq!(code, Some(2), "{stderr}");
+    for expected in named {
+        assert!(stderr.contains(expected), "no {expected:?} in: {stderr}");
+    }
+}
+
+#[test]
+fn a_kustomization_that_changes_what_is_deployed_is_refused_by_its_field() {
+    let folder = folder(&[("kustomization.yaml", "resources: []\nimages: []\n")]);
+    let (code, stderr) = failover(&["--deploy", path(folder.path())]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("images") && stderr.contains("kustomization.yaml"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn manifests_without_an_elected_deployment_are_refused() {
+    let folder = folder(&[("kustomization.yaml", "resources: []\n")]);
+    let (code, stderr) = failover(&["--deploy", path(folder.path())]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("LEASE_NAME"), "{stderr}");
+}
+
+#[test]
+fn a_kubeconfig_that_is_not_there_is_named_and_nothing_is_reported() {
+    let (code, stderr) = failover(&[
+        "--deploy",
+        DEPLOY,
+        "--kubeconfig",
+        "/nonexistent/kubeconfig",
+    ]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("/nonexistent/kubeconfig"), "{stderr}");
+}
+
+#[test]
+fn without_an_engine_there_is_no_verdict() {
+    let (code, stderr) = failover(&["--deploy", DEPLOY]);
+    assert_eq!(code, Some(3), "{stderr}");
+    assert!(stderr.contains("127.0.0.1:1"), "{stderr}");
+}
