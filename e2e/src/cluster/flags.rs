@@ -42,6 +42,8 @@ impl Server<'_> {
             format!("--kube-apiserver-arg=audit-log-path={AUDIT_LOG_PATH}"),
             // An answer is only sent once its entry is written: what was accepted is in the log.
             "--kube-apiserver-arg=audit-log-mode=blocking".to_owned(),
+            // In megabytes: a rotation in the middle of a run could lose lines to whoever follows the file.
+            "--kube-apiserver-arg=audit-log-maxsize=10000".to_owned(),
         ];
         let tells_kubelet = self.provider == Provider::K3s && self.cgroup_version == Some(1);
         if tells_kubelet && minor(self.tag).is_some_and(|minor| minor >= REFUSES_CGROUP_V1) {

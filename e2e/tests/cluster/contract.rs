@@ -43,9 +43,9 @@ async fn a_node_cluster_keeps_the_contract_and_leaves_nothing_behind() {
     the_same_cluster_is_reached_by_its_kubeconfig(&cluster, &node).await;
     a_paused_server_is_silent_until_it_goes_on(&cluster).await;
 
-    // A paused server has to be removable too: the fault that pauses it may be what is interrupted.
+    // The fault that pauses the server may be what is interrupted, so a paused one has to go as well.
     cluster.pause().await.unwrap();
-    timeout(LIMIT, cluster.stop()).await.unwrap().unwrap();
+    drop(cluster);
     assert_eq!(
         rig::containers(&docker, "name", &name).await,
         Vec::<String>::new()

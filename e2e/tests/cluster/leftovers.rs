@@ -7,6 +7,7 @@ use std::time::Duration;
 use five_spot_e2e::cluster::{Cluster, ClusterOptions, sweep};
 use five_spot_e2e::engine;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -40,30 +41,45 @@ async fn the_guardian_removes_the_cluster_of_a_parent_that_got_sigkill() {
 }
 
 #[tokio::test]
-async fn an_interrupted_run_has_cleaned_up_by_the_time_it_ends() {
+async fn an_interrupted_cluster_is_gone_by_the_time_the_program_ends() {
     let docker = rig::docker().await;
-    let image = rig::silent_node(&docker, "interrupted").await;
+    let folder = tempfile::tempdir().unwrap();
     let mut run = Command::new(FAILOVER)
-        .args([
-            "cluster",
-            "--provider",
-            "node",
-            "--node-image",
-            &image,
-            "--image",
-            BUSYBOX,
-        ])
-        .stderr(Stdio::null())
+        .args(["cluster", "--provider", "node", "--image", BUSYBOX])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines();
+    let access = async {
+        loop {
+            let line = said
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the program ended before its cluster was ready");
+            if let Some(command) = line.strip_prefix("docker exec ") {
+                return command.split_once(' ').unwrap().0.to_owned();
+            }
+        }
+    };
+    let name = timeout(Duration::from_mins(1), access).await.unwrap();
+    assert_eq!(rig::containers(&docker, "name", &name).await.len(), 1);
+
     let pid = Pid::from_raw(run.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
-    timeout(LIMIT, run.wait()).await.unwrap().unwrap();
+    let status = timeout(LIMIT, run.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
     assert_eq!(
-        rig::containers(&docker, "ancestor", &image).await,
+        rig::containers(&docker, "name", &name).await,
         Vec::<String>::new()
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("target/failover"))
+            .unwrap()
+            .count(),
+        0
     );
 }
 

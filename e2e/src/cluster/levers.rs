@@ -1,0 +1,121 @@
+//! What can be done to a running cluster from outside: commands on its nodes, images, signals, a frozen server.
+
+use super::choice::require;
+use super::{Cluster, ClusterError, LineStream, Output, ServerContainer, Signal, image, signal};
+
+impl Cluster {
+    /// Runs a command on the machine or container of a node, to its end.
+    pub async fn on_node(&self, node: &str, command: &[&str]) -> Result<Output, ClusterError> {
+        self.access.run(node, command).await
+    }
+
+    /// Runs a command on a node that goes on, and gives its lines as they come.
+    pub async fn follow_on_node(
+        &self,
+        node: &str,
+        command: &[&str],
+    ) -> Result<LineStream, ClusterError> {
+        self.access.follow(node, command).await
+    }
+
+    /// Follows the audit log from its beginning.
+    pub async fn follow_audit_log(&self) -> Result<LineStream, ClusterError> {
+        let Some(log) = &self.audit_log else {
+            return Err(ClusterError::NotWithProvider {
+                action: "read the audit log".to_owned(),
+                provider: self.provider(),
+                advice: "say where it is with --audit-log and how to reach it with --on-node",
+            });
+        };
+        self.follow_on_node(&log.node, &["tail", "-n", "+1", "-F", &log.path])
+            .await
+    }
+
+    /// Loads an image of the engine into every node of a started cluster.
+    pub async fn load_image(&self, reference: &str) -> Result<(), ClusterError> {
+        let server = self.server(
+            "load an image",
+            "make the image available to the cluster yourself",
+        )?;
+        let docker = server.engine.docker();
+        let advice = "build it with `just image`, or pull it";
+        require(image::find(docker, reference).await?, reference, advice)?;
+        let references = [reference.to_owned()];
+        for node in self.access.nodes() {
+            let command = ["ctr", "-n", "k8s.io", "images", "import", "-"];
+            let output = self
+                .access
+                .feed(node, &command, image::archive(docker, &references))
+                .await?;
+            output.success(node, &command)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to the main process of a pod's container, from outside the pod.
+    ///
+    /// `container_id` is the one of the pod's status, with or without `containerd://`. Unlike a forced delete this lets
+    /// neither the process nor kubelet prepare.
+    pub async fn kill_container(
+        &self,
+        node: &str,
+        container_id: &str,
+        signal: Signal,
+    ) -> Result<(), ClusterError> {
+        let command = signal.command(container_id);
+        self.on_node(node, &command)
+            .await?
+            .success(node, &command)?;
+        Ok(())
+    }
+
+    /// The process id of a pod's container, as the node numbers it; `None` when it does not run.
+    pub async fn container_pid(
+        &self,
+        node: &str,
+        container_id: &str,
+    ) -> Result<Option<u32>, ClusterError> {
+        let output = self
+            .on_node(node, &signal::LIST)
+            .await?
+            .success(node, &signal::LIST)?;
+        Ok(signal::pid(&output.stdout, container_id))
+    }
+
+    /// Freezes the server with everything in it, API server and pods.
+    pub async fn pause(&self) -> Result<(), ClusterError> {
+        let server = self.server(
+            "pause the server",
+            "start a cluster with --provider k3s or node",
+        )?;
+        let paused = server.engine.docker().pause_container(&server.name).await;
+        paused.map_err(ClusterError::engine(format!(
+            "pause the container {}",
+            server.name
+        )))
+    }
+
+    /// Lets a paused server go on.
+    pub async fn unpause(&self) -> Result<(), ClusterError> {
+        let server = self.server(
+            "unpause the server",
+            "start a cluster with --provider k3s or node",
+        )?;
+        let unpaused = server.engine.docker().unpause_container(&server.name).await;
+        unpaused.map_err(ClusterError::engine(format!(
+            "unpause the container {}",
+            server.name
+        )))
+    }
+
+    fn server(&self, action: &str, advice: &'static str) -> Result<&ServerContainer, ClusterError> {
+        let provider = self.provider();
+        self.server
+            .as_ref()
+            .ok_or_else(|| ClusterError::NotWithProvider {
+                action: action.to_owned(),
+                provider,
+                advice,
+            })
+    }
+}
