@@ -19,6 +19,7 @@ pub mod api;
 pub mod args;
 pub mod clock;
 pub mod controller;
+pub mod errors;
 pub mod leader;
 pub mod manifest;
 pub mod metrics;

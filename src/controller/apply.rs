@@ -13,7 +13,10 @@ use super::{
     plan::{Announcement, Step},
     reconcile::Context,
 };
-use crate::api::{ScheduledMachine, ScheduledMachineStatus};
+use crate::{
+    api::{ScheduledMachine, ScheduledMachineStatus},
+    errors::Chain,
+};
 
 /// Does the steps in their order and stops at the first that fails.
 pub(super) async fn apply(
@@ -104,7 +107,7 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
         written = context.recorder.publish(&event, &reference) => {
             if let Err(error) = written {
                 context.metrics.failed(Category::Event);
-                warn!(%error, "failed to write an Event");
+                warn!(error = %Chain(&error), "failed to write an Event");
             }
         }
         // A release does not wait for it.

@@ -16,7 +16,10 @@ use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
 use super::{Category, ControllerError, ControllerMetrics, retry::Retry};
-use crate::api::{Phase, ScheduledMachine};
+use crate::{
+    api::{Phase, ScheduledMachine},
+    errors::Chain,
+};
 
 /// What is known of the cluster. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
@@ -220,7 +223,7 @@ impl Feed {
     fn complain(&mut self, error: &watcher::Error) {
         self.metrics.failed(Category::Watch);
         if !is_missing(error) {
-            warn!(%error, "the watch on ScheduledMachines failed and is tried again");
+            warn!(error = %Chain(error), "the watch on ScheduledMachines failed and is tried again");
         } else if !self.complained {
             self.complained = true;
             warn!(

@@ -26,7 +26,7 @@ use super::{
     wall_clock::WallClock,
     written::Written,
 };
-use crate::{api::ScheduledMachine, term::Term};
+use crate::{api::ScheduledMachine, errors::Chain, term::Term};
 
 /// What a reconcile may use.
 pub(super) struct Context {
@@ -117,8 +117,7 @@ pub(super) fn error_policy(
         .or_insert_with(|| Retry::up_to(LONGEST_RETRY))
         .next()
         .unwrap_or(LONGEST_RETRY);
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    warn!(%error, source, ?delay, "a reconcile failed and is tried again");
+    warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");
     Action::requeue(delay)
 }
 

@@ -1,0 +1,42 @@
+//! An error with its causes, on one line.
+
+use std::{error::Error, fmt};
+
+/// Displays an error and, after a colon each, everything that caused it.
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to renew")]
+    struct Outer(#[source] std::num::ParseIntError);
+
+    #[test]
+    fn every_cause_is_named_once() {
+        let error = Outer("x".parse::<i32>().unwrap_err());
+        assert_eq!(
+            Chain(&error).to_string(),
+            "failed to renew: invalid digit found in string"
+        );
+    }
+}
