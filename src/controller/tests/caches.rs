@@ -94,6 +94,31 @@ async fn the_objects_are_counted_by_phase() {
     );
 }
 
+#[test]
+fn every_phase_is_counted_from_the_start() {
+    let mut registry = Registry::default();
+    ControllerMetrics::register(registry.sub_registry_with_prefix("five_spot"));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for phase in crate::api::Phase::ALL {
+        let series = format!("five_spot_scheduled_machines{{phase=\"{phase}\"}} 0");
+        assert!(text.contains(&series), "{series} is missing:\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_objects_are_counted_afresh_by_every_list() {
+    let server = server_with(&["a", "b"]);
+    let replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    server.compact();
+    server.delete("b");
+    server.patch("a", "/metadata/namespace", json!("default"));
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.lists(), 2);
+    let series = "five_spot_scheduled_machines{phase=\"Pending\"} 1";
+    assert!(replica.metrics().contains(series), "{}", replica.metrics());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_metrics_have_their_documented_names() {
     let server = server_with(&["a"]);
