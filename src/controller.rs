@@ -24,6 +24,7 @@ pub mod plan;
 mod queue;
 mod reconcile;
 mod retry;
+mod timers;
 mod wall_clock;
 mod written;
 
@@ -44,6 +45,7 @@ pub use metrics::ControllerMetrics;
 
 use queue::{Pace, Queue};
 use reconcile::{Context, error_policy, reconcile};
+use timers::Timers;
 use wall_clock::{SystemClock, WallClock};
 
 /// The name under which fields are owned and events reported.
@@ -69,12 +71,18 @@ async fn run_by(
 ) {
     info!(term = %term.generation(), objects = caches.store().len(), "starting the work of the term");
     let pace = Arc::new(Pace::new(CONCURRENCY.into()));
-    let queue = Queue::new(&caches, Arc::clone(&pace), Arc::clone(&clock));
+    let timers = Arc::new(Timers::default());
+    let queue = Queue::new(
+        &caches,
+        Arc::clone(&pace),
+        Arc::clone(&timers),
+        Arc::clone(&clock),
+    );
     let winding_down = {
         let term = term.clone();
         async move { term.winding_down().await }
     };
-    let context = Arc::new(Context::new(term.clone(), client, clock, metrics));
+    let context = Arc::new(Context::new(term.clone(), client, clock, metrics, timers));
     let work = applier(
         |object, context| reconcile(object, context).boxed(),
         |object, error, context| error_policy(&object, error, &context),

@@ -30,6 +30,7 @@ use super::{
     queue::{Pace, Queue},
     reconcile::{Context, reconcile},
     run_by,
+    timers::Timers,
     wall_clock::WallClock,
 };
 use crate::api::fixture::office_json;

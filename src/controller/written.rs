@@ -10,9 +10,8 @@ use std::{
 
 use kube::{Resource, ResourceExt};
 
+use super::timers::Key;
 use crate::api::ScheduledMachine;
-
-type Key = (Option<String>, String);
 
 /// Answers of the API server that are newer than the cache.
 #[derive(Debug, Default)]
@@ -38,8 +37,8 @@ impl Written {
         }
     }
 
-    pub(super) fn forget(&self, namespace: Option<String>, name: String) {
-        self.map().remove(&(namespace, name));
+    pub(super) fn forget(&self, object: &Key) {
+        self.map().remove(object);
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<Key, Arc<ScheduledMachine>>> {
