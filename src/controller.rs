@@ -17,6 +17,7 @@
 //! object is looked at again.
 
 mod apply;
+mod bounded;
 mod caches;
 mod error;
 mod metrics;

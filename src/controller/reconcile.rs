@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::{
     ControllerError, ControllerMetrics, FIELD_MANAGER, apply,
+    bounded::bounded,
     plan::{Observed, plan},
     retry::Retry,
     timers::{Key, Timers},
@@ -52,7 +53,7 @@ impl Context {
         metrics: ControllerMetrics,
         timers: Arc<Timers>,
     ) -> Self {
-        let client = term.client(client);
+        let client = term.client(bounded(client));
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
             instance: None,

@@ -26,6 +26,8 @@ struct State {
     applied: BTreeMap<String, Value>,
     history: Vec<(u64, Value)>,
     watches: Vec<mpsc::UnboundedSender<Value>>,
+    /// Open, but nothing comes through any more.
+    dead_watches: Vec<mpsc::UnboundedSender<Value>>,
     held: Option<Vec<Value>>,
     writes: Vec<Write>,
     events: Vec<Value>,
@@ -40,6 +42,10 @@ struct State {
 pub(crate) struct Faults {
     /// The kind is not known.
     pub(crate) kind_is_missing: bool,
+    /// Lists begin to be answered and never end.
+    pub(crate) stall_lists: bool,
+    /// Watches are never answered.
+    pub(crate) stall_watches: bool,
     /// Status writes are answered with this code and change nothing.
     pub(crate) refuse_status: Option<u16>,
     /// Events are answered with this code.
@@ -120,6 +126,13 @@ impl ApiServer {
         self.state().watches.clear();
     }
 
+    /// The connections of all watches die without a word.
+    pub(crate) fn silence_watches(&self) {
+        let mut state = self.state();
+        let watches = std::mem::take(&mut state.watches);
+        state.dead_watches.extend(watches);
+    }
+
     /// Ends all watches, and what happens from here to the next list can't be watched afterwards.
     pub(crate) fn compact(&self) {
         let mut state = self.state();
@@ -167,11 +180,19 @@ impl ApiServer {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         match (&parts.method, segments.as_slice()) {
             (&Method::GET, ["apis", "5spot.finos.org", "v1alpha1", "scheduledmachines"]) => {
-                Ok(if query.contains("watch=true") {
-                    self.watch(&query)
+                let faults = self.state().faults.clone();
+                if query.contains("watch=true") {
+                    assert!(query.contains("timeoutSeconds=30"), "{query}");
+                    if faults.stall_watches {
+                        return std::future::pending().await;
+                    }
+                    Ok(self.watch(&query))
+                } else if faults.stall_lists {
+                    let never = stream::pending::<std::io::Result<Bytes>>();
+                    Ok(Response::new(Body::from_stream(never)))
                 } else {
-                    self.list()
-                })
+                    Ok(self.list())
+                }
             }
             (
                 &Method::PATCH,

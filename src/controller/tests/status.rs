@@ -188,6 +188,21 @@ async fn a_write_that_fails_is_tried_again_ever_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_answered_is_tried_again() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        status_takes: Duration::from_hours(1),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(35)).await;
+    assert_eq!(server.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_that_goes_away_under_a_write_is_no_failure() {
     let server = server_with(&["a"]);
     server.set_faults(Faults {
