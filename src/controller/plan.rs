@@ -14,6 +14,8 @@
 
 mod status;
 
+pub(super) use status::left_over;
+
 use jiff::Timestamp;
 
 use crate::{

@@ -19,8 +19,8 @@ pub(super) struct Written(Mutex<HashMap<Key, Arc<ScheduledMachine>>>);
 
 impl Written {
     /// Keeps the API server's answer to a write.
-    pub(super) fn keep(&self, object: ScheduledMachine) {
-        self.map().insert(key(&object), Arc::new(object));
+    pub(super) fn keep(&self, object: Arc<ScheduledMachine>) {
+        self.map().insert(key(&object), object);
     }
 
     /// The newer one of `cached` and the answer to our last write to it.
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn our_own_write_is_seen_before_the_watch_brings_it_back() {
         let written = Written::default();
-        written.keep(object("1", "100"));
+        written.keep(Arc::new(object("1", "100")));
         assert_eq!(
             written
                 .latest(Arc::new(object("1", "99")))
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_cache_is_believed_as_soon_as_it_has_caught_up() {
         let written = Written::default();
-        written.keep(object("1", "99"));
+        written.keep(Arc::new(object("1", "99")));
         assert_eq!(
             written
                 .latest(Arc::new(object("1", "100")))
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn an_object_of_the_same_name_that_was_made_anew_is_another_one() {
         let written = Written::default();
-        written.keep(object("1", "100"));
+        written.keep(Arc::new(object("1", "100")));
         assert_eq!(
             written
                 .latest(Arc::new(object("2", "99")))

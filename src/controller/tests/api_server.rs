@@ -30,6 +30,7 @@ struct State {
     dead_watches: Vec<mpsc::UnboundedSender<Value>>,
     held: Option<Vec<Value>>,
     writes: Vec<Write>,
+    removals: Vec<Value>,
     events: Vec<Value>,
     lists: usize,
     /// Watches can't start before this version.
@@ -48,6 +49,8 @@ pub(crate) struct Faults {
     pub(crate) stall_watches: bool,
     /// Status writes are answered with this code and change nothing.
     pub(crate) refuse_status: Option<u16>,
+    /// Labels that somebody puts on the object just before the next merge patch arrives.
+    pub(crate) meddle: Option<Value>,
     /// Events are answered with this code.
     pub(crate) refuse_events: Option<u16>,
     /// Status writes are answered after this time only, and take effect then.
@@ -157,6 +160,11 @@ impl ApiServer {
         self.state().writes.clone()
     }
 
+    /// The statuses of accepted merge patches.
+    pub(crate) fn removals(&self) -> Vec<Value> {
+        self.state().removals.clone()
+    }
+
     pub(crate) fn events(&self) -> Vec<Value> {
         self.state().events.clone()
     }
@@ -207,17 +215,16 @@ impl ApiServer {
                     "status",
                 ],
             ) => {
-                assert!(
-                    query.contains("fieldManager=5spot-controller") && query.contains("force=true"),
-                    "{query}"
-                );
-                assert_eq!(
-                    parts.headers["content-type"],
-                    "application/apply-patch+yaml"
-                );
-                Ok(self
-                    .apply_status(name, serde_json::from_slice(&body)?)
-                    .await)
+                assert!(query.contains("fieldManager=5spot-controller"), "{query}");
+                let wanted: Value = serde_json::from_slice(&body)?;
+                Ok(match parts.headers["content-type"].to_str()? {
+                    "application/merge-patch+json" => self.remove_from_status(name, &wanted),
+                    "application/apply-patch+yaml" => {
+                        assert!(query.contains("force=true"), "{query}");
+                        self.apply_status(name, wanted).await
+                    }
+                    other => panic!("an unexpected patch: {other}"),
+                })
             }
             (
                 &Method::POST,
@@ -322,6 +329,33 @@ impl ApiServer {
             object = state.store("MODIFIED", object);
         }
         answer(StatusCode::OK, &object)
+    }
+}
+
+impl ApiServer {
+    /// A merge patch with preconditions that removes fields.
+    fn remove_from_status(&self, name: &str, patch: &Value) -> Response<Body> {
+        let mut state = self.state();
+        if let Some(meddle) = state.faults.meddle.take() {
+            let mut object = state.objects[name].clone();
+            object["metadata"]["labels"] = meddle;
+            state.store("MODIFIED", object);
+        }
+        let Some(mut object) = state.objects.get(name).cloned() else {
+            return refused(404);
+        };
+        for precondition in ["uid", "resourceVersion"] {
+            assert!(patch["metadata"][precondition].is_string(), "{patch}");
+            if patch["metadata"][precondition] != object["metadata"][precondition] {
+                return refused(409);
+            }
+        }
+        state.removals.push(patch["status"].clone());
+        for (field, value) in patch["status"].as_object().unwrap() {
+            assert!(value.is_null(), "{patch}");
+            object["status"].as_object_mut().unwrap().remove(field);
+        }
+        answer(StatusCode::OK, &state.store("MODIFIED", object))
     }
 }
 
