@@ -58,9 +58,23 @@ const CONCURRENCY: u16 = 16;
 /// Does the work of one term.
 ///
 /// Returns when the term winds down and what is in flight has finished, or at once when the term has ended. Reads use
-/// `caches`; every write goes through [`Term::client`].
-pub async fn run(term: Term, client: Client, caches: Caches, metrics: ControllerMetrics) {
-    run_by(Arc::new(SystemClock), term, client, caches, metrics).await;
+/// `caches`; every write goes through [`Term::client`]. Events name `pod_name` as the instance that reports them.
+pub async fn run(
+    term: Term,
+    client: Client,
+    caches: Caches,
+    metrics: ControllerMetrics,
+    pod_name: String,
+) {
+    run_by(
+        Arc::new(SystemClock),
+        term,
+        client,
+        caches,
+        metrics,
+        pod_name,
+    )
+    .await;
 }
 
 async fn run_by(
@@ -69,6 +83,7 @@ async fn run_by(
     client: Client,
     caches: Caches,
     metrics: ControllerMetrics,
+    pod_name: String,
 ) {
     info!(term = %term.generation(), objects = caches.store().len(), "starting the work of the term");
     let pace = Arc::new(Pace::new(CONCURRENCY.into()));
@@ -83,7 +98,14 @@ async fn run_by(
         let term = term.clone();
         async move { term.winding_down().await }
     };
-    let context = Arc::new(Context::new(term.clone(), client, clock, metrics, timers));
+    let context = Arc::new(Context::new(
+        term.clone(),
+        client,
+        clock,
+        metrics,
+        timers,
+        pod_name,
+    ));
     let work = applier(
         |object, context| reconcile(object, context).boxed(),
         |object, error, context| error_policy(&object, error, &context),

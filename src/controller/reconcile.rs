@@ -52,11 +52,12 @@ impl Context {
         clock: Arc<dyn WallClock>,
         metrics: ControllerMetrics,
         timers: Arc<Timers>,
+        pod_name: String,
     ) -> Self {
         let client = term.client(bounded(client));
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
-            instance: None,
+            instance: Some(pod_name),
         };
         Self {
             recorder: Recorder::new(client.clone(), reporter),

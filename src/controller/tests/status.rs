@@ -184,6 +184,8 @@ async fn a_phase_change_is_announced_after_it_is_written() {
     assert_eq!(events.len(), 2);
     assert_eq!(events[1]["reason"], "ScheduleActive");
     assert_eq!(events[1]["regarding"]["uid"], "uid-of-a");
+    assert_eq!(events[1]["reportingController"], "5spot-controller");
+    assert_eq!(events[1]["reportingInstance"], POD);
     assert!(
         events[1]["note"]
             .as_str()

@@ -168,6 +168,7 @@ async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
         wall,
         replica.metrics.clone(),
         Arc::new(Timers::default()),
+        POD.to_owned(),
     ));
     let object = replica.caches.store().state().remove(0);
     sleep(Duration::from_secs(11)).await;
