@@ -17,6 +17,7 @@
 //! object is looked at again.
 
 mod apply;
+mod bounded;
 mod caches;
 mod error;
 mod metrics;
@@ -24,6 +25,7 @@ pub mod plan;
 mod queue;
 mod reconcile;
 mod retry;
+mod timers;
 mod wall_clock;
 mod written;
 
@@ -44,6 +46,7 @@ pub use metrics::ControllerMetrics;
 
 use queue::{Pace, Queue};
 use reconcile::{Context, error_policy, reconcile};
+use timers::Timers;
 use wall_clock::{SystemClock, WallClock};
 
 /// The name under which fields are owned and events reported.
@@ -55,9 +58,23 @@ const CONCURRENCY: u16 = 16;
 /// Does the work of one term.
 ///
 /// Returns when the term winds down and what is in flight has finished, or at once when the term has ended. Reads use
-/// `caches`; every write goes through [`Term::client`].
-pub async fn run(term: Term, client: Client, caches: Caches, metrics: ControllerMetrics) {
-    run_by(Arc::new(SystemClock), term, client, caches, metrics).await;
+/// `caches`; every write goes through [`Term::client`]. Events name `pod_name` as the instance that reports them.
+pub async fn run(
+    term: Term,
+    client: Client,
+    caches: Caches,
+    metrics: ControllerMetrics,
+    pod_name: String,
+) {
+    run_by(
+        Arc::new(SystemClock),
+        term,
+        client,
+        caches,
+        metrics,
+        pod_name,
+    )
+    .await;
 }
 
 async fn run_by(
@@ -66,15 +83,29 @@ async fn run_by(
     client: Client,
     caches: Caches,
     metrics: ControllerMetrics,
+    pod_name: String,
 ) {
     info!(term = %term.generation(), objects = caches.store().len(), "starting the work of the term");
     let pace = Arc::new(Pace::new(CONCURRENCY.into()));
-    let queue = Queue::new(&caches, Arc::clone(&pace), Arc::clone(&clock));
+    let timers = Arc::new(Timers::default());
+    let queue = Queue::new(
+        &caches,
+        Arc::clone(&pace),
+        Arc::clone(&timers),
+        Arc::clone(&clock),
+    );
     let winding_down = {
         let term = term.clone();
         async move { term.winding_down().await }
     };
-    let context = Arc::new(Context::new(term.clone(), client, clock, metrics));
+    let context = Arc::new(Context::new(
+        term.clone(),
+        client,
+        clock,
+        metrics,
+        timers,
+        pod_name,
+    ));
     let work = applier(
         |object, context| reconcile(object, context).boxed(),
         |object, error, context| error_policy(&object, error, &context),

@@ -1,7 +1,10 @@
-//! The rules of the schema once more, for objects that were stored before it had them.
+//! Rules of the schema once more, for objects that were stored before it had them.
 //!
 //! The API server refuses a bad spec; what was accepted under an older schema, or with the schema's rules switched
-//! off, is caught here and reported in a condition.
+//! off, is caught here and reported in a condition. Repeated are the rules about `clusterName`, the API groups of the
+//! embedded objects, the reserved keys of `machineTemplate` and the timeouts; the schedule's are in
+//! [`schedule`](crate::schedule). Not repeated are those about what no verdict depends on: `kind` and version of the
+//! embedded objects, the values of labels, `nodeTaints`, `killIfCommands`, and how many there may be of anything.
 
 use super::{
     BOOTSTRAP_GROUPS, EmbeddedObject, INFRASTRUCTURE_GROUPS, InvalidTimeout, MachineTemplate,

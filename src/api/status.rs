@@ -158,6 +158,18 @@ pub struct NodeReference {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Active,
+        Self::ShuttingDown,
+        Self::Inactive,
+        Self::Disabled,
+        Self::Terminated,
+        Self::EmergencyRemove,
+        Self::Error,
+    ];
+
     /// The phase as it is written in a status.
     pub const fn as_str(self) -> &'static str {
         match self {

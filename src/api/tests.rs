@@ -134,21 +134,17 @@ fn taints_are_unique_by_key_and_effect_and_conditions_by_type() {
 
 #[test]
 fn every_phase_is_written_as_it_is_called() {
-    use Phase::{
-        Active, Disabled, EmergencyRemove, Error, Inactive, Pending, ShuttingDown, Terminated,
-    };
-    for phase in [
-        Pending,
-        Active,
-        ShuttingDown,
-        Inactive,
-        Disabled,
-        Terminated,
-        EmergencyRemove,
-        Error,
-    ] {
+    for phase in Phase::ALL {
         assert_eq!(json!(phase), phase.as_str());
     }
+}
+
+#[test]
+fn the_list_of_phases_is_that_of_the_schema() {
+    assert_eq!(
+        schema("/status/properties/phase")["enum"],
+        json!(Phase::ALL)
+    );
 }
 
 #[test]

@@ -1,19 +1,24 @@
 //! Carries out a plan. Every step is safe to repeat and goes through the term's client.
 
+use std::sync::Arc;
+
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
     runtime::events::{Event, EventType},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::{debug, info, warn};
 
 use super::{
     Category, ControllerError, FIELD_MANAGER,
-    plan::{Announcement, Step},
+    plan::{Announcement, Step, left_over},
     reconcile::Context,
 };
-use crate::api::{ScheduledMachine, ScheduledMachineStatus};
+use crate::{
+    api::{ScheduledMachine, ScheduledMachineStatus},
+    errors::Chain,
+};
 
 /// Does the steps in their order and stops at the first that fails.
 pub(super) async fn apply(
@@ -50,23 +55,71 @@ async fn write_status(
     });
     // Forced: these fields are ours by definition of the API, whoever wrote them before.
     let params = PatchParams::apply(FIELD_MANAGER).force();
+    let Some(answer) = patch_status(context, object, &params, &Patch::Apply(&patch)).await? else {
+        return Ok(false);
+    };
+    debug!(phase = ?status.phase, generation = status.observed_generation, "applied the status");
+    let fields = answer
+        .status
+        .as_ref()
+        .map_or_else(Vec::new, |present| left_over(present, status));
+    if !fields.is_empty() {
+        remove(context, &answer, &fields).await?;
+    }
+    Ok(true)
+}
+
+/// Removes fields of the status that another manager owns too, so that leaving them out did not remove them.
+///
+/// Should the object have changed since `seen`, the watch brings the news, and it is looked at again.
+async fn remove(
+    context: &Context,
+    seen: &ScheduledMachine,
+    fields: &[&str],
+) -> Result<(), ControllerError> {
+    let nothing: Map<_, _> = fields
+        .iter()
+        .map(|field| ((*field).to_owned(), Value::Null))
+        .collect();
+    let patch = json!({
+        "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
+        "status": nothing,
+    });
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let answer = patch_status(context, seen, &params, &Patch::Merge(&patch)).await?;
+    debug!(
+        ?fields,
+        removed = answer.is_some(),
+        "fields of the status that somebody else wrote are not wanted"
+    );
+    Ok(())
+}
+
+/// The object as it is after the patch; `None` when it was gone or not the one that the patch is about.
+async fn patch_status(
+    context: &Context,
+    object: &ScheduledMachine,
+    params: &PatchParams,
+    patch: &Patch<&Value>,
+) -> Result<Option<Arc<ScheduledMachine>>, ControllerError> {
+    let name = object.name_any();
     let machines: Api<ScheduledMachine> = match object.namespace() {
         Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
         None => Api::default_namespaced(context.client.clone()),
     };
-    match machines
-        .patch_status(&name, &params, &Patch::Apply(&patch))
-        .await
-    {
+    match machines.patch_status(&name, params, patch).await {
         Ok(answer) => {
-            debug!(phase = ?status.phase, generation = status.observed_generation, "applied the status");
-            context.written.keep(answer);
-            Ok(true)
+            let answer = Arc::new(answer);
+            context.written.keep(Arc::clone(&answer));
+            Ok(Some(answer))
         }
-        // Deleted, or deleted and made anew: the watch brings the news, and nothing is left to do here.
+        // Deleted, made anew or changed meanwhile: the watch brings the news, and nothing is left to do here.
         Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
-            debug!(%answer, "the object to write to is gone");
-            Ok(false)
+            debug!(%answer, "the object to write to is another one by now");
+            Ok(None)
         }
         Err(source) => {
             let object = format!("{}/{name}", object.namespace().unwrap_or_default());
@@ -104,7 +157,7 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
         written = context.recorder.publish(&event, &reference) => {
             if let Err(error) = written {
                 context.metrics.failed(Category::Event);
-                warn!(%error, "failed to write an Event");
+                warn!(error = %Chain(&error), "failed to write an Event");
             }
         }
         // A release does not wait for it.

@@ -15,8 +15,11 @@ use kube::{
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use super::{Category, ControllerError, ControllerMetrics, retry::Retry};
-use crate::api::{Phase, ScheduledMachine};
+use super::{Category, ControllerError, ControllerMetrics, bounded::bounded, retry::Retry};
+use crate::{
+    api::{Phase, ScheduledMachine},
+    errors::Chain,
+};
 
 /// What is known of the cluster. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
@@ -40,6 +43,11 @@ const CHANGES_KEPT: usize = 4096;
 
 /// No replica contends before its caches are synced, so a failed list is tried again soon.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// How long a watch lasts, in seconds, before the API server ends it and it is taken up where it ended, which costs one
+/// request and no list. kube gives up a watch that is quiet for 5 s longer than that (the API server sends a bookmark
+/// shortly before the end), so this bounds how late a connection that died without a word is noticed.
+const WATCH_SECONDS: u32 = 30;
 
 /// What `kubectl apply` leaves behind: the whole object once more, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -82,7 +90,7 @@ impl Caches {
             changes,
             synced,
         };
-        (caches, feed.run(Api::all(client)))
+        (caches, feed.run(Api::all(bounded(client))))
     }
 
     /// Whether everything has been seen once.
@@ -118,8 +126,8 @@ impl Feed {
         mut self,
         machines: Api<DeserializeGuard<ScheduledMachine>>,
     ) -> Result<Infallible, ControllerError> {
-        let events =
-            watcher(machines, watcher::Config::default()).backoff(Retry::up_to(LONGEST_RETRY));
+        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        let events = watcher(machines, config).backoff(Retry::up_to(LONGEST_RETRY));
         self.take_all(events).await;
         Err(ControllerError::FeedEnded)
     }
@@ -220,7 +228,7 @@ impl Feed {
     fn complain(&mut self, error: &watcher::Error) {
         self.metrics.failed(Category::Watch);
         if !is_missing(error) {
-            warn!(%error, "the watch on ScheduledMachines failed and is tried again");
+            warn!(error = %Chain(error), "the watch on ScheduledMachines failed and is tried again");
         } else if !self.complained {
             self.complained = true;
             warn!(

@@ -89,6 +89,7 @@ impl ControllerMetrics {
                 })
                 .inc_by(0);
         }
+        metrics.recounted(std::iter::empty());
         metrics
     }
 
@@ -118,10 +119,18 @@ impl ControllerMetrics {
         }
     }
 
-    /// All objects are known anew.
+    /// All objects are known anew. A phase without objects is a zero, not a series that is gone.
     pub(super) fn recounted(&self, phases: impl Iterator<Item = Phase>) {
-        self.machines.clear();
-        phases.for_each(|phase| self.moved(None, Some(phase)));
+        let mut counts = Phase::ALL.map(|phase| (phase, 0));
+        for phase in phases {
+            counts
+                .iter_mut()
+                .filter(|(counted, _)| *counted == phase)
+                .for_each(|(_, count)| *count += 1);
+        }
+        for (phase, count) in counts {
+            self.machines.get_or_create(&labels(phase)).set(count);
+        }
     }
 }
 

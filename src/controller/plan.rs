@@ -14,6 +14,8 @@
 
 mod status;
 
+pub(super) use status::left_over;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -41,7 +43,10 @@ pub struct Plan {
     pub look_again: Option<Timestamp>,
 }
 
-/// One thing to do. A crash between any two steps is repaired by planning again.
+/// One thing to do.
+///
+/// A status that a crash left unwritten is written after planning again. A change of phase that a crash left
+/// unannounced stays so: the status that it is recognised by is written before.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Write the status.

@@ -1,8 +1,8 @@
-//! What to look at, in which order: everything at the start of a term, then what changes.
+//! What to look at, in which order: everything at the start of a term, then what changes or comes due.
 
 use std::{
     cmp::Reverse,
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet},
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use super::{
     caches::{Caches, Change},
+    timers::{Key, Timers},
     wall_clock::{Steps, WallClock},
 };
 use crate::api::ScheduledMachine;
@@ -34,7 +35,8 @@ pub(super) struct Queue {
     clock: Arc<dyn WallClock>,
     steps: Steps,
     pace: Arc<Pace>,
-    backlog: VecDeque<ObjectRef<ScheduledMachine>>,
+    timers: Arc<Timers>,
+    backlog: BTreeSet<Place>,
 }
 
 /// Hands out the backlog only as fast as it is worked off.
@@ -44,7 +46,16 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Pace {
     slots: Semaphore,
-    taken: Mutex<HashSet<(Option<String>, String)>>,
+    taken: Mutex<HashSet<Key>>,
+}
+
+/// An object's place in the order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    urgency: Urgency,
+    priority: Reverse<u8>,
+    due: Option<Timestamp>,
+    object: Key,
 }
 
 /// How urgent an object is; the smaller, the sooner.
@@ -59,17 +70,23 @@ enum Urgency {
 }
 
 impl Queue {
-    pub(super) fn new(caches: &Caches, pace: Arc<Pace>, clock: Arc<dyn WallClock>) -> Self {
+    pub(super) fn new(
+        caches: &Caches,
+        pace: Arc<Pace>,
+        timers: Arc<Timers>,
+        clock: Arc<dyn WallClock>,
+    ) -> Self {
         // Subscribed before the backlog is taken, so that no change falls between the two.
         let changes = caches.changes();
         let store = caches.store();
-        let backlog = in_order(store.state(), clock.now());
+        let backlog = in_order(&store.state(), clock.now());
         Self {
             store,
             changes,
             steps: Steps::new(Arc::clone(&clock)),
             clock,
             pace,
+            timers,
             backlog,
         }
     }
@@ -88,9 +105,10 @@ impl Queue {
             tokio::select! {
                 biased;
                 change = self.changes.recv() => match change {
-                    Ok(Change::Object(obj_ref)) => {
+                    Ok(Change::Object(obj_ref)) => if !self.enqueue(&obj_ref) {
+                        // What is remembered of one that is gone is to be dropped, and that takes no time.
                         return ReconcileRequest { obj_ref, reason: ReconcileReason::ObjectUpdated };
-                    }
+                    },
                     Ok(Change::All) => self.start_over(),
                     Err(RecvError::Lagged(missed)) => {
                         warn!(missed, "fell behind the watch, looking at all objects");
@@ -100,8 +118,12 @@ impl Queue {
                     // The feed is gone, and its owner ends the process; what is queued may still be done.
                     Err(RecvError::Closed) => return std::future::pending().await,
                 },
+                due = self.timers.due() => for object in due {
+                    self.enqueue(&reference(object));
+                },
                 () = self.pace.slot(), if !self.backlog.is_empty() => {
-                    if let Some(obj_ref) = self.backlog.pop_front() {
+                    if let Some(place) = self.backlog.pop_first() {
+                        let obj_ref = reference(place.object);
                         self.pace.take(&obj_ref);
                         return ReconcileRequest { obj_ref, reason: ReconcileReason::BulkReconcile };
                     }
@@ -115,7 +137,14 @@ impl Queue {
     }
 
     fn start_over(&mut self) {
-        self.backlog = in_order(self.store.state(), self.clock.now());
+        self.backlog = in_order(&self.store.state(), self.clock.now());
+    }
+
+    /// Whether there is such an object to put into the backlog.
+    fn enqueue(&mut self, object: &ObjectRef<ScheduledMachine>) -> bool {
+        let object = self.store.get(object);
+        let place = object.map(|object| Place::of(&object, self.clock.now()));
+        place.map(|place| self.backlog.insert(place)).is_some()
     }
 }
 
@@ -158,25 +187,31 @@ impl Pace {
     }
 }
 
-fn in_order(
-    objects: Vec<Arc<ScheduledMachine>>,
-    now: Timestamp,
-) -> VecDeque<ObjectRef<ScheduledMachine>> {
-    let mut objects = objects;
-    objects.sort_by_cached_key(|object| {
+impl Place {
+    fn of(object: &ScheduledMachine, now: Timestamp) -> Self {
         let (urgency, due) = urgency(object, now);
-        (
+        Self {
             urgency,
-            Reverse(object.spec.priority),
+            priority: Reverse(object.spec.priority),
             due,
-            object.namespace(),
-            object.name_any(),
-        )
-    });
+            object: (object.namespace(), object.name_any()),
+        }
+    }
+}
+
+fn in_order(objects: &[Arc<ScheduledMachine>], now: Timestamp) -> BTreeSet<Place> {
     objects
         .iter()
-        .map(|object| ObjectRef::from_obj(object.as_ref()))
+        .map(|object| Place::of(object, now))
         .collect()
+}
+
+fn reference((namespace, name): Key) -> ObjectRef<ScheduledMachine> {
+    let reference = ObjectRef::new(&name);
+    match namespace {
+        Some(namespace) => reference.within(&namespace),
+        None => reference,
+    }
 }
 
 fn urgency(object: &ScheduledMachine, now: Timestamp) -> (Urgency, Option<Timestamp>) {

@@ -21,12 +21,14 @@ use tracing::{debug, warn};
 
 use super::{
     ControllerError, ControllerMetrics, FIELD_MANAGER, apply,
+    bounded::bounded,
     plan::{Observed, plan},
     retry::Retry,
+    timers::{Key, Timers},
     wall_clock::WallClock,
     written::Written,
 };
-use crate::{api::ScheduledMachine, term::Term};
+use crate::{api::ScheduledMachine, errors::Chain, term::Term};
 
 /// What a reconcile may use.
 pub(super) struct Context {
@@ -37,7 +39,8 @@ pub(super) struct Context {
     pub(super) written: Written,
     pub(super) metrics: ControllerMetrics,
     clock: Arc<dyn WallClock>,
-    failures: Mutex<HashMap<(Option<String>, String), Retry>>,
+    timers: Arc<Timers>,
+    failures: Mutex<HashMap<Key, Retry>>,
 }
 
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
@@ -48,11 +51,13 @@ impl Context {
         client: Client,
         clock: Arc<dyn WallClock>,
         metrics: ControllerMetrics,
+        timers: Arc<Timers>,
+        pod_name: String,
     ) -> Self {
-        let client = term.client(client);
+        let client = term.client(bounded(client));
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
-            instance: None,
+            instance: Some(pod_name),
         };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
@@ -61,19 +66,28 @@ impl Context {
             written: Written::default(),
             metrics,
             clock,
+            timers,
             failures: Mutex::default(),
         }
     }
 
     /// Drops what is remembered of an object that is gone.
     pub(super) fn forget(&self, object: &ObjectRef<DynamicObject>) {
-        self.failures()
-            .remove(&(object.namespace.clone(), object.name.clone()));
-        self.written
-            .forget(object.namespace.clone(), object.name.clone());
+        let object = (object.namespace.clone(), object.name.clone());
+        self.failures().remove(&object);
+        self.written.forget(&object);
+        self.timers.set(object, None);
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<(Option<String>, String), Retry>> {
+    /// The time from now to `at`.
+    ///
+    /// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. By
+    /// the wall clock, which may be set back, it can be; then this is the time that is left.
+    fn until(&self, at: Timestamp) -> Duration {
+        Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default()
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<Key, Retry>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,16 +105,17 @@ pub(super) async fn reconcile(
         .metrics
         .reconciled(started.elapsed(), outcome.is_ok());
     outcome?;
+    let key = (object.namespace(), object.name_any());
+    context.failures().remove(&key);
+    let look_again = plan.look_again.map(|at| context.until(at));
     context
-        .failures()
-        .remove(&(object.namespace(), object.name_any()));
-    Ok(match plan.look_again {
-        Some(at) => Action::requeue(until(at, context.clock.now())),
-        None => Action::await_change(),
-    })
+        .timers
+        .set(key, look_again.map(|delay| Instant::now() + delay));
+    Ok(Action::await_change())
 }
 
-/// When a failed look is repeated: soon at first, then ever later, and not at the same moment as all others.
+/// When a failed look is repeated: soon at first, then ever later, not at the same moment as all others, and at the
+/// latest when the plan changes anyway.
 pub(super) fn error_policy(
     object: &ScheduledMachine,
     error: &ControllerError,
@@ -111,21 +126,17 @@ pub(super) fn error_policy(
         return Action::await_change();
     }
     context.metrics.failed(error.category());
+    let key = (object.namespace(), object.name_any());
     let delay = context
         .failures()
-        .entry((object.namespace(), object.name_any()))
+        .entry(key.clone())
         .or_insert_with(|| Retry::up_to(LONGEST_RETRY))
         .next()
         .unwrap_or(LONGEST_RETRY);
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    warn!(%error, source, ?delay, "a reconcile failed and is tried again");
-    Action::requeue(delay)
-}
-
-/// The time from `now` to `at`.
-///
-/// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. By the
-/// wall clock, which may be set back, it can be; then this is the time that is left.
-fn until(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    let now = context.clock.now();
+    let look_again = plan(&Observed::of(object), &object.spec, now).look_again;
+    let delay = look_again.map_or(delay, |at| delay.min(context.until(at)));
+    warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");
+    context.timers.set(key, Some(Instant::now() + delay));
+    Action::await_change()
 }

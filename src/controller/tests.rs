@@ -30,6 +30,7 @@ use super::{
     queue::{Pace, Queue},
     reconcile::{Context, reconcile},
     run_by,
+    timers::Timers,
     wall_clock::WallClock,
 };
 use crate::api::fixture::office_json;
@@ -41,6 +42,9 @@ use api_server::{ApiServer, Faults};
 
 /// A Monday, ten minutes before the office opens.
 const BEFORE_OFFICE: &str = "2026-03-02T08:50:00Z";
+
+/// The replica's own pod.
+const POD: &str = "5spot-controller-7d9c5b8f6d-x2x7k";
 
 /// Time for everything that is due at this moment to be done, and for nothing else.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -119,6 +123,7 @@ impl Replica {
             self.server.client(),
             self.caches.clone(),
             self.metrics.clone(),
+            POD.to_owned(),
         ));
         control
     }

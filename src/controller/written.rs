@@ -10,9 +10,8 @@ use std::{
 
 use kube::{Resource, ResourceExt};
 
+use super::timers::Key;
 use crate::api::ScheduledMachine;
-
-type Key = (Option<String>, String);
 
 /// Answers of the API server that are newer than the cache.
 #[derive(Debug, Default)]
@@ -20,8 +19,8 @@ pub(super) struct Written(Mutex<HashMap<Key, Arc<ScheduledMachine>>>);
 
 impl Written {
     /// Keeps the API server's answer to a write.
-    pub(super) fn keep(&self, object: ScheduledMachine) {
-        self.map().insert(key(&object), Arc::new(object));
+    pub(super) fn keep(&self, object: Arc<ScheduledMachine>) {
+        self.map().insert(key(&object), object);
     }
 
     /// The newer one of `cached` and the answer to our last write to it.
@@ -38,8 +37,8 @@ impl Written {
         }
     }
 
-    pub(super) fn forget(&self, namespace: Option<String>, name: String) {
-        self.map().remove(&(namespace, name));
+    pub(super) fn forget(&self, object: &Key) {
+        self.map().remove(object);
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<Key, Arc<ScheduledMachine>>> {
@@ -74,7 +73,7 @@ mod tests {
     #[test]
     fn our_own_write_is_seen_before_the_watch_brings_it_back() {
         let written = Written::default();
-        written.keep(object("1", "100"));
+        written.keep(Arc::new(object("1", "100")));
         assert_eq!(
             written
                 .latest(Arc::new(object("1", "99")))
@@ -87,7 +86,7 @@ mod tests {
     #[test]
     fn the_cache_is_believed_as_soon_as_it_has_caught_up() {
         let written = Written::default();
-        written.keep(object("1", "99"));
+        written.keep(Arc::new(object("1", "99")));
         assert_eq!(
             written
                 .latest(Arc::new(object("1", "100")))
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn an_object_of_the_same_name_that_was_made_anew_is_another_one() {
         let written = Written::default();
-        written.keep(object("1", "100"));
+        written.keep(Arc::new(object("1", "100")));
         assert_eq!(
             written
                 .latest(Arc::new(object("2", "99")))

@@ -348,9 +348,14 @@ fn neither_an_eviction_nor_a_rollout_leaves_nobody_ready() {
 
 #[test]
 fn the_grace_period_has_room_for_the_drain_and_the_release() {
+    /// The longest that the elector spends on giving the Lease back.
+    const RELEASE: i64 = 5;
     let drain: i64 = default_of("drain_timeout_seconds").parse().unwrap();
     let grace = pod_spec().termination_grace_period_seconds.unwrap();
-    assert!(grace >= drain + 5, "{grace} s for a drain of {drain} s");
+    assert!(
+        grace > drain + RELEASE,
+        "{grace} s for a drain of {drain} s and a release of {RELEASE} s"
+    );
 }
 
 #[test]
@@ -401,18 +406,23 @@ fn a_service_has_a_name_that_dns_takes() {
 }
 
 #[test]
-fn the_alert_is_the_documented_one() {
+fn the_alerts_are_the_documented_one_and_one_for_when_nobody_is_left_to_scrape() {
     let rule = documents("monitoring.yaml")
         .into_iter()
         .find(|found| found["kind"] == "PrometheusRule")
         .unwrap();
-    let alert = &rule["spec"]["groups"][0]["rules"][0];
+    let alerts = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
+    let [alert, absent] = alerts.as_slice() else {
+        panic!("{alerts:?}")
+    };
     assert_eq!(alert["alert"], "FiveSpotLeaderDown");
     assert_eq!(
         alert["expr"],
         "five_spot_leader_status{is_leader=\"true\"} == 0"
     );
     assert_eq!(alert["for"], "30s");
+    assert_eq!(absent["alert"], "FiveSpotDown");
+    assert_eq!(absent["expr"], "absent(five_spot_up == 1)");
 }
 
 #[test]

@@ -187,6 +187,31 @@ pub(super) fn is_settled(
         })
 }
 
+/// The fields that `present` still has though `wanted` leaves them out, by their names in JSON.
+///
+/// Server-side apply removes a field that is applied no more only where no other manager owns it too.
+pub(in crate::controller) fn left_over(
+    present: &ScheduledMachineStatus,
+    wanted: &ScheduledMachineStatus,
+) -> Vec<&'static str> {
+    let is_left =
+        |present: &Option<Time>, wanted: &Option<Time>| present.is_some() && wanted.is_none();
+    // All other fields that the operator manages are in every status that it applies.
+    [
+        (
+            "nextActivation",
+            is_left(&present.next_activation, &wanted.next_activation),
+        ),
+        (
+            "nextDeactivation",
+            is_left(&present.next_deactivation, &wanted.next_deactivation),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(field, is_left)| is_left.then_some(field))
+    .collect()
+}
+
 impl Finding {
     fn at(self, observed: &Observed<'_>, now: Timestamp) -> Condition {
         let status = if self.is_true { "True" } else { "False" };

@@ -30,11 +30,8 @@ fn overdue_comes_before_unseen_before_routine_and_priority_decides_within() {
         object("overdue-early", 50, seen("2026-03-01T08:00:00Z")),
         object("overdue-now", 70, seen("2026-03-02T09:00:00Z")),
     ];
-    let order = in_order(objects, "2026-03-02T09:00:00Z".parse().unwrap());
-    let names: Vec<_> = order
-        .iter()
-        .map(|reference| reference.name.as_str())
-        .collect();
+    let order = in_order(&objects, "2026-03-02T09:00:00Z".parse().unwrap());
+    let names: Vec<_> = order.iter().map(|place| place.object.1.as_str()).collect();
     assert_eq!(
         names,
         [

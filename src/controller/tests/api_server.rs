@@ -26,8 +26,11 @@ struct State {
     applied: BTreeMap<String, Value>,
     history: Vec<(u64, Value)>,
     watches: Vec<mpsc::UnboundedSender<Value>>,
+    /// Open, but nothing comes through any more.
+    dead_watches: Vec<mpsc::UnboundedSender<Value>>,
     held: Option<Vec<Value>>,
     writes: Vec<Write>,
+    removals: Vec<Value>,
     events: Vec<Value>,
     lists: usize,
     /// Watches can't start before this version.
@@ -40,8 +43,14 @@ struct State {
 pub(crate) struct Faults {
     /// The kind is not known.
     pub(crate) kind_is_missing: bool,
+    /// Lists begin to be answered and never end.
+    pub(crate) stall_lists: bool,
+    /// Watches are never answered.
+    pub(crate) stall_watches: bool,
     /// Status writes are answered with this code and change nothing.
     pub(crate) refuse_status: Option<u16>,
+    /// Labels that somebody puts on the object just before the next merge patch arrives.
+    pub(crate) meddle: Option<Value>,
     /// Events are answered with this code.
     pub(crate) refuse_events: Option<u16>,
     /// Status writes are answered after this time only, and take effect then.
@@ -120,6 +129,13 @@ impl ApiServer {
         self.state().watches.clear();
     }
 
+    /// The connections of all watches die without a word.
+    pub(crate) fn silence_watches(&self) {
+        let mut state = self.state();
+        let watches = std::mem::take(&mut state.watches);
+        state.dead_watches.extend(watches);
+    }
+
     /// Ends all watches, and what happens from here to the next list can't be watched afterwards.
     pub(crate) fn compact(&self) {
         let mut state = self.state();
@@ -142,6 +158,11 @@ impl ApiServer {
 
     pub(crate) fn writes(&self) -> Vec<Write> {
         self.state().writes.clone()
+    }
+
+    /// The statuses of accepted merge patches.
+    pub(crate) fn removals(&self) -> Vec<Value> {
+        self.state().removals.clone()
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
@@ -167,11 +188,19 @@ impl ApiServer {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         match (&parts.method, segments.as_slice()) {
             (&Method::GET, ["apis", "5spot.finos.org", "v1alpha1", "scheduledmachines"]) => {
-                Ok(if query.contains("watch=true") {
-                    self.watch(&query)
+                let faults = self.state().faults.clone();
+                if query.contains("watch=true") {
+                    assert!(query.contains("timeoutSeconds=30"), "{query}");
+                    if faults.stall_watches {
+                        return std::future::pending().await;
+                    }
+                    Ok(self.watch(&query))
+                } else if faults.stall_lists {
+                    let never = stream::pending::<std::io::Result<Bytes>>();
+                    Ok(Response::new(Body::from_stream(never)))
                 } else {
-                    self.list()
-                })
+                    Ok(self.list())
+                }
             }
             (
                 &Method::PATCH,
@@ -186,17 +215,16 @@ impl ApiServer {
                     "status",
                 ],
             ) => {
-                assert!(
-                    query.contains("fieldManager=5spot-controller") && query.contains("force=true"),
-                    "{query}"
-                );
-                assert_eq!(
-                    parts.headers["content-type"],
-                    "application/apply-patch+yaml"
-                );
-                Ok(self
-                    .apply_status(name, serde_json::from_slice(&body)?)
-                    .await)
+                assert!(query.contains("fieldManager=5spot-controller"), "{query}");
+                let wanted: Value = serde_json::from_slice(&body)?;
+                Ok(match parts.headers["content-type"].to_str()? {
+                    "application/merge-patch+json" => self.remove_from_status(name, &wanted),
+                    "application/apply-patch+yaml" => {
+                        assert!(query.contains("force=true"), "{query}");
+                        self.apply_status(name, wanted).await
+                    }
+                    other => panic!("an unexpected patch: {other}"),
+                })
             }
             (
                 &Method::POST,
@@ -301,6 +329,33 @@ impl ApiServer {
             object = state.store("MODIFIED", object);
         }
         answer(StatusCode::OK, &object)
+    }
+}
+
+impl ApiServer {
+    /// A merge patch with preconditions that removes fields.
+    fn remove_from_status(&self, name: &str, patch: &Value) -> Response<Body> {
+        let mut state = self.state();
+        if let Some(meddle) = state.faults.meddle.take() {
+            let mut object = state.objects[name].clone();
+            object["metadata"]["labels"] = meddle;
+            state.store("MODIFIED", object);
+        }
+        let Some(mut object) = state.objects.get(name).cloned() else {
+            return refused(404);
+        };
+        for precondition in ["uid", "resourceVersion"] {
+            assert!(patch["metadata"][precondition].is_string(), "{patch}");
+            if patch["metadata"][precondition] != object["metadata"][precondition] {
+                return refused(409);
+            }
+        }
+        state.removals.push(patch["status"].clone());
+        for (field, value) in patch["status"].as_object().unwrap() {
+            assert!(value.is_null(), "{patch}");
+            object["status"].as_object_mut().unwrap().remove(field);
+        }
+        answer(StatusCode::OK, &state.store("MODIFIED", object))
     }
 }
 

@@ -36,6 +36,51 @@ async fn a_broken_watch_is_taken_up_again_without_a_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_died_without_a_word_is_noticed_within_its_time() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.silence_watches();
+    server.patch("a", "/spec/clusterName", json!("other"));
+    sleep(Duration::from_secs(36)).await;
+    assert_eq!(server.object("a")["status"]["observedGeneration"], 2);
+    assert_eq!(server.lists(), 1, "a watch is taken up where it ended");
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"watch\"}"),
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_and_watches_that_are_never_answered_are_tried_again() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        stall_lists: true,
+        ..Faults::default()
+    });
+    let mut replica = Replica::starting(BEFORE_OFFICE, &server);
+    sleep(MOMENT).await;
+    server.set_faults(Faults {
+        stall_watches: true,
+        ..Faults::default()
+    });
+    sleep(Duration::from_secs(35)).await;
+    assert!(replica.caches.is_synced(), "the list was tried again");
+
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.set_faults(Faults::default());
+    server.patch("a", "/spec/clusterName", json!("other"));
+    sleep(Duration::from_secs(35)).await;
+    assert_eq!(server.object("a")["status"]["observedGeneration"], 2);
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"watch\"}"),
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changed_while_the_watch_could_not_be_resumed_is_seen_at_the_next_list() {
     let server = server_with(&["a", "b"]);
     let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
@@ -92,6 +137,31 @@ async fn the_objects_are_counted_by_phase() {
         ],
         [0, 1, 1]
     );
+}
+
+#[test]
+fn every_phase_is_counted_from_the_start() {
+    let mut registry = Registry::default();
+    ControllerMetrics::register(registry.sub_registry_with_prefix("five_spot"));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for phase in crate::api::Phase::ALL {
+        let series = format!("five_spot_scheduled_machines{{phase=\"{phase}\"}} 0");
+        assert!(text.contains(&series), "{series} is missing:\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_objects_are_counted_afresh_by_every_list() {
+    let server = server_with(&["a", "b"]);
+    let replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    server.compact();
+    server.delete("b");
+    server.patch("a", "/metadata/namespace", json!("default"));
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.lists(), 2);
+    let series = "five_spot_scheduled_machines{phase=\"Pending\"} 1";
+    assert!(replica.metrics().contains(series), "{}", replica.metrics());
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,6 +69,51 @@ async fn a_status_that_somebody_else_changed_is_put_right() {
     assert_eq!(server.writes().len(), 2);
 }
 
+/// An object whose schedule is off, with a time in its status that another manager put there.
+fn with_a_time_of_others() -> ApiServer {
+    let mut object = office_json("a");
+    object["spec"]["schedule"]["enabled"] = json!(false);
+    object["status"] = json!({"phase": "Active", "nextActivation": "2026-03-01T09:00:00Z"});
+    let server = ApiServer::default();
+    server.put(object);
+    server
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_others_own_too_is_removed_once_and_then_nothing_is_written() {
+    let server = with_a_time_of_others();
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(server.object("a")["status"].get("nextActivation"), None);
+    assert_eq!(server.writes().len(), 1);
+    assert_eq!(server.removals(), [json!({"nextActivation": null})]);
+    assert_eq!(server.events().len(), 1);
+
+    server.patch("a", "/metadata/namespace", json!("default"));
+    sleep(MOMENT).await;
+    assert_eq!((server.writes().len(), server.removals().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_changed_meanwhile_is_looked_at_again_before_a_field_is_removed() {
+    let server = with_a_time_of_others();
+    server.set_faults(Faults {
+        meddle: Some(json!({"touched": "yes"})),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(server.object("a")["status"].get("nextActivation"), None);
+    assert_eq!(server.object("a")["metadata"]["labels"]["touched"], "yes");
+    assert_eq!(server.removals().len(), 1);
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"status\"}"),
+        0
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
     let server = server_with(&["a"]);
@@ -139,6 +184,8 @@ async fn a_phase_change_is_announced_after_it_is_written() {
     assert_eq!(events.len(), 2);
     assert_eq!(events[1]["reason"], "ScheduleActive");
     assert_eq!(events[1]["regarding"]["uid"], "uid-of-a");
+    assert_eq!(events[1]["reportingController"], "5spot-controller");
+    assert_eq!(events[1]["reportingInstance"], POD);
     assert!(
         events[1]["note"]
             .as_str()
@@ -184,6 +231,21 @@ async fn a_write_that_fails_is_tried_again_ever_later() {
     assert!((5..=20).contains(&failures), "{failures}");
     server.set_faults(Faults::default());
     sleep(Duration::from_mins(1)).await;
+    assert_eq!(server.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_answered_is_tried_again() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        status_takes: Duration::from_hours(1),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(35)).await;
     assert_eq!(server.writes().len(), 1);
 }
 

@@ -134,7 +134,12 @@ async fn a_term_that_falls_behind_the_watch_looks_at_everything() {
     let server = ApiServer::default();
     let replica = Replica::synced(BEFORE_OFFICE, &server).await;
     let wall: Arc<dyn WallClock> = Arc::clone(&replica.wall) as _;
-    let queue = Queue::new(&replica.caches, Arc::new(Pace::new(MANY)), wall);
+    let queue = Queue::new(
+        &replica.caches,
+        Arc::new(Pace::new(MANY)),
+        Arc::default(),
+        wall,
+    );
     for index in 0..MANY {
         server.put(office_json(&format!("m{index}")));
     }
@@ -162,6 +167,8 @@ async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
         server.client(),
         wall,
         replica.metrics.clone(),
+        Arc::new(Timers::default()),
+        POD.to_owned(),
     ));
     let object = replica.caches.store().state().remove(0);
     sleep(Duration::from_secs(11)).await;

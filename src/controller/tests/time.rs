@@ -21,6 +21,51 @@ async fn a_boundary_is_acted_on_when_it_comes_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_due_together_is_acted_on_by_priority() {
+    let server = ApiServer::default();
+    for priority in 0..100_u32 {
+        // By name they would come in another order.
+        let mut object = office_json(&format!("m{:02}", priority * 7 % 100));
+        object["spec"]["priority"] = json!(priority);
+        server.put(object);
+    }
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(9)).await;
+    server.set_faults(Faults {
+        status_takes: Duration::from_millis(5),
+        ..Faults::default()
+    });
+    sleep(Duration::from_mins(2)).await;
+    let writes = server.writes().split_off(100);
+    assert_eq!(writes.len(), 100);
+    for (place, write) in writes.iter().enumerate() {
+        let priority = server.object(&write.name)["spec"]["priority"].clone();
+        let expected = 99 - i64::try_from(place).unwrap();
+        // Sixteen are on their way at a time, and those may finish in any order.
+        assert!(
+            priority.as_i64().unwrap().abs_diff(expected) < 16,
+            "{priority} at {place}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_boundary_is_acted_on_in_time_although_writes_failed_until_then() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        refuse_status: Some(500),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(10) - Duration::from_millis(5)).await;
+    server.set_faults(Faults::default());
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(phases(&server), [("a".into(), "Active".into())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_forward_is_noticed_within_a_second() {
     let server = server_with(&["a"]);
     let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
