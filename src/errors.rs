@@ -7,13 +7,18 @@ pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut line = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            // Some libraries repeat the cause in their own text.
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&line)
     }
 }
 
@@ -30,6 +35,19 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("failed to renew")]
     struct Outer(#[source] std::num::ParseIntError);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to renew: {0}")]
+    struct Repeating(#[source] std::num::ParseIntError);
+
+    #[test]
+    fn a_cause_that_is_repeated_is_said_once() {
+        let error = Repeating("x".parse::<i32>().unwrap_err());
+        assert_eq!(
+            Chain(&error).to_string(),
+            "failed to renew: invalid digit found in string"
+        );
+    }
 
     #[test]
     fn every_cause_is_named_once() {

@@ -80,6 +80,7 @@ struct Work {
     client: Client,
     caches: Caches,
     metrics: ControllerMetrics,
+    pod_name: String,
 }
 
 /// Runs the operator until a signal asks it to end, or a part of it fails.
@@ -101,6 +102,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
         client,
         caches: caches.clone(),
         metrics,
+        pod_name: config.pod_name.clone(),
     };
 
     let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -263,11 +265,13 @@ async fn work_alone(
 
 impl Work {
     fn run(&self, term: Term) -> impl Future<Output = ()> + Send + use<> {
+        let (client, caches) = (self.client.clone(), self.caches.clone());
         controller::run(
             term,
-            self.client.clone(),
-            self.caches.clone(),
+            client,
+            caches,
             self.metrics.clone(),
+            self.pod_name.clone(),
         )
     }
 }

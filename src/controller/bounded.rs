@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tower::{BoxError, service_fn};
 
 /// The longest that an answer may take: far above what a page of a list takes.
-const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The API server did not answer.
 #[derive(Debug, thiserror::Error)]

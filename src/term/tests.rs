@@ -146,23 +146,3 @@ async fn a_term_does_not_outlive_a_suspend_of_the_machine() {
     let noticed = tokio::time::timeout(Duration::from_secs(2), term.ended());
     assert!(noticed.await.is_ok());
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_write_without_an_answer_is_given_up_although_the_term_goes_on() {
-    let clock = PausedClock::start();
-    let hour = Duration::from_secs(3600);
-    let shared = Arc::new(clock.clone());
-    let (term, _control) = Term::begin(Generation(7), clock.now() + hour, shared);
-    let (client, _count) = counting_client(hour / 2);
-    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
-    let parameters = kube::api::PostParams::default();
-    let error = api
-        .create(&parameters, &ConfigMap::default())
-        .await
-        .unwrap_err();
-    assert!(
-        chain(&error).contains("no answer to a write within 10s"),
-        "{}",
-        chain(&error)
-    );
-}

@@ -65,14 +65,14 @@ async fn lists_and_watches_that_are_never_answered_are_tried_again() {
         stall_watches: true,
         ..Faults::default()
     });
-    sleep(Duration::from_secs(35)).await;
+    sleep(Duration::from_secs(15)).await;
     assert!(replica.caches.is_synced(), "the list was tried again");
 
     let _control = replica.begin_term();
     sleep(MOMENT).await;
     server.set_faults(Faults::default());
     server.patch("a", "/spec/clusterName", json!("other"));
-    sleep(Duration::from_secs(35)).await;
+    sleep(Duration::from_secs(15)).await;
     assert_eq!(server.object("a")["status"]["observedGeneration"], 2);
     assert_eq!(
         replica.metric("five_spot_errors_total{category=\"watch\"}"),
