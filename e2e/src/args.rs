@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// The takeover time you promise your users [default: the lease duration found in the cluster]
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     pub within: Option<Duration>,
-    /// Folder for the report and the raw data [default: target/failover/<run>]
+    /// Folder for the report and the raw data [default: a folder of its own in target/failover]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Which cluster.
