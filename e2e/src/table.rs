@@ -119,9 +119,15 @@ fn footer(report: &Report) -> String {
         .iter()
         .map(|trial| trial.error.watch_lag_ms)
         .fold(0.0, f64::max);
+    let kill = report
+        .trials
+        .iter()
+        .map(|trial| trial.error.kill_ms)
+        .fold(0.0, f64::max);
     let mut lines = vec![wrapped(&format!(
-        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms, by \
-         which a trial's limits are extended (the Lease watch itself was up to {watch:.1} ms late)."
+        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms. Limits \
+         are extended by a trial's own error, and by the up to {kill:.0} ms that a kill took: the leader may have \
+         renewed once more meanwhile. (The Lease watch was up to {watch:.1} ms behind the audit log.)"
     ))];
     let mut seen = Vec::new();
     for group in &report.groups {

@@ -2,7 +2,6 @@
 
 use super::{LATENCY_LIMIT_MS, Promise, Reading};
 use crate::{
-    budget::FaultKind,
     clock::Millis,
     takeover::{Reason, Takeover},
     trial::RigFault,
@@ -82,17 +81,6 @@ impl Reading<'_> {
                 Verdict::Inconclusive,
                 format!("{detail}; but {trouble}"),
             ),
-        }
-    }
-
-    /// By how much a limit is extended. The moment of a kill is known no better than the call that does it takes.
-    fn grace_ms(&self) -> Millis {
-        let strike = &self.data.strike;
-        match self.data.id.fault {
-            FaultKind::Graceful => self.error.total_ms,
-            FaultKind::Crash | FaultKind::CrashLoop => {
-                self.error.total_ms + strike.returned.since(strike.issued)
-            }
         }
     }
 
@@ -217,12 +205,11 @@ fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
 fn lease_failover(reading: &Reading<'_>, takeover: &Takeover) -> Check {
     let bound = reading.data.settings.lease_bound(reading.data.id.fault);
     let took = reading.lease_failover_ms(takeover);
-    let grace = reading.grace_ms();
-    let kept = took <= bound.limit_ms + grace;
+    let kept = took <= bound.limit_ms + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(
-        "lease failover took {took:.0} ms, {relation} the {} bound of {:.0} ms (+{grace:.1} ms measuring error): {}",
-        reading.data.id.fault, bound.limit_ms, bound.reason
+        "lease failover took {took:.0} ms, {relation} the {} bound of {:.0} ms (+{}): {}",
+        reading.data.id.fault, bound.limit_ms, reading.error, bound.reason
     );
     reading.timing(CheckId::LeaseFailover, kept, detail)
 }
@@ -231,11 +218,11 @@ fn within(reading: &Reading<'_>, promise: Promise) -> Check {
     let took = reading.takeover().map_or(f64::INFINITY, |takeover| {
         reading.lease_failover_ms(takeover)
     });
-    let kept = took <= promise.within_ms + reading.grace_ms();
+    let kept = took <= promise.within_ms + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(
-        "the takeover took {took:.0} ms, {relation} the promised {:.0} ms (--within)",
-        promise.within_ms
+        "the takeover took {took:.0} ms, {relation} the promised {:.0} ms (--within) (+{})",
+        promise.within_ms, reading.error
     );
     reading.timing(CheckId::Within, kept, detail)
 }

@@ -47,8 +47,28 @@ pub struct MeasuringError {
     /// The longest delay of the Lease watch behind the audit log. Not an error where both saw every state of the Lease,
     /// for then the audit log's moment counts.
     pub watch_lag_ms: Millis,
+    /// How long the call took within which the process died; 0 where the fault is the call itself. The leader may have
+    /// renewed once more meanwhile.
+    pub kill_ms: Millis,
     /// Of every number of the trial, and granted to every limit.
     pub total_ms: Millis,
+}
+
+impl MeasuringError {
+    /// By how much a limit for a time since the fault is extended.
+    pub fn since_fault_ms(&self) -> Millis {
+        self.total_ms + self.kill_ms
+    }
+}
+
+impl std::fmt::Display for MeasuringError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} ms measuring error", self.total_ms)?;
+        if self.kill_ms > 0.0 {
+            write!(f, ", {:.0} ms for the kill", self.kill_ms)?;
+        }
+        Ok(())
+    }
 }
 
 /// What became of the changes that the harness made to the canary.
@@ -72,8 +92,16 @@ pub(super) fn error(
     history: &[LeaseSeen],
     map: Option<&ClockMap>,
 ) -> MeasuringError {
+    let strike = &data.strike;
+    let kill_ms = match data.id.fault {
+        FaultKind::Graceful => 0.0,
+        FaultKind::Crash | FaultKind::CrashLoop => strike.returned.since(strike.issued),
+    };
     let Some(map) = map else {
-        return MeasuringError::default();
+        return MeasuringError {
+            kill_ms,
+            ..MeasuringError::default()
+        };
     };
     let write_of = |seen: &LeaseSeen| {
         let version = Some(seen.record.resource_version);
@@ -99,6 +127,7 @@ pub(super) fn error(
     MeasuringError {
         clock_ms: Some(map.error_ms),
         watch_lag_ms,
+        kill_ms,
         total_ms,
     }
 }

@@ -281,6 +281,21 @@ fn a_missed_bound_on_a_slow_rig_is_inconclusive_and_stray_writes_are_not() {
 }
 
 #[test]
+fn a_kill_extends_its_limits_by_the_time_that_it_took() {
+    // The kill took 60 ms, so the last renewal may have come that much after its call.
+    let data = expiry(15_150);
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
+        Verdict::Pass
+    );
+    let data = expiry(15_180);
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
+        Verdict::Fail
+    );
+}
+
+#[test]
 fn a_missed_bound_on_a_sound_rig_fails() {
     assert_eq!(
         verdict_of(&judge(&expiry(17_500), PROMISE), CheckId::LeaseFailover),
