@@ -40,9 +40,13 @@ mod standing;
 mod tests;
 
 pub use config::{InvalidSetting, LeaseConfig};
+#[cfg(test)]
+pub(crate) use elector::RELEASE_TIMEOUT;
 pub use elector::{Elector, ElectorError};
 pub use identity::{Identity, Incarnation};
 pub use lock::{KubeLeases, LeaseApi, LeaseError, Lock};
 pub use metrics::LeaderMetrics;
-pub use record::{Observed, Reason, Record, Verdict, decide};
+pub use record::{
+    INCARNATION as INCARNATION_ANNOTATION, Observed, Reason, Record, Verdict, decide,
+};
 pub use standing::{Pulse, Standing};

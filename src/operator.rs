@@ -215,6 +215,8 @@ fn elector(
 ) -> Result<(Elector<KubeLeases>, Arc<Pulse>), OperatorError> {
     // A client of its own: its connections are shared with nothing that could hold up a renewal.
     kube_config.connect_timeout = Some(election.lease.call_timeout());
+    // The election decides itself what is tried again, and when.
+    kube_config.default_retry = false;
     let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
     let (sender, standing) = watch::channel(Standing::default());
     let metrics = LeaderMetrics::register(registry, &config.pod_name, standing);

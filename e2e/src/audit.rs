@@ -295,7 +295,7 @@ impl ResponseObject {
             incarnation: self
                 .metadata
                 .annotations
-                .get(crate::lease::INCARNATION_ANNOTATION)
+                .get(five_spot::leader::INCARNATION_ANNOTATION)
                 .cloned(),
             acquire_time: text("acquireTime"),
             renew_time: text("renewTime"),

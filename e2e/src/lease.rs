@@ -1,13 +1,11 @@
 //! What a Lease said, and when the harness learned it.
 
+use five_spot::leader::INCARNATION_ANNOTATION;
 use k8s_openapi::api::coordination::v1::Lease;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
-
-/// The annotation in which a leader names its process life: `<pod uid>/<nonce>`.
-pub const INCARNATION_ANNOTATION: &str = "5spot.finos.org/incarnation";
 
 /// One state of the Lease, as the API server stored it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

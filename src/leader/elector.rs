@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ use super::identity::{Identity, Incarnation};
 use crate::clock::Moment;
 
 /// The annotation of the Lease that carries the holder's [`Incarnation`].
-pub(super) const INCARNATION: &str = "5spot.finos.org/incarnation";
+pub const INCARNATION: &str = "5spot.finos.org/incarnation";
 
 /// `leaseDurationSeconds` of a released Lease, and the least that the API accepts.
 const RELEASED_DURATION: i32 = 1;
