@@ -1,8 +1,9 @@
 # All commands of the project. `just --list` shows them by group; `./justw` runs them where `just` is missing.
 
 set shell := ["sh", "-eu", "-c"]
+set positional-arguments
 
-version := `sed -n '0,/^version = "\(.*\)"/s//\1/p' Cargo.toml`
+version := `sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml`
 image := "ghcr.io/finos/5spot-rs:v" + version
 mutant := "five-spot/mutant:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
@@ -15,12 +16,12 @@ default:
 # Start a cluster, break the leader, gate on the takeover time
 [group('run')]
 e2e *options: image cluster-image
-    {{ failover }} run --image {{ image }} {{ options }}
+    {{ failover }} run "$@"
 
 # The harness with any arguments, such as --help
 [group('run')]
 failover *arguments: harness
-    {{ failover }} {{ arguments }}
+    {{ failover }} "$@"
 
 # What this machine lacks for the harness, with the fix
 [group('run')]
@@ -84,6 +85,7 @@ drift: generate
 # Write the CRD and the report's schema
 [group('build')]
 generate:
+    mkdir -p target
     cargo run --quiet --locked --bin five-spot -- crd > target/crd.yaml && mv target/crd.yaml deploy/crd.yaml
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
 
@@ -123,6 +125,7 @@ harness:
 
 [private]
 static-image tag features:
+    @[ "$(uname -s)" = Linux ] || { echo 'just image: the static binary is linked on Linux; run this there or in a Linux container' >&2; exit 2; }
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin five-spot --features '{{ features }}' --target {{ host }} --target-dir target/static
     mkdir -p target/image && cp target/static/{{ host }}/release/five-spot target/image/five-spot
     docker build --quiet --file deploy/Dockerfile --tag {{ tag }} target/image

@@ -30,16 +30,19 @@ fi
 command -v go >/dev/null || fail "go is missing: install Go 1.24 or later"
 mkdir -p "$out/bin"
 
+# Everything that can be missing is found before the long build.
+need_mmdebstrap() {
+	command -v mmdebstrap >/dev/null && return
+	command -v apt-get >/dev/null || fail "mmdebstrap is missing, and there is no apt-get to install it: build on Debian or Ubuntu"
+	[ "$(id -u)" = 0 ] || fail "mmdebstrap is missing: run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
+	say "installing the packages mmdebstrap and debian-archive-keyring with apt-get"
+	{ apt-get update && apt-get install -y mmdebstrap debian-archive-keyring; } >"$out/apt.log" 2>&1 ||
+		fail "apt-get install mmdebstrap failed: $(tail -n 5 "$out/apt.log")"
+}
+
 # Root file system: depends on the list of packages alone.
 rootfs=$out/rootfs-$suite-$(digest <rootfs/packages).tar
 make_rootfs() {
-	if ! command -v mmdebstrap >/dev/null; then
-		command -v apt-get >/dev/null || fail "mmdebstrap is missing, and there is no apt-get to install it: build on Debian or Ubuntu"
-		[ "$(id -u)" = 0 ] || fail "mmdebstrap is missing: run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
-		say "installing the packages mmdebstrap and debian-archive-keyring with apt-get"
-		{ apt-get update && apt-get install -y mmdebstrap debian-archive-keyring; } >"$out/apt.log" 2>&1 ||
-			fail "apt-get install mmdebstrap failed: $(tail -n 5 "$out/apt.log")"
-	fi
 	say "root file system: downloading Debian packages ($(paste -sd' ' rootfs/packages) and what they need)"
 	# Packages are only unpacked, none is configured; merged-usr puts /bin into /usr/bin.
 	mmdebstrap --variant=extract --format=tar --skip=output/dev --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
@@ -52,6 +55,7 @@ rootfs_pid=
 if [ -e "$rootfs" ]; then
 	say "root file system: cached"
 else
+	need_mmdebstrap
 	make_rootfs &
 	rootfs_pid=$!
 fi
