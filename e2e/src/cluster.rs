@@ -28,10 +28,9 @@ use std::fmt;
 
 use kube::config::Kubeconfig;
 use kube::{Client, Config};
-use tokio::time::Instant;
 
 pub use self::args::{Brought, ClusterArgs, ClusterOptions};
-pub use self::choice::{Provider, ProviderChoice};
+pub use self::choice::{Provider, ProviderChoice, choose};
 pub use self::error::ClusterError;
 pub use self::guard::GuardCommand;
 pub use self::hold::HoldCommand;
@@ -158,13 +157,11 @@ impl Cluster {
             .as_ref()
             .map_or("", |image| image.reference.as_str());
         progress.step(&format!("starting {image}"));
-        let deadline = Instant::now() + options.timeout;
         let blueprint = Blueprint {
             engine: &engine,
             options,
             choice: &choice,
             run: &run,
-            deadline,
         };
         let started = match blueprint.start(progress).await {
             Ok(started) => started,
@@ -180,7 +177,7 @@ impl Cluster {
             containers,
         };
         progress.step("waiting for the node to be Ready");
-        let ready = ready::wait(&started, &access, options, deadline).await;
+        let ready = ready::wait(&started, &access, options).await;
         // Up to here testcontainers removed it on drop. From here on `stop`, `keep` and the guardian decide: its destructor
         // needs a runtime, blocks, and can be told by the environment to keep what it should remove.
         std::mem::forget(started.container);

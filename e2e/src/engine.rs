@@ -1,6 +1,6 @@
 //! The container engine that clusters are started on.
 //!
-//! One place resolves where the engine is (the same way as testcontainers: `DOCKER_HOST`, else the usual sockets), asks it
+//! One place resolves where the engine is (the same way as testcontainers: `DOCKER_HOST`, else the first of the usual sockets that exists), asks it
 //! what it is, and turns each way of not answering into an error that says what to do.
 
 pub mod command;
@@ -35,17 +35,20 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address that `DOCKER_HOST` names, or the usual socket.
+    /// The address that `DOCKER_HOST` names, or the first of the usual sockets that exists.
     pub fn from_env() -> Self {
         // A container may be handed the socket of an engine outside; one that runs a daemon itself uses that.
         let outside = Path::new("/.dockerenv").exists() && daemon::running().is_none();
-        Self::parse(std::env::var("DOCKER_HOST").ok().as_deref(), outside)
+        let text = std::env::var("DOCKER_HOST").unwrap_or_else(|_| {
+            let folder = |name| std::env::var_os(name).map(PathBuf::from);
+            let (runtime, home) = (folder("XDG_RUNTIME_DIR"), folder("HOME"));
+            usual_socket(runtime.as_deref(), home.as_deref(), Path::exists)
+        });
+        Self::parse(&text, outside)
     }
 
-    fn parse(docker_host: Option<&str>, outside: bool) -> Self {
-        let text = docker_host
-            .map_or("unix:///var/run/docker.sock", str::trim)
-            .to_owned();
+    fn parse(text: &str, outside: bool) -> Self {
+        let text = text.trim().to_owned();
         if text.starts_with("unix://") || text.starts_with("npipe://") {
             // An engine outside of this container publishes ports on the bridge's gateway.
             let host = (!outside).then(|| "127.0.0.1".to_owned());
@@ -65,6 +68,25 @@ impl Address {
             host,
         }
     }
+}
+
+/// The sockets that testcontainers tries without `DOCKER_HOST`, in its order; the system's one when none exists.
+fn usual_socket(
+    runtime: Option<&Path>,
+    home: Option<&Path>,
+    exists: impl Fn(&Path) -> bool,
+) -> String {
+    let system = PathBuf::from("/var/run/docker.sock");
+    let run = Path::new(".docker/run/docker.sock");
+    let desktop = Path::new(".docker/desktop/docker.sock");
+    let in_home = home
+        .into_iter()
+        .flat_map(|home| [home.join(run), home.join(desktop)]);
+    let found = std::iter::once(system.clone())
+        .chain(runtime.map(|folder| folder.join(run)))
+        .chain(in_home)
+        .find(|path| exists(path));
+    format!("unix://{}", found.unwrap_or(system).display())
 }
 
 /// What an engine says of itself.
@@ -197,23 +219,43 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::unset(None, false, true, Some("127.0.0.1"))]
-    #[case::socket(Some("unix:///run/docker.sock"), false, true, Some("127.0.0.1"))]
-    #[case::socket_of_an_engine_outside_this_container(None, true, false, None)]
-    #[case::tcp(Some("tcp://10.1.2.3:2375"), false, false, Some("10.1.2.3"))]
-    #[case::https(
-        Some("https://engine.example:2376"),
+    #[case::socket("unix:///run/docker.sock", false, true, Some("127.0.0.1"))]
+    #[case::socket_of_an_engine_outside_this_container(
+        "unix:///var/run/docker.sock",
+        true,
         false,
-        false,
-        Some("engine.example")
+        None
     )]
+    #[case::tcp("tcp://10.1.2.3:2375", false, false, Some("10.1.2.3"))]
+    #[case::https("https://engine.example:2376", false, false, Some("engine.example"))]
     fn ports_are_reached_where_the_engine_is(
-        #[case] docker_host: Option<&str>,
+        #[case] docker_host: &str,
         #[case] in_container: bool,
         #[case] local: bool,
         #[case] host: Option<&str>,
     ) {
         let address = Address::parse(docker_host, in_container);
         assert_eq!((address.local, address.host.as_deref()), (local, host));
+    }
+
+    #[rstest]
+    #[case::none(&[], "/var/run/docker.sock")]
+    #[case::rootless(&["/run/user/7/.docker/run/docker.sock"], "/run/user/7/.docker/run/docker.sock")]
+    #[case::home(&["/home/me/.docker/run/docker.sock"], "/home/me/.docker/run/docker.sock")]
+    #[case::desktop(&["/home/me/.docker/desktop/docker.sock"], "/home/me/.docker/desktop/docker.sock")]
+    #[case::system_first(
+        &["/home/me/.docker/run/docker.sock", "/var/run/docker.sock"],
+        "/var/run/docker.sock"
+    )]
+    fn without_docker_host_the_first_usual_socket_that_exists_is_taken(
+        #[case] present: &[&str],
+        #[case] socket: &str,
+    ) {
+        let found = usual_socket(
+            Some(Path::new("/run/user/7")),
+            Some(Path::new("/home/me")),
+            |path| present.iter().any(|there| Path::new(there) == path),
+        );
+        assert_eq!(found, format!("unix://{socket}"));
     }
 }

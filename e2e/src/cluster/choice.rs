@@ -54,8 +54,8 @@ pub struct ProviderChoice {
 /// Chooses between the two providers that start a cluster.
 ///
 /// # Errors
-/// When the requested image, or without a request either image, can be had.
-pub(super) async fn choose(
+/// When the requested image, or without a request either image, cannot be had.
+pub async fn choose(
     engine: &Engine,
     options: &ClusterOptions,
     progress: &dyn Progress,

@@ -211,6 +211,20 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether the user's input is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Setting { .. }
+                | Self::ImageMissing { .. }
+                | Self::Kubeconfig { .. }
+                | Self::NoContext { .. }
+                | Self::NoNodeAccess { .. }
+                | Self::NoSuchNode { .. }
+                | Self::NotWithProvider { .. }
+        )
+    }
+
     pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Self {
         let action = action.into();
         move |source| Self::EngineCall { action, source }

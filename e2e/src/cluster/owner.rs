@@ -69,6 +69,15 @@ pub(super) enum Liveness {
     Unknown,
 }
 
+/// What is known of a container besides its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Its engine seems to run on this machine's kernel.
+    pub(super) engine_is_local: bool,
+    /// It ran and does not run any more.
+    pub(super) ended: bool,
+}
+
 impl Owner {
     pub(super) fn this_process() -> Self {
         let pid = std::process::id();
@@ -103,15 +112,11 @@ impl Owner {
         })
     }
 
-    fn seen_by(
-        &self,
-        me: &Self,
-        engine_is_local: bool,
-        started: impl Fn(u32) -> Option<u64>,
-    ) -> Liveness {
+    fn seen_by(&self, me: &Self, seen: Seen, started: impl Fn(u32) -> Option<u64>) -> Liveness {
         if self.boot != me.boot {
-            // With the engine on this machine the owner was too, before a restart of the machine.
-            return if engine_is_local {
+            // A restart of the machine ended the container as well. One that goes on belongs to another machine, which
+            // shares this engine through a forwarded socket that looks local from here.
+            return if seen.engine_is_local && seen.ended {
                 Liveness::Gone
             } else {
                 Liveness::Unknown
@@ -129,17 +134,13 @@ impl Owner {
 }
 
 /// Judges a container by its labels; `None` when it is not one that may be swept: not ours, or kept on purpose.
-pub(super) fn judge(
-    labels: &HashMap<String, String>,
-    me: &Owner,
-    engine_is_local: bool,
-) -> Option<Liveness> {
+pub(super) fn judge(labels: &HashMap<String, String>, me: &Owner, seen: Seen) -> Option<Liveness> {
     if !labels.contains_key(RUN) || labels.contains_key(KEEP) {
         return None;
     }
     let owner = Owner::from_labels(labels);
     Some(owner.map_or(Liveness::Unknown, |owner| {
-        owner.seen_by(me, engine_is_local, process::started)
+        owner.seen_by(me, seen, process::started)
     }))
 }
 
@@ -148,6 +149,11 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    const RUNS_HERE: Seen = Seen {
+        engine_is_local: true,
+        ended: false,
+    };
 
     fn owner(pid: u32, boot: &str, pids: &str, started: u64) -> Owner {
         Owner {
@@ -162,7 +168,6 @@ mod tests {
     #[case::same_process(owner(7, "b", "p", 100), Liveness::Alive)]
     #[case::pid_reused_by_another(owner(7, "b", "p", 99), Liveness::Gone)]
     #[case::no_such_process(owner(8, "b", "p", 100), Liveness::Gone)]
-    #[case::before_a_restart_of_the_machine(owner(7, "a", "p", 100), Liveness::Gone)]
     #[case::inside_another_container(owner(8, "b", "q", 100), Liveness::Unknown)]
     fn an_owner_is_only_gone_when_that_is_certain(
         #[case] labelled: Owner,
@@ -170,16 +175,25 @@ mod tests {
     ) {
         let me = owner(1, "b", "p", 1);
         let started = |pid| (pid == 7).then_some(100);
-        assert_eq!(labelled.seen_by(&me, true, started), liveness);
+        assert_eq!(labelled.seen_by(&me, RUNS_HERE, started), liveness);
     }
 
-    #[test]
-    fn an_owner_on_another_machine_is_never_judged() {
+    #[rstest]
+    #[case::a_restart_ended_the_container(true, true, Liveness::Gone)]
+    #[case::a_colleague_runs_it_through_a_forwarded_socket(true, false, Liveness::Unknown)]
+    #[case::engine_on_another_machine(false, true, Liveness::Unknown)]
+    #[case::running_on_another_machine(false, false, Liveness::Unknown)]
+    fn an_owner_of_another_boot_is_gone_only_when_its_container_ended_here(
+        #[case] engine_is_local: bool,
+        #[case] ended: bool,
+        #[case] liveness: Liveness,
+    ) {
+        let seen = Seen {
+            engine_is_local,
+            ended,
+        };
         let me = owner(1, "b", "p", 1);
-        assert_eq!(
-            owner(7, "a", "p", 1).seen_by(&me, false, |_| None),
-            Liveness::Unknown
-        );
+        assert_eq!(owner(7, "a", "p", 1).seen_by(&me, seen, |_| None), liveness);
     }
 
     #[test]
@@ -187,7 +201,7 @@ mod tests {
         let me = Owner::this_process();
         let labels = me.labels(&RunId::random(), false);
         assert_eq!(Owner::from_labels(&labels), Some(me.clone()));
-        assert_eq!(judge(&labels, &me, true), Some(Liveness::Alive));
+        assert_eq!(judge(&labels, &me, RUNS_HERE), Some(Liveness::Alive));
     }
 
     #[test]
@@ -197,11 +211,14 @@ mod tests {
             judge(
                 &HashMap::from([(OWNER.to_owned(), "1@x".to_owned())]),
                 &me,
-                true
+                RUNS_HERE
             ),
             None
         );
-        assert_eq!(judge(&me.labels(&RunId::random(), true), &me, true), None);
+        assert_eq!(
+            judge(&me.labels(&RunId::random(), true), &me, RUNS_HERE),
+            None
+        );
     }
 
     #[rstest]

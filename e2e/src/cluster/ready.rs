@@ -34,7 +34,6 @@ pub(super) async fn wait(
     started: &Started,
     access: &NodeAccess,
     options: &ClusterOptions,
-    deadline: Instant,
 ) -> Result<Ready, ClusterError> {
     loop {
         let missing = match timeout(CALL_LIMIT, look(started, access)).await {
@@ -46,7 +45,7 @@ pub(super) async fn wait(
             },
         };
         let running = started.container.is_running().await.unwrap_or(false);
-        if !running || Instant::now() > deadline {
+        if !running || Instant::now() > started.deadline {
             let last = if running {
                 missing.last
             } else {

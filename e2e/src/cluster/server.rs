@@ -32,6 +32,8 @@ pub(super) struct Started {
     pub(super) name: String,
     pub(super) address: String,
     pub(super) log: LogTail,
+    /// When it has to be ready: the limit counts from the start of the container that was not refused.
+    pub(super) deadline: Instant,
 }
 
 /// Everything that a container of a server is made from.
@@ -40,7 +42,6 @@ pub(super) struct Blueprint<'a> {
     pub(super) options: &'a ClusterOptions,
     pub(super) choice: &'a ProviderChoice,
     pub(super) run: &'a RunId,
-    pub(super) deadline: Instant,
 }
 
 /// The last lines that a container wrote, also when it is gone.
@@ -76,6 +77,7 @@ impl Blueprint<'_> {
         let images = self.images().await?;
         let known = Privilege::known();
         let log = LogTail::default();
+        let mut begun = Instant::now();
         let first = self
             .request(&known, &host, images.as_ref(), &log)?
             .start()
@@ -90,6 +92,7 @@ impl Blueprint<'_> {
                     capabilities.cost()
                 ));
                 let by_name = Privilege::ByName(capabilities).remember();
+                begun = Instant::now();
                 self.request(&by_name, &host, images.as_ref(), &log)?
                     .start()
                     .await
@@ -105,6 +108,7 @@ impl Blueprint<'_> {
                     name: self.name(),
                     address: format!("https://{}", authority(&host, port)),
                     log,
+                    deadline: begun + self.options.timeout,
                 })
             }
             Err(error) => {
@@ -205,7 +209,7 @@ impl Blueprint<'_> {
             .with_hostname(&name)
             .with_labels(Owner::this_process().labels(self.run, self.options.keep))
             .with_cgroupns_mode(CgroupnsMode::Private)
-            .with_startup_timeout(self.deadline.saturating_duration_since(Instant::now()))
+            .with_startup_timeout(self.options.timeout)
             .with_log_consumer(move |frame: &LogFrame| tail.push(frame))
             .with_copy_to(
                 CopyTargetOptions::new(AUDIT_POLICY_PATH),

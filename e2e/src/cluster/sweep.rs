@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::ContainerSummary;
+use testcontainers::bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 
 use super::ClusterError;
-use super::owner::{self, Liveness, Owner, RunId};
+use super::owner::{self, Liveness, Owner, RunId, Seen};
 use crate::engine::Engine;
 use crate::progress::Progress;
 
@@ -23,7 +23,15 @@ pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<Strin
     for container in labelled(engine.docker(), owner::RUN.to_owned()).await? {
         let labels = container.labels.clone().unwrap_or_default();
         let name = name(&container);
-        match owner::judge(&labels, &me, engine.facts().address.local) {
+        let seen = Seen {
+            engine_is_local: engine.facts().address.local,
+            // One that is only created may be about to start.
+            ended: matches!(
+                container.state,
+                Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD)
+            ),
+        };
+        match owner::judge(&labels, &me, seen) {
             None | Some(Liveness::Alive) => {}
             Some(Liveness::Gone) => {
                 remove(engine.docker(), &name).await?;
@@ -31,7 +39,7 @@ pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<Strin
                 removed.push(name);
             }
             Some(Liveness::Unknown) => progress.note(&format!(
-                "the container {name} belongs to a run on another machine or in a container; if that is gone: docker rm -f -v {name}"
+                "the container {name} belongs to a run on another machine, in a container or before a restart; if that is gone: docker rm -f -v {name}"
             )),
         }
     }

@@ -74,7 +74,7 @@ pub enum Refusal {
     NotLinux,
     /// Daemons need root.
     #[error(
-        "starting an engine needs root; run `sudo just engine`, or start the docker service yourself"
+        "starting an engine needs root; start the one that is installed with `sudo systemctl start docker`, or install one with `sudo apt-get install docker.io`"
     )]
     NotRoot,
     /// The package manager is not one this command drives.
@@ -191,7 +191,7 @@ mod tests {
     #[rstest]
     #[case::engine_elsewhere(Machine { docker_host: Some("tcp://10.0.0.1:2375".into()), ..bare_debian() }, "DOCKER_HOST=tcp://10.0.0.1:2375")]
     #[case::other_system(Machine { linux: false, ..bare_debian() }, "Docker Desktop")]
-    #[case::plain_user(Machine { root: false, ..bare_debian() }, "sudo just engine")]
+    #[case::plain_user(Machine { root: false, ..bare_debian() }, "sudo systemctl start docker")]
     #[case::other_distribution(Machine { debian: false, ..bare_debian() }, "package manager")]
     fn where_no_engine_can_be_started_the_refusal_says_what_to_do(
         #[case] machine: Machine,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use five_spot_e2e::cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Provider, Signal};
+use five_spot_e2e::engine;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -10,31 +11,35 @@ use kube::api::{Api, DeleteParams, PostParams};
 use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 use testcontainers::bollard::Docker;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::rig::{self, BUSYBOX, Heard, node_options};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::rig::{self, BUSYBOX, Heard, options};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_cluster_keeps_the_contract_and_leaves_nothing_behind() {
-    let docker = rig::docker().await;
+async fn a_started_cluster_keeps_the_contract_and_leaves_nothing_behind() {
+    let _alone = rig::alone().await;
+    let engine = engine::probe().await.unwrap();
+    let expected = rig::choice(&engine).await;
+    let docker = engine.docker().clone();
     let heard = Heard::default();
-    let cluster = Cluster::start(&node_options(), &heard).await.unwrap();
+    let cluster = Cluster::start(&options(), &heard).await.unwrap();
     let name = cluster.server_container_name().unwrap().to_owned();
     let node = cluster.nodes()[0].to_owned();
 
+    let choice = cluster.choice();
     assert_eq!(
-        (cluster.provider(), cluster.kubernetes_version()),
-        (Provider::Node, "v1.34.4")
+        (choice.provider, &choice.image),
+        (expected.provider, &expected.image)
     );
-    assert!(
-        heard
-            .text()
-            .contains("cluster provider node: asked for by --provider"),
-        "{}",
-        heard.text()
-    );
+    let (_, tag) = choice
+        .image
+        .as_ref()
+        .and_then(|image| image.reference.rsplit_once(':'))
+        .unwrap();
+    // A tag cannot have the plus sign of k3s's versions.
+    assert_eq!(cluster.kubernetes_version(), tag.replace("-k3s", "+k3s"));
+    let said = format!("cluster provider {}: {}", choice.provider, choice.reason);
+    assert!(heard.text().contains(&said), "{}", heard.text());
 
     commands_on_a_node_give_status_and_both_outputs(&cluster, &node).await;
     the_audit_log_tells_who_wrote_a_lease(&cluster).await;
@@ -106,7 +111,7 @@ async fn the_audit_log_tells_who_wrote_a_lease(cluster: &Cluster) {
         .unwrap();
 
     let mut log = cluster.follow_audit_log().await.unwrap();
-    let entry = timeout(LIMIT, audited(&mut log, "witnessed"))
+    let entry = timeout(rig::limit(), audited(&mut log, "witnessed"))
         .await
         .unwrap();
     assert_eq!(entry["verb"], "create");
@@ -121,7 +126,7 @@ async fn the_audit_log_tells_who_wrote_a_lease(cluster: &Cluster) {
         .delete("witnessed", &DeleteParams::default())
         .await
         .unwrap();
-    let entry = timeout(LIMIT, audited(&mut log, "witnessed"))
+    let entry = timeout(rig::limit(), audited(&mut log, "witnessed"))
         .await
         .unwrap();
     assert_eq!(entry["verb"], "delete");
@@ -165,35 +170,45 @@ async fn a_container_is_frozen_and_killed_from_its_node(cluster: &Cluster, node:
         pod.and_then(container_state)
             .is_some_and(|state| state.running.is_some())
     };
-    let pod = timeout(LIMIT, await_condition(pods.clone(), "victim", running))
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let pod = timeout(
+        rig::limit(),
+        await_condition(pods.clone(), "victim", running),
+    )
+    .await
+    .unwrap()
+    .unwrap()
+    .unwrap();
     let id = pod.status.unwrap().container_statuses.unwrap()[0]
         .container_id
         .clone()
         .unwrap();
 
     let pid = cluster.container_pid(node, &id).await.unwrap().unwrap();
-    let state = async || {
-        let stat = cluster
-            .on_node(node, &["cat", &format!("/proc/{pid}/stat")])
-            .await
-            .unwrap()
-            .stdout;
-        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    // A signal is taken some time after it was sent.
+    let becomes = async |state: char| {
+        let path = format!("/proc/{pid}/stat");
+        let mut last = String::new();
+        let reached = timeout(rig::limit(), async {
+            loop {
+                last = cluster.on_node(node, &["cat", &path]).await.unwrap().stdout;
+                if last.rsplit_once(") ").unwrap().1.starts_with(state) {
+                    return;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "expected the state {state}: {last}");
     };
     cluster
         .kill_container(node, &id, Signal::Stop)
         .await
         .unwrap();
-    assert_eq!(state().await, 'T');
+    becomes('T').await;
     cluster
         .kill_container(node, &id, Signal::Continue)
         .await
         .unwrap();
-    assert_eq!(state().await, 'S');
+    becomes('S').await;
 
     cluster
         .kill_container(node, &id, Signal::Kill)
@@ -203,7 +218,7 @@ async fn a_container_is_frozen_and_killed_from_its_node(cluster: &Cluster, node:
         pod.and_then(container_state)
             .is_some_and(|state| state.terminated.is_some())
     };
-    let pod = timeout(LIMIT, await_condition(pods.clone(), "victim", ended))
+    let pod = timeout(rig::limit(), await_condition(pods.clone(), "victim", ended))
         .await
         .unwrap()
         .unwrap()
@@ -277,7 +292,7 @@ async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: 
             audit_log: audit_log.map(str::to_owned),
             ..Brought::default()
         },
-        ..node_options()
+        ..options()
     };
 
     let reached = Cluster::start(
@@ -296,7 +311,7 @@ async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: 
         "a b\n"
     );
     let mut lines = reached.follow_audit_log().await.unwrap();
-    timeout(LIMIT, audited(&mut lines, "witnessed"))
+    timeout(rig::limit(), audited(&mut lines, "witnessed"))
         .await
         .unwrap();
     let message = reached.pause().await.unwrap_err().to_string();
@@ -329,7 +344,7 @@ async fn a_paused_server_is_silent_until_it_goes_on(cluster: &Cluster) {
     let silent = timeout(Duration::from_millis(500), client.apiserver_version()).await;
     cluster.unpause().await.unwrap();
     assert!(silent.is_err(), "a paused server answered");
-    timeout(LIMIT, client.apiserver_version())
+    timeout(rig::limit(), client.apiserver_version())
         .await
         .unwrap()
         .unwrap();

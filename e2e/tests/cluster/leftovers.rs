@@ -2,23 +2,22 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
-use std::time::Duration;
 
-use five_spot_e2e::cluster::{Cluster, ClusterOptions, sweep};
+use five_spot_e2e::cluster::{Cluster, sweep};
 use five_spot_e2e::engine;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::rig::{self, BUSYBOX, FAILOVER, Heard, node_options};
+use crate::rig::{self, BUSYBOX, FAILOVER, Heard};
 
-const LIMIT: Duration = Duration::from_secs(20);
 const RUN: &str = "five-spot.e2e/run";
 const OWNER: &str = "five-spot.e2e/owner";
 
 #[tokio::test]
 async fn the_guardian_removes_the_cluster_of_a_parent_that_got_sigkill() {
+    let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let image = rig::silent_node(&docker, "killed-parent").await;
     let mut parent = Command::new(FAILOVER)
@@ -35,17 +34,18 @@ async fn the_guardian_removes_the_cluster_of_a_parent_that_got_sigkill() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    rig::await_containers(&docker, "ancestor", &image, 1, LIMIT).await;
+    rig::await_containers(&docker, "ancestor", &image, 1, rig::limit()).await;
     parent.kill().await.unwrap();
-    rig::await_containers(&docker, "ancestor", &image, 0, LIMIT).await;
+    rig::await_containers(&docker, "ancestor", &image, 0, rig::limit()).await;
 }
 
 #[tokio::test]
 async fn an_interrupted_cluster_is_gone_by_the_time_the_program_ends() {
+    let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let folder = tempfile::tempdir().unwrap();
     let mut run = Command::new(FAILOVER)
-        .args(["cluster", "--provider", "node", "--image", BUSYBOX])
+        .args(["cluster", "--image", BUSYBOX])
         .current_dir(folder.path())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -64,12 +64,12 @@ async fn an_interrupted_cluster_is_gone_by_the_time_the_program_ends() {
             }
         }
     };
-    let name = timeout(Duration::from_mins(1), access).await.unwrap();
+    let name = timeout(rig::limit(), access).await.unwrap();
     assert_eq!(rig::containers(&docker, "name", &name).await.len(), 1);
 
     let pid = Pid::from_raw(run.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
-    let status = timeout(LIMIT, run.wait()).await.unwrap().unwrap();
+    let status = timeout(rig::limit(), run.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
     assert_eq!(
         rig::containers(&docker, "name", &name).await,
@@ -85,18 +85,16 @@ async fn an_interrupted_cluster_is_gone_by_the_time_the_program_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_is_cancelled_leaves_nothing_behind() {
+    let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let image = rig::silent_node(&docker, "cancelled").await;
-    let options = ClusterOptions {
-        node_image: image.clone(),
-        ..node_options()
-    };
+    let options = rig::stand_in(&image);
     let heard = Heard::default();
     tokio::select! {
         started = Cluster::start(&options, &heard) => panic!("a silent node is not ready: {started:?}"),
-        () = rig::await_containers(&docker, "ancestor", &image, 1, LIMIT) => {}
+        () = rig::await_containers(&docker, "ancestor", &image, 1, rig::limit()) => {}
     }
-    rig::await_containers(&docker, "ancestor", &image, 0, LIMIT).await;
+    rig::await_containers(&docker, "ancestor", &image, 0, rig::limit()).await;
 }
 
 #[tokio::test]

@@ -8,14 +8,10 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::rig::{self, FAILOVER, Heard, node_options};
+use crate::rig::{self, FAILOVER, Heard, options};
 
 async fn error(options: &ClusterOptions) -> (ClusterError, String) {
-    let started = timeout(
-        Duration::from_secs(20),
-        Cluster::start(options, &Heard::default()),
-    )
-    .await;
+    let started = timeout(rig::limit(), Cluster::start(options, &Heard::default())).await;
     let error = started
         .expect("the error has to come in time")
         .expect_err("no cluster can be had here");
@@ -48,7 +44,7 @@ fn brought(kubeconfig: PathBuf, context: Option<&str>) -> ClusterOptions {
     ClusterOptions {
         provider: Some(Provider::Kubeconfig),
         brought,
-        ..node_options()
+        ..options()
     }
 }
 
@@ -102,7 +98,7 @@ async fn a_server_that_accepts_and_stays_silent_is_given_up_after_ten_seconds() 
 async fn an_operator_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
     let options = ClusterOptions {
         images: vec!["ghcr.io/finos/5spot-rs:typo".to_owned()],
-        ..node_options()
+        ..options()
     };
     let (error, message) = error(&options).await;
     assert!(
@@ -118,11 +114,7 @@ async fn an_operator_image_that_does_not_exist_is_named_with_the_command_that_bu
 #[tokio::test]
 async fn a_node_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
     rig::docker().await;
-    let options = ClusterOptions {
-        node_image: "five-spot/node:typo".to_owned(),
-        ..node_options()
-    };
-    let (_, message) = error(&options).await;
+    let (_, message) = error(&rig::stand_in("five-spot/node:typo")).await;
     assert!(
         message.contains("five-spot/node:typo") && message.contains("`just node`"),
         "{message}"
@@ -137,7 +129,7 @@ async fn without_any_cluster_image_both_ways_out_are_named() {
         // The engine refuses this name before it asks a registry.
         k3s_image: "127.0.0.1:1/k3s:v1".to_owned(),
         node_image: "five-spot/node:typo".to_owned(),
-        ..node_options()
+        ..options()
     };
     let (error, message) = error(&options).await;
     assert!(
@@ -152,17 +144,18 @@ async fn without_any_cluster_image_both_ways_out_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_never_gets_ready_is_given_up_and_removed() {
+    let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let image = rig::silent_node(&docker, "never-ready").await;
     let options = ClusterOptions {
-        node_image: image.clone(),
-        timeout: Duration::from_secs(3),
-        ..node_options()
+        images: Vec::new(),
+        timeout: Duration::from_secs(10),
+        ..rig::stand_in(&image)
     };
     let (error, message) = error(&options).await;
     assert!(matches!(error, ClusterError::NotReady { .. }), "{error:?}");
     assert!(
-        message.contains("within 3 s (--cluster-timeout)"),
+        message.contains("within 10 s (--cluster-timeout)"),
         "{message}"
     );
     assert!(
@@ -177,13 +170,10 @@ async fn a_cluster_that_never_gets_ready_is_given_up_and_removed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
+    let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let image = rig::node_image(&docker, "broken", "echo the disk is on fire >&2; exit 7").await;
-    let (error, message) = error(&ClusterOptions {
-        node_image: image.clone(),
-        ..node_options()
-    })
-    .await;
+    let (error, message) = error(&rig::stand_in(&image)).await;
     assert!(matches!(error, ClusterError::Start { .. }), "{error:?}");
     assert!(message.contains("the disk is on fire"), "{message}");
     assert_eq!(

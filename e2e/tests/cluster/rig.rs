@@ -1,21 +1,22 @@
-//! Small images made from the node image, and questions to the engine, for the tests of the cluster side.
+//! Small images made from the image of the cluster, and questions to the engine, for the tests of the cluster side.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use five_spot_e2e::cluster::{ClusterOptions, NODE_IMAGE, Provider};
-use five_spot_e2e::engine;
+use clap::Parser;
+use five_spot_e2e::cluster::{ClusterArgs, ClusterOptions, Provider, ProviderChoice, choose};
+use five_spot_e2e::engine::{self, Engine};
 use five_spot_e2e::progress::Progress;
 use futures::TryStreamExt;
 use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody};
 use testcontainers::bollard::query_parameters::{
-    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
-    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_try_stream};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::time::{Instant, sleep};
 
 /// The program that is the guardian of the clusters started here.
@@ -23,7 +24,11 @@ pub(crate) const FAILOVER: &str = env!("CARGO_BIN_EXE_failover");
 
 /// Holds nothing but busybox.
 pub(crate) const BUSYBOX: &str = "five-spot/test-busybox:1";
-static BUSYBOX_MADE: OnceCell<()> = OnceCell::const_new();
+/// Where the images of the providers have that program.
+const BUSYBOX_PATHS: [&str; 3] = ["/bin/busybox", "/usr/bin/busybox", "/bin/aux/busybox"];
+
+static CHOICE: OnceCell<ProviderChoice> = OnceCell::const_new();
+static ONE_SERVER: Mutex<()> = Mutex::const_new(());
 
 /// Keeps what an operation tells.
 #[derive(Debug, Default)]
@@ -49,43 +54,76 @@ impl Progress for Heard {
     }
 }
 
-/// Options for a node cluster that has the busybox image.
-pub(crate) fn node_options() -> ClusterOptions {
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Options of a run without flags, for a cluster that has the busybox image.
+pub(crate) fn options() -> ClusterOptions {
+    let flags = Flags::try_parse_from(["failover"]).unwrap();
+    let options = flags.cluster.options().unwrap();
+    assert_ne!(
+        options.provider,
+        Some(Provider::Kubeconfig),
+        "these tests start clusters of their own"
+    );
     ClusterOptions {
-        provider: Some(Provider::Node),
         images: vec![BUSYBOX.to_owned()],
         guardian: PathBuf::from(FAILOVER),
-        ..ClusterOptions::default()
+        ..options
     }
+}
+
+/// Options for an image that stands in for the node's.
+pub(crate) fn stand_in(image: &str) -> ClusterOptions {
+    ClusterOptions {
+        provider: Some(Provider::Node),
+        node_image: image.to_owned(),
+        ..options()
+    }
+}
+
+/// How long anything may take that ends by itself: as long as a cluster may take to be ready.
+pub(crate) fn limit() -> Duration {
+    ClusterOptions::default().timeout
+}
+
+/// Held by a test while it has a server's container: two that boot at once make each other slow.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    ONE_SERVER.lock().await
 }
 
 /// The engine's client, once there is the busybox image.
 pub(crate) async fn docker() -> Docker {
     let engine = engine::probe().await.unwrap();
-    let docker = engine.docker().clone();
-    BUSYBOX_MADE
-        .get_or_init(|| make_busybox(docker.clone()))
-        .await;
-    docker
+    choice(&engine).await;
+    engine.docker().clone()
 }
 
-async fn make_busybox(docker: Docker) {
+/// What a run would start its cluster from; the busybox image is made from it.
+pub(crate) async fn choice(engine: &Engine) -> &'static ProviderChoice {
+    let choose_and_make = async || {
+        let choice = choose(engine, &options(), &Heard::default()).await.unwrap();
+        let image = &choice.image.as_ref().unwrap().reference;
+        make_busybox(engine.docker(), image).await;
+        choice
+    };
+    CHOICE.get_or_init(choose_and_make).await
+}
+
+async fn make_busybox(docker: &Docker, image: &str) {
     if docker.inspect_image(BUSYBOX).await.is_ok() {
         return;
     }
-    let node = container(
-        &docker,
-        "five-spot-test-source",
-        NODE_IMAGE,
-        &["true"],
-        HashMap::new(),
-    )
-    .await;
+    let name = "five-spot-test-source";
+    let source = container(docker, name, image, &["true"], HashMap::new()).await;
     let path = DownloadFromContainerOptionsBuilder::default()
-        .path("/bin/busybox")
+        .path(busybox_in(docker, &source, image).await)
         .build();
     let program = docker
-        .download_from_container(&node, Some(path))
+        .download_from_container(&source, Some(path))
         .map_err(std::io::Error::other);
     let program = body_try_stream(program);
     let (repository, tag) = BUSYBOX.split_once(':').unwrap();
@@ -99,7 +137,27 @@ async fn make_busybox(docker: Docker) {
         .try_collect::<Vec<_>>()
         .await
         .unwrap();
-    remove(&docker, &node).await;
+    remove(docker, &source).await;
+}
+
+async fn busybox_in(docker: &Docker, container: &str, image: &str) -> &'static str {
+    let mut found = None;
+    for path in BUSYBOX_PATHS {
+        let asked = ContainerArchiveInfoOptionsBuilder::default()
+            .path(path)
+            .build();
+        let info = docker.get_container_archive_info(container, Some(asked));
+        // A link would arrive without what it points to.
+        if info.await.is_ok_and(|info| info.link_target.is_empty()) {
+            found = Some(path);
+            break;
+        }
+    }
+    assert!(
+        found.is_some(),
+        "{image} has the program busybox at none of {BUSYBOX_PATHS:?}; these tests make their images from it"
+    );
+    found.unwrap()
 }
 
 /// An image that is started like a node and never says that it is up. Each tag is an image of its own, so that the engine
