@@ -2,7 +2,9 @@
 //!
 //! With D = `LEASE_DURATION_SECONDS`, RD = `LEASE_RENEW_DEADLINE_SECONDS`, RP = `LEASE_RETRY_PERIOD_SECONDS`: a released
 //! Lease is taken within RP even by a standby whose watch is dead; a Lease whose holder fell silent is taken when D has
-//! passed since its last renewal, never before. The fault comes after that renewal, so D bounds it as well.
+//! passed since its last renewal, never before. The fault comes after that renewal, so D bounds it as well; a standby
+//! counts D from when it saw that renewal and then still has to take the Lease, for which it gets
+//! [`OBSERVATION_ALLOWANCE`].
 
 use std::time::Duration;
 
@@ -14,6 +16,10 @@ use crate::{
     clock::{Millis, duration_millis},
     takeover::Reason,
 };
+
+/// How much later than D a standby may take an expired Lease: it sees the last renewal a moment after it was made, and
+/// when D has passed it reads the Lease once more and writes it.
+pub const OBSERVATION_ALLOWANCE: Duration = Duration::from_millis(100);
 
 /// What is done to the leader.
 #[derive(
@@ -69,6 +75,16 @@ impl FaultKind {
             Self::CrashLoop => "crash-loop",
         }
     }
+
+    /// By how much a limit for a takeover after this fault is extended because a standby only observes the renewals.
+    ///
+    /// A release is seen by a standby as well, but its bound leaves room for that: it is a whole retry period.
+    pub fn observation_allowance(self) -> Duration {
+        match self {
+            Self::Graceful => Duration::ZERO,
+            Self::Crash | Self::CrashLoop => OBSERVATION_ALLOWANCE,
+        }
+    }
 }
 
 impl std::fmt::Display for FaultKind {
@@ -103,15 +119,15 @@ impl LeaseSettings {
                 limit_ms: duration_millis(self.duration()),
                 reason: format!(
                     "the restarted pod reclaims its own Lease, or a standby takes it LEASE_DURATION_SECONDS={} after \
-                     the last renewal",
+                     it saw the last renewal",
                     self.duration_seconds
                 ),
             },
             FaultKind::CrashLoop => Bound {
                 limit_ms: duration_millis(self.duration()),
                 reason: format!(
-                    "a standby takes the Lease LEASE_DURATION_SECONDS={} after the last renewal, which came before \
-                     the fault",
+                    "a standby takes the Lease LEASE_DURATION_SECONDS={} after it saw the last renewal, which came \
+                     before the fault",
                     self.duration_seconds
                 ),
             },
@@ -160,6 +176,14 @@ mod tests {
         let bound = SETTINGS.lease_bound(fault);
         assert_eq!(bound.limit_ms, limit);
         assert!(bound.reason.contains(named), "{}", bound.reason);
+    }
+
+    #[test]
+    fn only_an_expiry_is_allowed_the_time_to_observe_it() {
+        let allowed = |fault: FaultKind| duration_millis(fault.observation_allowance());
+        assert_eq!(allowed(FaultKind::Graceful), 0.0);
+        assert_eq!(allowed(FaultKind::Crash), 100.0);
+        assert_eq!(allowed(FaultKind::CrashLoop), 100.0);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
     checks.extend(takeover(reading));
     if let Some(takeover) = reading.takeover() {
         checks.push(reason(reading, takeover));
-        checks.push(lease_failover(reading, takeover));
+        checks.push(lease_failover(reading));
         checks.push(within(reading, promise));
         checks.push(work_failover(reading));
     }
@@ -84,16 +84,11 @@ impl Reading<'_> {
         }
     }
 
-    /// From the last blow that the old leader got to the takeover.
-    fn lease_failover_ms(&self, takeover: &Takeover) -> Millis {
-        let strike = &self.data.strike;
-        let last = strike
-            .repeated
-            .iter()
-            .filter(|blow| **blow <= takeover.seen)
-            .max()
-            .unwrap_or(&strike.issued);
-        takeover.seen.since(*last)
+    /// From the last blow that the old leader got to the takeover; endless when there is none.
+    fn lease_failover_ms(&self) -> Millis {
+        self.phases
+            .lease_since_last_blow_ms
+            .unwrap_or(f64::INFINITY)
     }
 }
 
@@ -202,9 +197,9 @@ fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
     }
 }
 
-fn lease_failover(reading: &Reading<'_>, takeover: &Takeover) -> Check {
+fn lease_failover(reading: &Reading<'_>) -> Check {
     let bound = reading.data.settings.lease_bound(reading.data.id.fault);
-    let took = reading.lease_failover_ms(takeover);
+    let took = reading.lease_failover_ms();
     let kept = took <= bound.limit_ms + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(
@@ -215,9 +210,7 @@ fn lease_failover(reading: &Reading<'_>, takeover: &Takeover) -> Check {
 }
 
 fn within(reading: &Reading<'_>, promise: Promise) -> Check {
-    let took = reading.takeover().map_or(f64::INFINITY, |takeover| {
-        reading.lease_failover_ms(takeover)
-    });
+    let took = reading.lease_failover_ms();
     let kept = took <= promise.within_ms + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(

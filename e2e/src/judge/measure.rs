@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit::{ApiCall, ClockMap, OwnCall},
     budget::FaultKind,
-    clock::{Millis, Stamp},
+    clock::{Millis, Stamp, duration_millis},
     lease::LeaseSeen,
     takeover::Takeover,
     trial::{Presence, TrialData},
@@ -29,6 +29,9 @@ pub struct Phases {
     pub released_ms: Option<Millis>,
     /// Lease failover: the Lease named another holder or another process life.
     pub lease_ms: Option<Millis>,
+    /// From the last blow that the old leader got to the new holder: what the limits are for. A fault that keeps the pod
+    /// down may hit more than once.
+    pub lease_since_last_blow_ms: Option<Millis>,
     /// From the release to the new holder.
     pub release_to_holder_ms: Option<Millis>,
     /// Work failover: the new leader's first work write was accepted, by the audit log.
@@ -50,6 +53,9 @@ pub struct MeasuringError {
     /// How long the call took within which the process died; 0 where the fault is the call itself. The leader may have
     /// renewed once more meanwhile.
     pub kill_ms: Millis,
+    /// What an expiry is allowed beyond the lease duration because a standby only observes the renewals; 0 where the
+    /// takeover is not by expiry.
+    pub observation_ms: Millis,
     /// Of every number of the trial, and granted to every limit.
     pub total_ms: Millis,
 }
@@ -57,7 +63,7 @@ pub struct MeasuringError {
 impl MeasuringError {
     /// By how much a limit for a time since the fault is extended.
     pub fn since_fault_ms(&self) -> Millis {
-        self.total_ms + self.kill_ms
+        self.total_ms + self.kill_ms + self.observation_ms
     }
 }
 
@@ -66,6 +72,13 @@ impl std::fmt::Display for MeasuringError {
         write!(f, "{:.1} ms measuring error", self.total_ms)?;
         if self.kill_ms > 0.0 {
             write!(f, ", {:.0} ms for the kill", self.kill_ms)?;
+        }
+        if self.observation_ms > 0.0 {
+            write!(
+                f,
+                ", {:.0} ms for a standby to see the last renewal and take the Lease",
+                self.observation_ms
+            )?;
         }
         Ok(())
     }
@@ -97,9 +110,11 @@ pub(super) fn error(
         FaultKind::Graceful => 0.0,
         FaultKind::Crash | FaultKind::CrashLoop => strike.returned.since(strike.issued),
     };
+    let observation_ms = duration_millis(data.id.fault.observation_allowance());
     let Some(map) = map else {
         return MeasuringError {
             kill_ms,
+            observation_ms,
             ..MeasuringError::default()
         };
     };
@@ -128,6 +143,7 @@ pub(super) fn error(
         clock_ms: Some(map.error_ms),
         watch_lag_ms,
         kill_ms,
+        observation_ms,
         total_ms,
     }
 }
@@ -147,6 +163,8 @@ pub(super) fn phases(
         process_dead_ms: after(process_dead(data)),
         released_ms: after(released),
         lease_ms: after(takeover.map(|takeover| takeover.seen)),
+        lease_since_last_blow_ms: takeover
+            .map(|takeover| takeover.seen.since(last_blow(data, takeover))),
         release_to_holder_ms: takeover
             .and_then(|takeover| Some(takeover.seen.since(takeover.released?))),
         work_ms: first_write
@@ -155,6 +173,16 @@ pub(super) fn phases(
         replicas_restored_ms: after(data.recovery.replicas),
         budget_restored_ms: after(data.recovery.budget),
     }
+}
+
+/// The last blow that the old leader got before the takeover.
+fn last_blow(data: &TrialData, takeover: &Takeover) -> Stamp {
+    let strike = &data.strike;
+    let before = strike.repeated.iter().copied();
+    before
+        .filter(|blow| *blow <= takeover.seen)
+        .max()
+        .unwrap_or(strike.issued)
 }
 
 fn process_dead(data: &TrialData) -> Option<Stamp> {

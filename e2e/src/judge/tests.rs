@@ -282,17 +282,52 @@ fn a_missed_bound_on_a_slow_rig_is_inconclusive_and_stray_writes_are_not() {
 
 #[test]
 fn a_kill_extends_its_limits_by_the_time_that_it_took() {
-    // The kill took 60 ms, so the last renewal may have come that much after its call.
-    let data = expiry(15_150);
+    // The kill took 60 ms, so the last renewal may have come that much after its call; 100 ms are for observing it.
+    let data = expiry(15_250);
     assert_eq!(
         verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
         Verdict::Pass
     );
-    let data = expiry(15_180);
+    let data = expiry(15_280);
     assert_eq!(
         verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
         Verdict::Fail
     );
+}
+
+#[test]
+fn an_expiry_is_allowed_the_time_to_observe_it_and_says_so() {
+    let instant = |silence| {
+        let mut data = expiry(silence);
+        data.strike.issued = stamp(902);
+        data.strike.returned = stamp(902);
+        judge(&data, PROMISE)
+    };
+    let result = instant(15_080);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let detail = detail_of(&result, CheckId::LeaseFailover);
+    assert!(
+        detail.contains("100 ms for a standby to see the last renewal"),
+        "{detail}"
+    );
+    let late = instant(15_130);
+    assert_eq!(verdict_of(&late, CheckId::LeaseFailover), Verdict::Fail);
+    assert_eq!(verdict_of(&late, CheckId::Within), Verdict::Fail);
+}
+
+#[test]
+fn a_handover_is_not_allowed_the_time_to_observe_an_expiry() {
+    assert_eq!(judge(&handover(), PROMISE).error.observation_ms, 0.0);
+}
+
+#[test]
+fn the_limits_are_for_the_time_since_the_last_blow() {
+    let mut data = expiry(17_500);
+    data.strike.repeated = vec![stamp(4_000), stamp(29_000)];
+    let result = judge(&data, PROMISE);
+    assert_eq!(result.phases.lease_ms, Some(17_400.0));
+    assert_eq!(result.phases.lease_since_last_blow_ms, Some(14_400.0));
+    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Pass);
 }
 
 #[test]

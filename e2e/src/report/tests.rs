@@ -50,6 +50,7 @@ pub(crate) fn trial(
         error: MeasuringError {
             clock_ms: Some(1.0),
             watch_lag_ms: 2.0,
+            observation_ms: 0.0,
             kill_ms: 0.0,
             total_ms: 3.0,
         },
