@@ -5,7 +5,9 @@ use std::{io::Write, path::Path, process::ExitCode};
 use clap::{Parser, Subcommand};
 use five_spot_e2e::{
     args::RunArgs,
-    cluster::{Cluster, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand},
+    cluster::{
+        Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
+    },
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
@@ -92,7 +94,10 @@ fn refuse(error: &anyhow::Error) -> u8 {
     let _ = writeln!(std::io::stderr(), "error: {}", chain(error.as_ref()));
     let usage = error
         .downcast_ref::<RunError>()
-        .is_some_and(RunError::is_usage);
+        .is_some_and(RunError::is_usage)
+        || error
+            .downcast_ref::<ClusterError>()
+            .is_some_and(ClusterError::is_usage);
     if usage { USAGE } else { INCONCLUSIVE }
 }
 

@@ -112,16 +112,7 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Manifests(_) | Self::Target(_) | Self::Image(_) => true,
-            Self::Cluster(error) => matches!(
-                error,
-                ClusterError::Setting { .. }
-                    | ClusterError::ImageMissing { .. }
-                    | ClusterError::Kubeconfig { .. }
-                    | ClusterError::NoContext { .. }
-                    | ClusterError::NoNodeAccess { .. }
-                    | ClusterError::NoSuchNode { .. }
-                    | ClusterError::NotWithProvider { .. }
-            ),
+            Self::Cluster(error) => error.is_usage(),
             _ => false,
         }
     }
