@@ -14,7 +14,7 @@ use crate::{
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The old holder emptied the Lease first.
+    /// The Lease was emptied first; by whom, only the audit log can say.
     Released,
     /// The old holder was silent for as long as its record promised to be left alone.
     Expired,
@@ -37,6 +37,8 @@ pub struct Takeover {
     pub seen: Stamp,
     /// When the harness saw the release, if there was one.
     pub released: Option<Stamp>,
+    /// `resourceVersion` of the write that emptied the Lease, if there was one.
+    pub release_version: Option<u64>,
     /// From the last record of the old term to the first of the new one, as seen.
     pub silence_ms: Millis,
 }
@@ -67,7 +69,7 @@ pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) 
     let mut found = Vec::new();
     let mut term = before.clone();
     let mut last: Option<&LeaseSeen> = None;
-    let mut released = None;
+    let mut released: Option<&LeaseSeen> = None;
     for seen in history
         .iter()
         .filter(|seen| seen.record.resource_version >= before.resource_version)
@@ -77,7 +79,8 @@ pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) 
             continue;
         }
         if seen.record.is_free() {
-            released = Some(seen.at);
+            // The write that emptied it, not one that found it empty.
+            released = released.or(Some(seen));
             continue;
         }
         if seen.record.same_term(&term) {
@@ -99,7 +102,8 @@ pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) 
             from,
             to: seen.record.clone(),
             seen: seen.at,
-            released,
+            released: released.map(|empty| empty.at),
+            release_version: released.map(|empty| empty.record.resource_version),
             silence_ms,
         });
         term = seen.record.clone();
@@ -169,7 +173,22 @@ mod tests {
         );
         assert_eq!(takeover.reason, Reason::Released);
         assert_eq!(takeover.released, Some(Stamp::from_micros(900_000)));
+        assert_eq!(takeover.release_version, Some(2));
         assert_eq!(takeover.seen, Stamp::from_micros(950_000));
+    }
+
+    #[test]
+    fn the_first_write_that_left_the_lease_empty_is_the_release() {
+        let takeover = only(
+            &[
+                seen(1, 0, "a", "u/1"),
+                seen(2, 900, "", "u/1"),
+                seen(3, 920, "", "u/1"),
+                seen(4, 950, "b", "v/1"),
+            ],
+            0.0,
+        );
+        assert_eq!(takeover.release_version, Some(2));
     }
 
     #[test]

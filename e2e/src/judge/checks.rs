@@ -2,6 +2,7 @@
 
 use super::{LATENCY_LIMIT_MS, Promise, Reading};
 use crate::{
+    budget::FaultKind,
     clock::Millis,
     takeover::{Reason, Takeover},
     trial::RigFault,
@@ -191,8 +192,56 @@ fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
                 takeover.silence_ms
             ),
         ),
-        Reason::Released | Reason::Reclaimed => {
+        Reason::Released => release(reading, takeover),
+        Reason::Reclaimed => {
             reading.check(CheckId::Reason, Verdict::Pass, takeover.reason.to_string())
+        }
+    }
+}
+
+/// Whether the old holder itself emptied the Lease, and could have: a standby that empties a Lease steals it.
+fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
+    let (old, new) = (&takeover.from.holder, &takeover.to.holder);
+    let version = takeover.release_version.unwrap_or_default();
+    let write = reading.data.calls.iter().find(|call| {
+        call.is_lease()
+            && call.is_write()
+            && call.accepted()
+            && call.resource_version == Some(version)
+    });
+    let Some((write, pod)) = write.and_then(|write| Some((write, write.pod.as_ref()?))) else {
+        let detail = format!(
+            "the Lease of {old} was emptied (resourceVersion {version}) before {new} took it, but the audit log does \
+             not say by which pod"
+        );
+        return reading.check(CheckId::Reason, Verdict::Inconclusive, detail);
+    };
+    if pod != old {
+        let detail = format!(
+            "{pod} emptied the Lease that {old} held, and {new} took it after {:.0} ms of silence: it was not \
+             released by its holder (audit event {})",
+            takeover.silence_ms, write.audit_id
+        );
+        return reading.check(CheckId::Reason, Verdict::Fail, detail);
+    }
+    let strike = &reading.data.strike;
+    let after_fault = takeover
+        .released
+        .map(|released| released.since(strike.issued));
+    match (reading.data.id.fault, after_fault) {
+        (FaultKind::Crash | FaultKind::CrashLoop, Some(after))
+            if after > reading.error.total_ms =>
+        {
+            let detail = format!(
+                "the Lease was emptied with the identity of {old} {after:.0} ms after its process was killed, and a \
+                 killed process can't release (audit event {})",
+                write.audit_id
+            );
+            reading.check(CheckId::Reason, Verdict::Fail, detail)
+        }
+        _ => {
+            let detail = format!("released by {old}");
+            reading.check(CheckId::Reason, Verdict::Pass, detail)
         }
     }
 }

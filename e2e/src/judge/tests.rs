@@ -111,6 +111,61 @@ fn a_handover_by_expiry_breaks_the_graceful_bound_and_names_the_setting() {
     );
 }
 
+/// b empties the Lease at `emptied` on behalf of `writer` and takes it 20 ms later.
+fn emptied_by(writer: &str, fault: FaultKind, emptied: i64) -> TrialData {
+    TrialData::of(fault)
+        .change(2, 990)
+        .lease_by(writer, 20, emptied, "", "u/1")
+        .lease(21, emptied + 20, "b", "v/1")
+        .work("b", 25, emptied + 100, 2)
+        .roles(&[("b", Role::Leading), ("c", Role::Standby)])
+}
+
+#[test]
+fn a_standby_that_empties_the_lease_and_takes_it_fails_and_is_named() {
+    for fault in [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop] {
+        let result = judge(&emptied_by("b", fault, 1100), PROMISE);
+        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+        let detail = detail_of(&result, CheckId::Reason);
+        assert!(
+            detail.contains("b emptied the Lease that a held"),
+            "{detail}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_leader_can_have_released_before_the_kill_and_not_after_it() {
+    let result = judge(&emptied_by("a", FaultKind::Crash, 990), PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Pass);
+    for fault in [FaultKind::Crash, FaultKind::CrashLoop] {
+        let result = judge(&emptied_by("a", fault, 1100), PROMISE);
+        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+    }
+    let result = judge(&emptied_by("a", FaultKind::Graceful, 1100), PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+}
+
+#[test]
+fn a_release_that_the_audit_log_does_not_show_is_not_passed() {
+    let mut data = handover();
+    data.calls.retain(|call| call.resource_version != Some(20));
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
+        Verdict::Inconclusive
+    );
+    let mut data = handover();
+    for call in &mut data.calls {
+        if call.resource_version == Some(20) {
+            call.pod = None;
+        }
+    }
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
+        Verdict::Inconclusive
+    );
+}
+
 #[test]
 fn a_promise_shorter_than_the_takeover_fails_and_names_the_option() {
     let result = judge(&expiry(15_010), Promise { within_ms: 5_000.0 });

@@ -63,9 +63,29 @@ impl TrialData {
     }
 
     /// The Lease was written at `at`.
-    pub(super) fn lease(mut self, version: u64, at: i64, holder: &str, life: &str) -> Self {
+    pub(super) fn lease(self, version: u64, at: i64, holder: &str, life: &str) -> Self {
+        // Whoever empties the Lease held it.
+        let last = self
+            .leases
+            .iter()
+            .rev()
+            .map(|seen| &seen.record.holder)
+            .find(|last| holder.is_empty() && !last.is_empty());
+        let writer = last.cloned().unwrap_or_else(|| holder.to_owned());
+        self.lease_by(&writer, version, at, holder, life)
+    }
+
+    /// The Lease was written at `at` by `writer`, whoever is its holder then.
+    pub(super) fn lease_by(
+        mut self,
+        writer: &str,
+        version: u64,
+        at: i64,
+        holder: &str,
+        life: &str,
+    ) -> Self {
         let record = record(version, holder, life);
-        let mut write = call(holder, "update", "leases");
+        let mut write = call(writer, "update", "leases");
         write.received = wall(at - 3);
         write.completed = wall(at);
         write.resource_version = Some(version);
