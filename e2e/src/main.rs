@@ -19,6 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Where runs leave their results.
 const RESULTS: &str = "target/failover";
 
+/// What became of a brought cluster.
+const OPERATOR_REMOVED: &str =
+    "what it put into the cluster is removed, except for what is warned of above";
+
 /// Bad input.
 const USAGE: u8 = 2;
 /// Nothing can be said.
@@ -151,12 +155,14 @@ async fn leave(cluster: Cluster, options: &ClusterOptions, console: &Console) ->
     let left = if options.keep {
         cluster.keep(Path::new(RESULTS)).await.map(|access| {
             console.note(&access);
-            "the cluster is kept"
+            if brought {
+                OPERATOR_REMOVED
+            } else {
+                "the cluster is kept"
+            }
         })
     } else if brought {
-        cluster.stop().await.map(
-            |()| "what it put into the cluster was removed, except for what is warned of above",
-        )
+        cluster.stop().await.map(|()| OPERATOR_REMOVED)
     } else {
         console.step("removing the cluster");
         cluster.stop().await.map(|()| "the cluster is removed")

@@ -307,3 +307,22 @@ fn summary(result: &TrialResult) -> String {
         result.error.total_ms
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::report;
+
+    #[test]
+    fn an_error_after_a_finished_trial_keeps_the_report_and_before_one_ends_the_run() {
+        let mut report = report();
+        let check = cut_short(&report, RunError::NoAuditLog).unwrap();
+        assert_eq!(check.verdict, Verdict::Inconclusive);
+        assert!(check.detail.contains("--audit-log"), "{check:?}");
+        report.trials.clear();
+        assert!(matches!(
+            cut_short(&report, RunError::NoAuditLog),
+            Err(RunError::NoAuditLog)
+        ));
+    }
+}
