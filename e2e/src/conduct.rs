@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AFTERMATH: Duration = Duration::from_millis(1500);
 
 /// How long replicas and disruption budget get to be restored.
-const RESTORE_LIMIT: Duration = Duration::from_secs(90);
+pub const RESTORE_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long metrics get to agree with the Lease, and the last change of the canary to be covered.
 const AGREE_LIMIT: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub async fn conduct(
     let began = scene.journal.now();
     scene.canary.pace(Pace::Trial);
     sleep(PRELUDE).await;
-    let allowed_before = disruption::allowed(scene).await.ok();
+    let allowed_before = disruption::allowed(scene).await;
     let before = wait_for_moment(scene, steady, moment).await;
     let leader = scene
         .replicas()
@@ -87,7 +87,7 @@ pub async fn conduct(
         remove(scene, &leader.name).await;
     }
     // What the budget did not allow before can't be restored; that is for the check of evictions to say.
-    let budget = trial.allowed_before.is_some_and(|allowed| allowed > 0);
+    let budget = matches!(trial.allowed_before, Ok(Some(allowed)) if allowed > 0);
     trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
     trial.roles = agreed_roles(scene).await;
     finish(scene, trial).await

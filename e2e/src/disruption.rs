@@ -71,15 +71,15 @@ pub struct Eviction {
     pub by_budget: bool,
 }
 
-/// How many disruptions the budgets that select the replicas allow; an error when there is none.
-pub async fn allowed(scene: &Scene<'_>) -> Result<i32, String> {
-    let budgets = budgets(scene).await?;
-    let allowed = budgets
+/// How many disruptions the budgets that select the replicas allow; `None` when no budget does, an error when the
+/// budgets can't be read.
+pub async fn allowed(scene: &Scene<'_>) -> Result<Option<i32>, String> {
+    Ok(budgets(scene)
+        .await?
         .iter()
         .filter(|budget| budget.selects)
         .map(|budget| budget.allowed)
-        .min();
-    allowed.ok_or_else(|| missing(&budgets, &scene.target.deployment))
+        .min())
 }
 
 /// Evicts as many replicas as the budget allows, and one more.

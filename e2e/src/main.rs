@@ -7,6 +7,7 @@ use five_spot_e2e::{
     args::RunArgs,
     cluster::{
         Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
+        Provider,
     },
     console::Console,
     doctor::{DoctorArgs, can_run},
@@ -20,6 +21,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Where runs leave their results.
 const RESULTS: &str = "target/failover";
+
+/// What became of a brought cluster.
+const OPERATOR_REMOVED: &str =
+    "what it put into the cluster is removed, except for what is warned of above";
 
 /// Bad input.
 const USAGE: u8 = 2;
@@ -122,46 +127,56 @@ async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
         cluster.provider(),
         cluster.kubernetes_version()
     ));
-    let outcome = run::run(&options, &cluster, interrupted, console).await;
-    leave(cluster, &cluster_options, console).await?;
+    let mut printed = Ok(());
+    let outcome = run::run(&options, &cluster, interrupted, console, |outcome| {
+        console.finish();
+        let place = outcome.folder.join("report.json");
+        printed = print(&format!(
+            "\n{}report: {}\n",
+            table::render(&outcome.report),
+            place.display()
+        ));
+    })
+    .await;
+    let left = leave(cluster, &cluster_options, console).await;
     match outcome {
         Err(RunError::Interrupted(name)) => {
             console.warn(&format!(
-                "{name}: the run was ended and cleaned up; there is no verdict"
+                "{name}: the run was ended, there is no verdict; {left}"
             ));
             Ok(INTERRUPTED)
         }
         outcome => {
-            let Outcome { report, folder } = outcome?;
-            console.finish();
-            let place = folder.join("report.json");
-            print(&format!(
-                "\n{}report: {}\n",
-                table::render(&report),
-                place.display()
-            ))?;
+            let Outcome { report, .. } = outcome?;
+            printed?;
             Ok(report.verdict.exit_code())
         }
     }
 }
 
-/// Removes the cluster, or keeps it and says how to reach it.
-async fn leave(
-    cluster: Cluster,
-    options: &ClusterOptions,
-    console: &Console,
-) -> anyhow::Result<()> {
-    if options.keep {
-        let access = cluster
-            .keep(Path::new(RESULTS))
-            .await
-            .map_err(RunError::from)?;
-        console.note(&access);
+/// Removes the cluster, or keeps it and says how to reach it; gives what became of it. A failure is a warning: it says
+/// nothing about the operator.
+async fn leave(cluster: Cluster, options: &ClusterOptions, console: &Console) -> &'static str {
+    let brought = cluster.provider() == Provider::Kubeconfig;
+    let left = if options.keep {
+        cluster.keep(Path::new(RESULTS)).await.map(|access| {
+            console.note(&access);
+            if brought {
+                OPERATOR_REMOVED
+            } else {
+                "the cluster is kept"
+            }
+        })
+    } else if brought {
+        cluster.stop().await.map(|()| OPERATOR_REMOVED)
     } else {
         console.step("removing the cluster");
-        cluster.stop().await.map_err(RunError::from)?;
-    }
-    Ok(())
+        cluster.stop().await.map(|()| "the cluster is removed")
+    };
+    left.unwrap_or_else(|error| {
+        console.warn(&chain(&error));
+        "the cluster could not be left as asked"
+    })
 }
 
 async fn interrupted() -> &'static str {

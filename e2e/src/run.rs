@@ -13,8 +13,9 @@ use crate::{
     cluster::{Cluster, ClusterError, Provider},
     deploy::{self, Applied, ApplyError, ManifestError, Manifests, Overrides, Target, TargetError},
     evidence::{Folder, WriteError},
+    fault::fault,
     journal::Journal,
-    progress::Progress,
+    progress::{Progress, chain},
     report::Report,
     requests::Requests,
     scene::Scene,
@@ -81,9 +82,12 @@ pub enum RunError {
     /// There is no canary.
     #[error(transparent)]
     Canary(#[from] CanaryError),
-    /// The canary could not be removed.
-    #[error("failed to remove the canary")]
-    Tidy(#[source] Box<kube::Error>),
+    /// Nothing can be judged without the audit log.
+    #[error(
+        "the audit log of this cluster is needed to judge a takeover: say where it is with --audit-log and how to \
+         reach it with --on-node"
+    )]
+    NoAuditLog,
     /// A result could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -111,7 +115,7 @@ impl RunError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Manifests(_) | Self::Target(_) | Self::Image(_) => true,
+            Self::Manifests(_) | Self::Target(_) | Self::Image(_) | Self::NoAuditLog => true,
             Self::Cluster(error) => error.is_usage(),
             _ => false,
         }
@@ -150,12 +154,21 @@ impl TryFrom<&RunArgs> for RunOptions {
 }
 
 /// Runs on `cluster`, and leaves a brought cluster as it was found. `interrupted` resolves with the reason to end early.
+///
+/// `conclude` gets the outcome as soon as its report is written: before anything is removed, which may take long and may
+/// fail. What can't be removed is a warning and changes no verdict.
 pub async fn run(
     options: &RunOptions,
     cluster: &Cluster,
     interrupted: impl Future<Output = &'static str>,
     progress: &dyn Progress,
+    conclude: impl FnOnce(&Outcome),
 ) -> Result<Outcome, RunError> {
+    require(
+        cluster.audit_log().is_some(),
+        |action| cluster.require_nodes(action),
+        &options.faults,
+    )?;
     let folder = options
         .out
         .clone()
@@ -167,15 +180,34 @@ pub async fn run(
         result = measure(options, cluster, progress, &client, &folder, &mut applied) => result,
         name = interrupted => Err(RunError::Interrupted(name)),
     };
-    let tidied = tidy(options, cluster, &client, applied, progress).await;
-    // What ended the run says more than what then could not be removed.
-    let report = result?;
-    tidied?;
-    folder.write_json("report.json", &report)?;
-    Ok(Outcome {
-        report,
-        folder: folder.path().to_owned(),
-    })
+    let outcome = result.and_then(|report| {
+        folder.write_json("report.json", &report)?;
+        Ok(Outcome {
+            report,
+            folder: folder.path().to_owned(),
+        })
+    });
+    if let Ok(outcome) = &outcome {
+        conclude(outcome);
+    }
+    tidy(options, cluster, &client, applied, progress).await;
+    outcome
+}
+
+/// Refuses a cluster that can't show what a run looks for, before anything is put into it.
+fn require(
+    audit_log: bool,
+    require_nodes: impl Fn(&str) -> Result<(), ClusterError>,
+    faults: &[FaultKind],
+) -> Result<(), RunError> {
+    if let Some(kind) = faults.iter().find(|kind| fault(**kind).needs_node()) {
+        require_nodes(&format!("do the fault {kind}"))?;
+    }
+    if audit_log {
+        Ok(())
+    } else {
+        Err(RunError::NoAuditLog)
+    }
 }
 
 /// A client that never retries by itself: a refusal is what is looked for, and a hidden retry would be timed.
@@ -238,12 +270,48 @@ async fn tidy(
     client: &kube::Client,
     applied: Applied,
     progress: &dyn Progress,
-) -> Result<(), RunError> {
+) {
     if cluster.provider() != Provider::Kubeconfig {
-        return Ok(());
+        return;
     }
     progress.step("removing the operator");
-    let removed = canary::remove(client, &options.target.namespace).await;
-    removed.map_err(|source| RunError::Tidy(Box::new(source)))?;
-    Ok(deploy::remove(client, applied).await?)
+    if let Err(error) = canary::remove(client, &options.target.namespace).await {
+        progress.warn(&format!("failed to remove the canary: {}", chain(&error)));
+    }
+    if let Err(error) = deploy::remove(client, applied).await {
+        progress.warn(&format!(
+            "what the run put into the cluster is not all removed: {}",
+            chain(&error)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_way(action: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::NoNodeAccess {
+            action: action.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_fault_that_needs_a_node_is_refused_at_once_and_the_flag_is_named() {
+        let error = require(true, no_way, &[FaultKind::Graceful, FaultKind::Crash]).unwrap_err();
+        assert!(error.is_usage());
+        let message = error.to_string();
+        assert!(
+            message.contains("--on-node") && message.contains("do the fault crash"),
+            "{message}"
+        );
+        assert!(require(true, no_way, &[FaultKind::Graceful]).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_without_an_audit_log_is_refused_at_once_and_the_flag_is_named() {
+        let error = require(false, |_| Ok(()), &[FaultKind::Graceful]).unwrap_err();
+        assert!(error.is_usage());
+        assert!(error.to_string().contains("--audit-log"), "{error}");
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -71,14 +71,21 @@ impl Unsteady {
 }
 
 /// Waits for the steady state with `replicas` replicas.
-pub async fn wait(scene: &Scene<'_>, replicas: u32, limit: Duration) -> Result<Steady, Unsteady> {
+///
+/// `image` is the operator's: when the node can't have it, waiting is of no use.
+pub async fn wait(
+    scene: &Scene<'_>,
+    replicas: u32,
+    image: &str,
+    limit: Duration,
+) -> Result<Steady, Unsteady> {
     let deadline = Instant::now() + limit;
     loop {
         let missing = match look(scene, replicas).await {
             Ok(steady) => return Ok(steady),
             Err(missing) => missing,
         };
-        if let Some(hopeless) = hopeless(scene).await {
+        if let Some(hopeless) = hopeless(scene, image).await {
             return Err(hopeless);
         }
         if Instant::now() > deadline {
@@ -250,7 +257,7 @@ fn complete(deployment: &Deployment, replicas: u32) -> bool {
 }
 
 /// A reason why waiting is of no use.
-async fn hopeless(scene: &Scene<'_>) -> Option<Unsteady> {
+async fn hopeless(scene: &Scene<'_>, image: &str) -> Option<Unsteady> {
     const NO_IMAGE: [&str; 3] = ["ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName"];
     let stuck = scene.replicas().into_values().find(|pod| {
         pod.waiting
@@ -258,14 +265,17 @@ async fn hopeless(scene: &Scene<'_>) -> Option<Unsteady> {
             .is_some_and(|why| NO_IMAGE.iter().any(|reason| why.starts_with(reason)))
     })?;
     let pod = scene.pods().get_opt(&stuck.name).await.ok()??;
-    let container = pod
-        .spec?
-        .containers
-        .into_iter()
-        .find(|container| container.name == scene.target.container)?;
-    Some(Unsteady::Image {
-        image: container.image.unwrap_or_default(),
-        why: stuck.waiting.unwrap_or_default(),
+    no_image(&pod, &scene.target.container, image, stuck.waiting?)
+}
+
+/// That the operator's image can't be had, if it is the one that `container` waits for: in the middle of a trial the
+/// harness itself may have given a pod another one.
+fn no_image(pod: &Pod, container: &str, image: &str, why: String) -> Option<Unsteady> {
+    let mut containers = pod.spec.as_ref()?.containers.iter();
+    let found = containers.find(|found| found.name == container)?;
+    (found.image.as_deref() == Some(image)).then(|| Unsteady::Image {
+        image: image.to_owned(),
+        why,
     })
 }
 
@@ -292,9 +302,9 @@ pub async fn recovery(
         let allowed = if budget {
             disruption::allowed(scene).await
         } else {
-            Ok(0)
+            Ok(None)
         };
-        let allows = allowed.as_ref().is_ok_and(|allowed| *allowed > 0);
+        let allows = matches!(allowed, Ok(Some(allowed)) if allowed > 0);
         if ready.is_ok() && (allows || !budget) {
             recovery.budget = allows.then(|| scene.journal.now());
             recovery.waiting_for = None;
@@ -302,7 +312,8 @@ pub async fn recovery(
         }
         recovery.waiting_for = Some(match (ready, allowed) {
             (Err(missing), _) | (Ok(()), Err(missing)) => missing,
-            (Ok(()), Ok(allowed)) => {
+            (Ok(()), Ok(None)) => "a disruption budget for the replicas".to_owned(),
+            (Ok(()), Ok(Some(allowed))) => {
                 format!("the disruption budget to allow a disruption (it allows {allowed})")
             }
         });

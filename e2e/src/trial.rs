@@ -42,9 +42,9 @@ pub struct TrialData {
     pub began: Stamp,
     /// The Lease before the fault.
     pub before: LeaseRecord,
-    /// How many disruptions the budget allowed before the fault; absent when there is no budget.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allowed_before: Option<i32>,
+    /// How many disruptions the budget allowed before the fault; null when there is no budget, an error when it could
+    /// not be read.
+    pub allowed_before: Result<Option<i32>, String>,
     /// How long after a renewal the fault was planned, in milliseconds.
     pub planned_after_renewal_ms: Millis,
     /// The fault.
@@ -174,7 +174,7 @@ impl TrialData {
             operator,
             began: at,
             before,
-            allowed_before: None,
+            allowed_before: Ok(None),
             planned_after_renewal_ms: 0.0,
             strike: Strike {
                 issued: at,

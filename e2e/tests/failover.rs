@@ -75,6 +75,7 @@ fn failover(flags: &[&str]) -> Report {
         cluster,
         std::future::pending(),
         &console,
+        |_| {},
     ));
     let outcome = outcome.unwrap_or_else(|error| panic!("{}", chain(&error)));
     console.note(&format!("report in {}", outcome.folder.display()));

@@ -410,10 +410,14 @@ fn canary(reading: &Reading<'_>) -> Check {
 
 fn restored(reading: &Reading<'_>) -> Check {
     let phases = &reading.phases;
-    let budget_expected = reading
-        .data
-        .allowed_before
-        .is_some_and(|allowed| allowed > 0);
+    let budget_expected = match &reading.data.allowed_before {
+        Ok(allowed) => allowed.is_some_and(|allowed| allowed > 0),
+        Err(why) if phases.replicas_restored_ms.is_some() => {
+            let detail = format!("whether a disruption was allowed before is not known: {why}");
+            return reading.check(CheckId::Restored, Verdict::Inconclusive, detail);
+        }
+        Err(_) => true,
+    };
     let detail = match (phases.replicas_restored_ms, phases.budget_restored_ms) {
         (Some(replicas), Some(budget)) => {
             format!(

@@ -413,11 +413,19 @@ fn a_budget_that_allowed_nothing_before_is_not_waited_for() {
         verdict_of(&judge(&data, PROMISE), CheckId::Restored),
         Verdict::Fail
     );
-    data.allowed_before = Some(0);
+    data.allowed_before = Ok(Some(0));
     assert_eq!(
         verdict_of(&judge(&data, PROMISE), CheckId::Restored),
         Verdict::Pass
     );
+    data.allowed_before = Err("the server is gone".to_owned());
+    let result = judge(&data, PROMISE);
+    assert_eq!(
+        verdict_of(&result, CheckId::Restored),
+        Verdict::Inconclusive,
+        "unread is not none"
+    );
+    assert!(detail_of(&result, CheckId::Restored).contains("the server is gone"));
 }
 
 #[test]

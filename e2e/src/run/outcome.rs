@@ -7,9 +7,9 @@ use crate::{
     budget::LeaseSettings,
     clock::duration_millis,
     judge::Promise,
+    lease::LeaseRecord,
     report::{FORMAT_VERSION, Report, RunInfo},
     scene::Scene,
-    steady::Steady,
     verdict::{Check, CheckId, Verdict},
 };
 
@@ -83,21 +83,22 @@ pub(super) fn no_standby() -> Check {
 /// Whether the Lease promises its holder what the Deployment is configured with.
 pub(super) fn recorded_duration(
     settings: &LeaseSettings,
-    steady: &Steady,
+    lease: &LeaseRecord,
     replicas: u32,
-) -> Option<Check> {
-    let recorded = steady.lease.record.duration_seconds?;
-    let kept = i64::from(recorded) == i64::from(settings.duration_seconds);
+) -> Check {
+    let configured = settings.duration_seconds;
+    let scope = format!("{replicas} replicas");
+    let Some(recorded) = lease.duration_seconds else {
+        let detail = format!(
+            "the Lease has no leaseDurationSeconds, the Deployment LEASE_DURATION_SECONDS={configured}"
+        );
+        return Check::fail(CheckId::LeaseDuration, scope, detail);
+    };
+    let kept = i64::from(recorded) == i64::from(configured);
     let detail = format!(
-        "the Lease has leaseDurationSeconds={recorded}, the Deployment LEASE_DURATION_SECONDS={}",
-        settings.duration_seconds
+        "the Lease has leaseDurationSeconds={recorded}, the Deployment LEASE_DURATION_SECONDS={configured}"
     );
-    Some(Check::of(
-        CheckId::LeaseDuration,
-        format!("{replicas} replicas"),
-        kept,
-        detail,
-    ))
+    Check::of(CheckId::LeaseDuration, scope, kept, detail)
 }
 
 #[cfg(test)]
@@ -136,6 +137,20 @@ mod tests {
             .verdict,
             Verdict::Pass
         );
+    }
+
+    #[test]
+    fn a_lease_must_record_the_configured_duration_and_may_not_leave_it_out() {
+        let verdict = |duration_seconds| {
+            let lease = LeaseRecord {
+                duration_seconds,
+                ..LeaseRecord::default()
+            };
+            recorded_duration(&settings(15), &lease, 2).verdict
+        };
+        assert_eq!(verdict(Some(15)), Verdict::Pass);
+        assert_eq!(verdict(Some(30)), Verdict::Fail);
+        assert_eq!(verdict(None), Verdict::Fail);
     }
 
     #[test]

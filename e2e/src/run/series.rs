@@ -74,9 +74,13 @@ impl<'a> Series<'a> {
         let worst = outcome::worst_case(&self.scene.settings, self.promise);
         self.report.checks.push(worst);
         for (index, replicas) in self.options.replicas.iter().enumerate() {
-            if let Some(over) = self.with_replicas(*replicas, index == 0).await? {
-                let Over = over;
-                break;
+            match self.with_replicas(*replicas, index == 0).await {
+                Ok(None) => {}
+                Ok(Some(Over)) => break,
+                Err(error) => {
+                    self.report.checks.push(cut_short(&self.report, error)?);
+                    break;
+                }
             }
         }
         self.report.run.took_ms = duration_millis(self.began.elapsed());
@@ -95,9 +99,9 @@ impl<'a> Series<'a> {
         let Some(steady) = self.settle(replicas).await? else {
             return Ok(Some(Over));
         };
-        self.report.checks.extend(outcome::recorded_duration(
+        self.report.checks.push(outcome::recorded_duration(
             &self.scene.settings,
-            &steady,
+            &steady.lease.record,
             replicas,
         ));
         if first && !self.options.steady.is_zero() {
@@ -137,7 +141,7 @@ impl<'a> Series<'a> {
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
         self.scene.canary.pace(Pace::Idle);
         let limit = SETTLE_LIMIT + self.scene.settings.duration();
-        let unsteady = match steady::wait(self.scene, replicas, limit).await {
+        let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,
         };
@@ -183,8 +187,9 @@ impl<'a> Series<'a> {
         self.scene.progress.step(&format!(
             "{replicas} replicas: evicting against the disruption budget"
         ));
-        // Right after a change the disruption controller may not have counted yet.
-        let _counted = steady::recovery(self.scene, replicas, true, Duration::from_secs(5)).await;
+        // Right after a change the disruption controller may not have counted yet. What it still lacks when time is up
+        // shows in the probe.
+        let _counted = steady::recovery(self.scene, replicas, true, conduct::RESTORE_LIMIT).await;
         let found = disruption::probe(self.scene, steady, replicas).await;
         self.scene.progress.note(&format!(
             "{replicas} replicas, evictions: {} ({})",
@@ -200,11 +205,6 @@ impl<'a> Series<'a> {
     }
 
     async fn trials(&mut self, replicas: u32, kind: FaultKind) -> Result<Option<Over>, RunError> {
-        if fault(kind).needs_node() {
-            self.scene
-                .cluster
-                .require_nodes(&format!("do the fault {kind}"))?;
-        }
         let period = self.scene.settings.retry_period();
         let moments = plan::moments(
             self.options.seed,
@@ -276,6 +276,20 @@ impl<'a> Series<'a> {
     }
 }
 
+/// What an error in the middle of a run means: the trials that are done are still worth a report, and without any the
+/// error is all there is.
+fn cut_short(report: &Report, error: RunError) -> Result<Check, RunError> {
+    if report.trials.is_empty() {
+        return Err(error);
+    }
+    let detail = crate::progress::chain(&error);
+    Ok(Check::inconclusive(
+        CheckId::Evidence,
+        "the rest of the run",
+        detail,
+    ))
+}
+
 /// One line for a trial that is done.
 fn summary(result: &TrialResult) -> String {
     let seconds = |value: Option<f64>| {
@@ -292,4 +306,23 @@ fn summary(result: &TrialResult) -> String {
         seconds(result.phases.work_ms),
         result.error.total_ms
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::report;
+
+    #[test]
+    fn an_error_after_a_finished_trial_keeps_the_report_and_before_one_ends_the_run() {
+        let mut report = report();
+        let check = cut_short(&report, RunError::NoAuditLog).unwrap();
+        assert_eq!(check.verdict, Verdict::Inconclusive);
+        assert!(check.detail.contains("--audit-log"), "{check:?}");
+        report.trials.clear();
+        assert!(matches!(
+            cut_short(&report, RunError::NoAuditLog),
+            Err(RunError::NoAuditLog)
+        ));
+    }
 }

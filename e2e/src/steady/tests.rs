@@ -141,3 +141,20 @@ fn a_rollout_is_complete_when_every_count_is_the_wanted_one() {
     assert!(!complete(&deployment(2, 1), 2));
     assert!(!complete(&deployment(2, 2), 3));
 }
+
+#[test]
+fn only_the_operators_own_image_makes_waiting_hopeless() {
+    let pod: Pod = serde_json::from_value(serde_json::json!({
+        "spec": {"containers": [
+            {"name": "operator", "image": "five-spot/none:broken"},
+            {"name": "sidecar", "image": "operator:dev"},
+        ]}
+    }))
+    .unwrap();
+    let why = || "ErrImageNeverPull".to_owned();
+    assert_eq!(no_image(&pod, "operator", "operator:dev", why()), None);
+    assert!(matches!(
+        no_image(&pod, "operator", "five-spot/none:broken", why()),
+        Some(Unsteady::Image { .. })
+    ));
+}

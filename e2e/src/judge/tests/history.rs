@@ -45,7 +45,7 @@ impl TrialData {
             number: 1,
         };
         let mut data = begun(id, record(10, "a", "u/1"));
-        data.allowed_before = Some(1);
+        data.allowed_before = Ok(Some(1));
         data.strike = Strike {
             issued: stamp(1000),
             returned: stamp(1060),
