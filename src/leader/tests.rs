@@ -125,6 +125,16 @@ impl Scene {
         }
     }
 
+    /// `a` leads, `b` stands by, and both have done so for a while.
+    async fn with_leader_and_standby() -> (Self, Replica, Replica) {
+        let scene = Self::new();
+        let leader = scene.start(a());
+        scene.until_leads("a", FIRST).await;
+        let standby = scene.start(b());
+        sleep(Duration::from_secs(5)).await;
+        (scene, leader, standby)
+    }
+
     fn start(&self, setup: Setup) -> Replica {
         let link = self.api.link(setup.pod);
         let config = LeaseConfig::new("l", "n", setup.duration, 10, 2).unwrap();

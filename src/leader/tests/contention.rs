@@ -173,11 +173,7 @@ async fn a_pod_that_reuses_the_name_waits_like_any_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_died_silently_is_found_out_by_reading() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, standby) = Scene::with_leader_and_standby().await;
     standby.link.silence_watches();
     sleep(Duration::from_secs(120)).await;
     assert_eq!(
@@ -192,11 +188,7 @@ async fn a_watch_that_died_silently_is_found_out_by_reading() {
 
 #[tokio::test(start_paused = true)]
 async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, standby) = Scene::with_leader_and_standby().await;
     standby.link.silence_watches();
     leader.stop().await.unwrap();
     assert!(scene.until_leads("b", D).await <= RP + Duration::from_millis(100));

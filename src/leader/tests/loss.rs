@@ -4,11 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_cannot_renew_stops_its_work_by_the_renew_deadline_and_contends_again() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     let cut_at = Instant::now();
     leader.link.cut(true);
     scene.until_leads("b", D + RP).await;
@@ -53,11 +49,7 @@ async fn a_leader_that_lost_leads_again_when_its_turn_comes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_outage_costs_nothing() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     leader.link.cut(true);
     sleep(Duration::from_secs(7)).await;
     leader.link.cut(false);
@@ -73,11 +65,7 @@ async fn a_short_outage_costs_nothing() {
 #[case::hang_after(Fault::HangAfter)]
 #[tokio::test(start_paused = true)]
 async fn one_failed_renewal_of_any_kind_does_not_cost_the_term(#[case] fault: Fault) {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     leader.link.inject([fault]);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(scene.pods_that_led(), ["a"]);
@@ -108,11 +96,7 @@ async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_lease_ends_the_term_and_its_own_holder_makes_a_new_one() {
-    let scene = Scene::new();
-    let _leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, _leader, _standby) = Scene::with_leader_and_standby().await;
     scene.api.edit(|lease| *lease = None);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(scene.api.holder(), "a");
@@ -125,11 +109,7 @@ async fn a_deleted_lease_ends_the_term_and_its_own_holder_makes_a_new_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_deleted_under_a_leader_that_is_cut_off_is_waited_out() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     leader.link.cut(true);
     scene.api.edit(|lease| *lease = None);
     let took = scene.until_leads("b", D + RP).await;
@@ -235,11 +215,7 @@ async fn a_replica_whose_machine_was_suspended_steps_down_and_contends_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_duration_that_somebody_edits_is_put_right_before_a_standby_goes_by_it() {
-    let scene = Scene::new();
-    let _leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, _leader, _standby) = Scene::with_leader_and_standby().await;
     scene.api.edit(|lease| {
         let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
         spec.lease_duration_seconds = Some(1);

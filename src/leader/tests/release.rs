@@ -7,11 +7,7 @@ use crate::term::TermOver;
 
 #[tokio::test(start_paused = true)]
 async fn a_released_lease_is_taken_within_milliseconds() {
-    let scene = Scene::new();
-    let leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let _standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     leader.stop().await.unwrap();
     assert!(scene.until_leads("b", RP).await < Duration::from_millis(50));
     let writes = scene.api.writes();
@@ -101,11 +97,7 @@ async fn a_leader_cut_off_ends_without_a_release_within_its_grace_period() {
 
 #[tokio::test(start_paused = true)]
 async fn a_standby_that_is_stopped_leaves_the_lease_alone() {
-    let scene = Scene::new();
-    let _leader = scene.start(a());
-    scene.until_leads("a", FIRST).await;
-    let standby = scene.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (scene, _leader, standby) = Scene::with_leader_and_standby().await;
     standby.stop().await.unwrap();
     assert!(scene.api.writes().iter().all(|write| write.by == "a"));
 }
