@@ -12,10 +12,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    clock::{Millis, duration_millis},
-    takeover::Reason,
-};
+use crate::clock::{Millis, duration_millis};
 
 /// How much later than D a standby may take an expired Lease: it sees the last renewal a moment after it was made, and
 /// when D has passed it reads the Lease once more and writes it.
@@ -147,11 +144,6 @@ impl LeaseSettings {
             ),
         }
     }
-
-    /// How long the old holder must have been silent before a takeover for this reason, in milliseconds.
-    pub fn least_silence_ms(&self, reason: Reason) -> Option<Millis> {
-        (reason == Reason::Expired).then(|| duration_millis(self.duration()))
-    }
 }
 
 #[cfg(test)]
@@ -184,12 +176,6 @@ mod tests {
         assert_eq!(allowed(FaultKind::Graceful), 0.0);
         assert_eq!(allowed(FaultKind::Crash), 100.0);
         assert_eq!(allowed(FaultKind::CrashLoop), 100.0);
-    }
-
-    #[test]
-    fn only_an_expiry_has_a_lower_bound() {
-        assert_eq!(SETTINGS.least_silence_ms(Reason::Expired), Some(15_000.0));
-        assert_eq!(SETTINGS.least_silence_ms(Reason::Released), None);
     }
 
     #[test]

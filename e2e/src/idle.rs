@@ -204,8 +204,7 @@ mod tests {
         retry_period_seconds: 2,
     };
 
-    fn renewals(pod: &str, count: usize) -> CallCount {
-        let _ = pod;
+    fn renewals(count: usize) -> CallCount {
         CallCount {
             lease_writes: count,
             ..CallCount::default()
@@ -223,18 +222,18 @@ mod tests {
     #[test]
     fn a_renewing_leader_and_a_silent_standby_pass() {
         assert!(
-            verdicts(renewals("a", 15), CallCount::default())
+            verdicts(renewals(15), CallCount::default())
                 .iter()
                 .all(|verdict| *verdict == Verdict::Pass)
         );
     }
 
     #[rstest::rstest]
-    #[case(renewals("a", 30), CallCount::default())]
-    #[case(renewals("a", 7), CallCount::default())]
-    #[case(CallCount { work_writes: 1, ..renewals("a", 15) }, CallCount::default())]
-    #[case(renewals("a", 15), CallCount { lease_writes: 1, ..CallCount::default() })]
-    #[case(renewals("a", 15), CallCount { lease_reads: 40, ..CallCount::default() })]
+    #[case(renewals(30), CallCount::default())]
+    #[case(renewals(7), CallCount::default())]
+    #[case(CallCount { work_writes: 1, ..renewals(15) }, CallCount::default())]
+    #[case(renewals(15), CallCount { lease_writes: 1, ..CallCount::default() })]
+    #[case(renewals(15), CallCount { lease_reads: 40, ..CallCount::default() })]
     fn too_many_or_too_few_calls_fail(#[case] leader: CallCount, #[case] standby: CallCount) {
         assert!(verdicts(leader, standby).contains(&Verdict::Fail));
     }
