@@ -11,6 +11,7 @@
 //! - A write that was sent within the term may reach the API server after it. What bounds that is the gap between the
 //!   renew deadline and the lease duration; what excludes it is a fence at the API server.
 
+mod first_write;
 mod gate;
 
 use std::{
@@ -22,6 +23,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Moment, SharedClock, sleep_until};
+use first_write::FirstWrite;
 
 /// The right to write, held by the work of a leader.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ struct Shared {
     deadline: RwLock<Moment>,
     winding_down: CancellationToken,
     ended: CancellationToken,
+    first_write: FirstWrite,
 }
 
 impl std::fmt::Display for Generation {
@@ -83,6 +86,7 @@ impl Term {
             deadline: RwLock::new(deadline),
             winding_down: CancellationToken::new(),
             ended: CancellationToken::new(),
+            first_write: FirstWrite::default(),
         });
         (
             Self {
@@ -156,6 +160,11 @@ impl TermControl {
     /// The moment past which nothing may be written.
     pub fn deadline(&self) -> Moment {
         self.shared.deadline()
+    }
+
+    /// Has `told` called when the API server accepts the first write of the term, Events apart.
+    pub fn on_first_write(&self, told: impl FnOnce(Moment) + Send + 'static) {
+        self.shared.first_write.tell(Box::new(told));
     }
 
     /// Asks the work to take nothing new and to finish what is in flight.

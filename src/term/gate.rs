@@ -4,7 +4,7 @@ use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use tower::{BoxError, service_fn};
 
-use super::{Term, TermOver};
+use super::{Term, TermOver, first_write::is_work};
 
 /// Wraps `client` so that requests which may change something need a live `term`.
 pub(super) fn gated(term: Term, client: Client) -> Client {
@@ -25,10 +25,17 @@ async fn send(
         return Ok(client.send(request).await?);
     }
     term.check()?;
+    let is_work = is_work(request.uri());
     tokio::select! {
         // Biased: an answer that is already here is kept even if the term ended in the same instant.
         biased;
-        answer = client.send(request) => Ok(answer?),
+        answer = client.send(request) => {
+            let answer = answer?;
+            if is_work && answer.status().is_success() {
+                term.shared.first_write.accepted(term.shared.clock.now());
+            }
+            Ok(answer)
+        }
         () = term.ended() => Err(Box::new(term.check().err().unwrap_or(TermOver::Ended(term.generation())))),
     }
 }

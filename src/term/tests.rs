@@ -146,3 +146,35 @@ async fn a_term_does_not_outlive_a_suspend_of_the_machine() {
     let noticed = tokio::time::timeout(Duration::from_secs(2), term.ended());
     assert!(noticed.await.is_ok());
 }
+
+#[rstest::rstest]
+#[case::refused_first(&[("/api/v1/namespaces/n/configmaps", 403), ("/api/v1/namespaces/n/configmaps", 201)], Some(2))]
+#[case::an_event_is_no_work(&[("/apis/events.k8s.io/v1/namespaces/n/events", 201)], None)]
+#[case::told_once(&[("/api/v1/namespaces/n/configmaps", 201), ("/api/v1/namespaces/n/configmaps", 201)], Some(1))]
+#[tokio::test(start_paused = true)]
+async fn the_first_write_that_is_accepted_is_told(
+    #[case] answers: &[(&str, u16)],
+    #[case] told_after: Option<u64>,
+) {
+    let (term, control, clock) = term();
+    let begun = clock.now();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let note = Arc::clone(&told);
+    control.on_first_write(move |at| note.lock().unwrap().push(at));
+    for (path, status) in answers {
+        let status = *status;
+        let service = service_fn(move |_: Request<Body>| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let answer = Response::builder().status(status);
+            Ok::<_, tower::BoxError>(answer.body(Body::empty())?)
+        });
+        let client = term.client(Client::new(service, "default"));
+        let read = Request::get(*path).body(Body::empty()).unwrap();
+        client.send(read).await.unwrap();
+        let write = Request::post(*path).body(Body::empty()).unwrap();
+        client.send(write).await.unwrap();
+    }
+    // One second for the read and one for the write.
+    let expected = told_after.map(|count| begun + Duration::from_secs(2 * count));
+    assert_eq!(told.lock().unwrap().clone(), Vec::from_iter(expected));
+}
