@@ -27,8 +27,10 @@
 //! | `reclaimed` | the holder is an earlier life of this same pod, dead by construction |
 //! | `own` | the holder is this very process: an answer was lost, or a term ended without a release |
 
+mod announce;
 mod config;
 mod elector;
+mod ending;
 mod identity;
 mod lock;
 #[cfg(test)]
@@ -39,10 +41,12 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use announce::{Announcements, Announcer, announcements};
 pub use config::{InvalidSetting, LeaseConfig};
 #[cfg(test)]
 pub(crate) use elector::RELEASE_TIMEOUT;
 pub use elector::{Elector, ElectorError};
+pub use ending::Cause;
 pub use identity::{Identity, Incarnation};
 pub use lock::{KubeLeases, LeaseApi, LeaseError, Lock};
 pub use metrics::LeaderMetrics;

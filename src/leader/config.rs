@@ -136,6 +136,19 @@ impl LeaseConfig {
     }
 }
 
+impl Default for LeaseConfig {
+    /// The settings of the documentation.
+    fn default() -> Self {
+        Self {
+            name: "5spot-leader".to_owned(),
+            namespace: "5spot-system".to_owned(),
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
 fn is_dns_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
@@ -157,9 +170,7 @@ mod tests {
     #[test]
     fn the_defaults_of_the_documentation_are_accepted() {
         let config = LeaseConfig::new("5spot-leader", "5spot-system", 15, 10, 2).unwrap();
-        assert_eq!(config.duration(), Duration::from_secs(15));
-        assert_eq!(config.renew_deadline(), Duration::from_secs(10));
-        assert_eq!(config.retry_period(), Duration::from_secs(2));
+        assert_eq!(config, LeaseConfig::default());
     }
 
     #[rstest]

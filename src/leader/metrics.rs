@@ -1,30 +1,55 @@
 //! What the election tells Prometheus.
+//!
+//! Counters and gauges are set when something happens; what passes by itself, such as the time left of a term, is
+//! computed when it is scraped.
 
-use std::{fmt, time::Duration};
+mod scraped;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
-    metrics::{
-        MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram,
-    },
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tokio::sync::watch;
 
-use super::{lock::LeaseError, record::Reason, standing::Standing};
+use super::{
+    announce::Outcome, config::LeaseConfig, ending::Cause, lock::LeaseError, record::Reason,
+    standing::Standing,
+};
+use crate::clock::{Moment, SharedClock};
+use scraped::{StandingCollector, TermCollector};
 
-/// Counters of the election, and the view of where this replica stands.
+/// What the election counts and measures.
 #[derive(Clone, Debug)]
 pub struct LeaderMetrics {
-    takeovers: Family<ReasonLabel, Counter>,
+    transitions: Family<ReasonLabel, Counter>,
+    terms_ended: Family<CauseLabel, Counter>,
     calls: Family<CallLabels, Counter>,
     call_seconds: Family<CallLabel, Histogram, fn() -> Histogram>,
+    renew_seconds: Histogram,
+    last_takeover: Family<PhaseLabel, Gauge<f64, AtomicU64>>,
+    events: Family<OutcomeLabel, Counter>,
+    term: Deadline,
 }
+
+/// Until when the present term runs; none where this replica does not lead.
+type Deadline = Arc<RwLock<Option<Moment>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,35 +63,78 @@ struct CallLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabel {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SettingLabel {
+    setting: &'static str,
+}
+
 /// What a call can be.
 const CALLS: [&str; 3] = ["read", "create", "write"];
 
 /// How a call can end.
 const OUTCOMES: [&str; 4] = ["ok", "conflict", "timeout", "error"];
 
-/// Encodes [`Standing`] when it is scraped, so that the series never say two things at once.
-#[derive(Debug)]
-struct StandingCollector {
-    pod: String,
-    standing: watch::Receiver<Standing>,
-}
+/// From the last sign of life of the predecessor to the acknowledged take.
+const LEASE: PhaseLabel = PhaseLabel { phase: "lease" };
+
+/// From the same to the first accepted write.
+const WORK: PhaseLabel = PhaseLabel { phase: "work" };
+
+/// From a healthy call to one that costs half of a default renew deadline.
+const BUCKETS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
 
 impl LeaderMetrics {
     /// Registers the election's metrics; `registry` gives them their prefix.
     pub fn register(
         registry: &mut Registry,
         pod: &str,
+        lease: &LeaseConfig,
+        clock: SharedClock,
         standing: watch::Receiver<Standing>,
     ) -> Self {
         let metrics = Self::unregistered();
         registry.register(
-            "leader_takeovers",
-            "Leases taken by this replica, by reason",
-            metrics.takeovers.clone(),
+            "leader_transitions",
+            format!(
+                "Leases taken by this replica, by reason: {}",
+                list(Reason::ALL.map(Reason::as_str))
+            ),
+            metrics.transitions.clone(),
+        );
+        registry.register(
+            "leader_terms_ended",
+            format!(
+                "Terms of this replica that came to their end, by cause: {}",
+                list(Cause::ALL.map(Cause::as_str))
+            ),
+            metrics.terms_ended.clone(),
+        );
+        registry.register(
+            "leader_last_takeover_seconds",
+            "Time of the last takeover by this replica, from the last sign of life that it saw of the predecessor (a release is one) to the acknowledged write of the Lease (phase lease) and to the first accepted write of the work (phase work); no series until there was one",
+            metrics.last_takeover.clone(),
+        );
+        registry.register(
+            "leader_events",
+            format!(
+                "Events about the election, by outcome: {}",
+                list(Outcome::ALL.map(Outcome::as_str))
+            ),
+            metrics.events.clone(),
         );
         registry.register(
             "lease_calls",
-            "Calls about the Lease, by outcome",
+            format!("Calls about the Lease, by outcome: {}", list(OUTCOMES)),
             metrics.calls.clone(),
         );
         registry.register(
@@ -74,29 +142,48 @@ impl LeaderMetrics {
             "Time from sending a call about the Lease to its answer",
             metrics.call_seconds.clone(),
         );
+        registry.register(
+            "lease_renew_duration_seconds",
+            "Time from sending a renewal of the Lease to its acknowledgement; renewals that failed count as calls only",
+            metrics.renew_seconds.clone(),
+        );
+        registry.register(
+            "lease_setting_seconds",
+            "What the election is set to: duration, renew_deadline, retry_period",
+            settings(lease),
+        );
         metrics.begin_at_zero();
-        registry.register_collector(Box::new(StandingCollector {
-            pod: pod.to_owned(),
-            standing,
-        }));
+        registry.register_collector(Box::new(TermCollector::new(
+            Arc::clone(&metrics.term),
+            clock,
+        )));
+        registry.register_collector(Box::new(StandingCollector::new(pod, standing)));
         metrics
     }
 
     pub(super) fn unregistered() -> Self {
         Self {
-            takeovers: Family::default(),
+            transitions: Family::default(),
+            terms_ended: Family::default(),
             calls: Family::default(),
-            call_seconds: Family::new_with_constructor(|| {
-                Histogram::new([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
-            }),
+            call_seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            renew_seconds: Histogram::new(BUCKETS),
+            last_takeover: Family::default(),
+            events: Family::default(),
+            term: Arc::default(),
         }
     }
 
-    /// Creates every series, so that the first event is an increase that a query can see.
+    /// Creates every series of a counter, so that the first event is an increase that a query can see.
     fn begin_at_zero(&self) {
-        for reason in Reason::ALL {
-            let reason = reason.as_str();
-            drop(self.takeovers.get_or_create(&ReasonLabel { reason }));
+        for reason in Reason::ALL.map(Reason::as_str) {
+            drop(self.transitions.get_or_create(&ReasonLabel { reason }));
+        }
+        for cause in Cause::ALL.map(Cause::as_str) {
+            drop(self.terms_ended.get_or_create(&CauseLabel { cause }));
+        }
+        for outcome in Outcome::ALL.map(Outcome::as_str) {
+            drop(self.events.get_or_create(&OutcomeLabel { outcome }));
         }
         for call in CALLS {
             for outcome in OUTCOMES {
@@ -106,12 +193,45 @@ impl LeaderMetrics {
         }
     }
 
-    pub(super) fn took(&self, reason: Reason) {
-        self.takeovers
-            .get_or_create(&ReasonLabel {
-                reason: reason.as_str(),
-            })
+    /// The Lease was taken; its term runs until `deadline`. `lease_failover` is the time since the predecessor's last
+    /// sign of life.
+    pub(crate) fn took(&self, reason: Reason, lease_failover: Duration, deadline: Moment) {
+        let reason = reason.as_str();
+        self.transitions
+            .get_or_create(&ReasonLabel { reason })
             .inc();
+        // What the work needed last time says nothing about this time.
+        self.last_takeover.remove(&WORK);
+        self.last_takeover
+            .get_or_create(&LEASE)
+            .set(lease_failover.as_secs_f64());
+        self.set_deadline(Some(deadline));
+    }
+
+    /// The work of the term had its first write accepted, this long after the predecessor's last sign of life.
+    pub(crate) fn first_write(&self, work_failover: Duration) {
+        self.last_takeover
+            .get_or_create(&WORK)
+            .set(work_failover.as_secs_f64());
+    }
+
+    /// A renewal was acknowledged after `lasted`; the term now runs until `deadline`.
+    pub(super) fn renewed(&self, lasted: Duration, deadline: Moment) {
+        self.renew_seconds.observe(lasted.as_secs_f64());
+        self.set_deadline(Some(deadline));
+    }
+
+    /// The term is over.
+    pub(super) fn ended(&self, cause: Cause) {
+        let cause = cause.as_str();
+        self.terms_ended.get_or_create(&CauseLabel { cause }).inc();
+        self.set_deadline(None);
+    }
+
+    /// An Event was published, or was not.
+    pub(super) fn announced(&self, outcome: Outcome) {
+        let outcome = outcome.as_str();
+        self.events.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     pub(super) fn called<T>(
@@ -133,83 +253,27 @@ impl LeaderMetrics {
             .get_or_create(&CallLabel { call })
             .observe(lasted.as_secs_f64());
     }
-}
 
-impl Collector for StandingCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let standing = self.standing.borrow().clone();
-        // One series at a time: an alert on `{is_leader="true"} == 0` must not fire for a standby that has a leader.
-        let (is_leader, value, since) = match standing {
-            Standing::Leading { since } => ("true", 1_i64, Some(since)),
-            Standing::StandingBy { since, .. } => ("false", 1, since),
-            Standing::Leaderless => ("true", 0, None),
-        };
-        let mut status = encoder.encode_descriptor(
-            "leader_status",
-            "1 with is_leader=true on the leader and with is_leader=false on a standby; 0 with is_leader=true where no live leader is seen",
-            None,
-            MetricType::Gauge,
-        )?;
-        let labels = [("pod", self.pod.as_str()), ("is_leader", is_leader)];
-        ConstGauge::new(value).encode(status.encode_family(&labels)?)?;
-        if let Some(since) = since {
-            let timestamp = encoder.encode_descriptor(
-                "leader_election_timestamp_seconds",
-                "When the present leader took the Lease, in seconds since 1970, by the leader's clock",
-                None,
-                MetricType::Gauge,
-            )?;
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a float holds microseconds until the year 2255"
-            )]
-            let seconds = since.as_microsecond() as f64 / 1e6;
-            ConstGauge::new(seconds).encode(timestamp)?;
-        }
-        Ok(())
+    fn set_deadline(&self, deadline: Option<Moment>) {
+        *self.term.write().unwrap_or_else(PoisonError::into_inner) = deadline;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use prometheus_client::encoding::text::encode;
-    use rstest::rstest;
-
-    use super::*;
-
-    const SINCE: jiff::Timestamp = jiff::Timestamp::constant(1_705_312_800, 500_000_000);
-
-    #[rstest]
-    #[case::leading(
-        Standing::Leading { since: SINCE },
-        &["five_spot_leader_status{pod=\"a\",is_leader=\"true\"} 1", "five_spot_leader_election_timestamp_seconds 1705312800.5"],
-        &["is_leader=\"false\""]
-    )]
-    #[case::standing_by(
-        Standing::StandingBy { leader: "b".into(), since: Some(SINCE) },
-        &["five_spot_leader_status{pod=\"a\",is_leader=\"false\"} 1", "five_spot_leader_election_timestamp_seconds 1705312800.5"],
-        &["is_leader=\"true\""]
-    )]
-    #[case::leaderless(
-        Standing::Leaderless,
-        &["five_spot_leader_status{pod=\"a\",is_leader=\"true\"} 0"],
-        &["is_leader=\"false\"", "timestamp_seconds 0"]
-    )]
-    fn the_series_say_one_thing_at_a_time(
-        #[case] standing: Standing,
-        #[case] expected: &[&str],
-        #[case] absent: &[&str],
-    ) {
-        let (_sender, receiver) = watch::channel(standing);
-        let mut registry = Registry::with_prefix("five_spot");
-        LeaderMetrics::register(&mut registry, "a", receiver);
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        for line in expected {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
-        }
-        for line in absent {
-            assert!(!text.contains(line), "{line} is too much in\n{text}");
-        }
+/// What alerts and dashboards compare with, so that they hold for every setting.
+fn settings(lease: &LeaseConfig) -> Family<SettingLabel, Gauge<f64, AtomicU64>> {
+    let settings = Family::<_, Gauge<f64, AtomicU64>>::default();
+    for (setting, value) in [
+        ("duration", lease.duration()),
+        ("renew_deadline", lease.renew_deadline()),
+        ("retry_period", lease.retry_period()),
+    ] {
+        settings
+            .get_or_create(&SettingLabel { setting })
+            .set(value.as_secs_f64());
     }
+    settings
+}
+
+fn list<const N: usize>(words: [&str; N]) -> String {
+    words.join(", ")
 }

@@ -207,6 +207,11 @@ impl Record {
         self.object.metadata.resource_version.as_deref()
     }
 
+    /// The UID of the Lease object, which a deleted and recreated one changes.
+    pub(super) fn uid(&self) -> Option<&str> {
+        self.object.metadata.uid.as_deref()
+    }
+
     /// How often the Lease went from one holder to another.
     pub fn transitions(&self) -> i32 {
         self.spec()

@@ -11,6 +11,7 @@ mod contention;
 mod loss;
 mod release;
 mod rules;
+mod story;
 
 use std::{
     sync::{Arc, Mutex},
@@ -26,6 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    announce::{Announcements, announcements},
     config::LeaseConfig,
     elector::{Elector, ElectorError},
     identity::Identity,
@@ -66,6 +68,8 @@ struct Replica {
     pulse: Arc<Pulse>,
     shutdown: CancellationToken,
     task: JoinSet<Result<(), ElectorError>>,
+    metrics: LeaderMetrics,
+    announcements: Announcements,
 }
 
 /// What a replica is started with.
@@ -81,6 +85,8 @@ struct Setup {
     heeds_the_end: bool,
     /// The work asks by itself, this often, whether its term is live, and ends when it is not.
     looks_every: Option<Duration>,
+    /// The work writes something after this long.
+    writes_after: Option<Duration>,
 }
 
 impl Default for Setup {
@@ -95,6 +101,7 @@ impl Default for Setup {
             drain_timeout: Duration::from_secs(20),
             heeds_the_end: true,
             looks_every: None,
+            writes_after: None,
         }
     }
 }
@@ -161,8 +168,10 @@ impl Scene {
             setup.drain_timeout,
             sender,
             Arc::clone(&pulse),
-            metrics,
+            metrics.clone(),
         );
+        let (announcer, announcements) = announcements(metrics.clone());
+        let elector = elector.announcing(announcer);
         let shutdown = CancellationToken::new();
         let (token, stints) = (shutdown.clone(), Arc::clone(&self.stints));
         let mut task = JoinSet::new();
@@ -176,6 +185,8 @@ impl Scene {
             pulse,
             shutdown,
             task,
+            metrics,
+            announcements,
         }
     }
 
@@ -244,6 +255,10 @@ impl Replica {
 /// The work of a leader: it does nothing but note from when until when it could write.
 async fn lead(term: Term, setup: Setup, stints: Arc<Mutex<Vec<Stint>>>) {
     let _noted = Noted::begin(setup.pod, stints);
+    if let Some(pause) = setup.writes_after {
+        sleep(pause).await;
+        story::write(&term).await;
+    }
     if let Some(pause) = setup.looks_every {
         while term.check().is_ok() {
             sleep(pause).await;

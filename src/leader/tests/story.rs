@@ -1,0 +1,138 @@
+//! What is told of a failover, from both sides: Events and metrics.
+
+use kube::client::Body;
+
+use super::*;
+use crate::leader::{
+    announce::{Announcements, News},
+    ending::Cause,
+    record::Reason,
+};
+
+fn news(announcements: &mut Announcements) -> Vec<News> {
+    std::iter::from_fn(|| announcements.receiver.try_recv().ok())
+        .map(|announcement| announcement.news)
+        .collect()
+}
+
+/// A write that the API server accepts.
+pub(super) async fn write(term: &Term) {
+    let accepts = tower::service_fn(|_: http::Request<Body>| async {
+        Ok::<_, tower::BoxError>(http::Response::new(Body::empty()))
+    });
+    let client = term.client(kube::Client::new(accepts, "n"));
+    let request = http::Request::put("/api/v1/namespaces/n/configmaps/a");
+    client
+        .send(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+}
+
+fn acquired(reason: Reason, previous: Option<&str>) -> News {
+    News::Acquired {
+        reason,
+        previous: previous.map(str::to_owned),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_is_told_by_the_one_that_gives_and_by_the_one_that_takes() {
+    let (scene, mut leader, mut standby) = Scene::with_leader_and_standby().await;
+    leader.shutdown.cancel();
+    leader.ended().await.unwrap();
+    scene.until_leads("b", RP).await;
+    assert_eq!(
+        news(&mut leader.announcements),
+        [
+            acquired(Reason::Released, None),
+            News::Released { successor: None }
+        ]
+    );
+    assert_eq!(
+        news(&mut standby.announcements),
+        [acquired(Reason::Released, Some("a"))]
+    );
+    assert_eq!(leader.metrics.terms_ended(Cause::Released), 1);
+    let lease_failover = standby.metrics.last_takeover("lease");
+    assert!(
+        (0.0..0.05).contains(&lease_failover),
+        "counted from the release: {lease_failover}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_loss_is_told_by_both_sides_with_its_cause_and_its_silence() {
+    let (scene, mut leader, mut standby) = Scene::with_leader_and_standby().await;
+    leader.link.cut(true);
+    scene.until_leads("b", D + RP).await;
+    assert_eq!(
+        news(&mut leader.announcements)[1..],
+        [News::Lost {
+            cause: Cause::Deadline
+        }]
+    );
+    assert_eq!(
+        news(&mut standby.announcements),
+        [acquired(Reason::Expired, Some("a"))]
+    );
+    assert_eq!(leader.metrics.terms_ended(Cause::Deadline), 1);
+    let lease_failover = standby.metrics.last_takeover("lease");
+    assert!(
+        (15.0..15.1).contains(&lease_failover),
+        "counted from the last renewal that was seen: {lease_failover}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_taken_away_is_a_loss_and_not_a_deadline() {
+    let scene = Scene::new();
+    let mut leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
+    });
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        news(&mut leader.announcements)[1..],
+        [News::Lost { cause: Cause::Lost }]
+    );
+    assert_eq!(leader.metrics.terms_ended(Cause::Lost), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_renewal_is_measured_and_moves_the_end_of_the_term() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    let first = leader.metrics.deadline().unwrap();
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(leader.metrics.renewals(), 4);
+    let moved = leader.metrics.deadline().unwrap().since(first);
+    assert!(moved >= 4 * RP, "{moved:?}");
+    leader.link.cut(true);
+    sleep(RD + RP).await;
+    assert_eq!(leader.metrics.deadline(), None, "the term has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_work_failover_counts_from_the_same_sign_of_life_to_the_first_accepted_write() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    let standby = scene.start(Setup {
+        writes_after: Some(Duration::from_millis(700)),
+        ..b()
+    });
+    sleep(Duration::from_secs(5)).await;
+    leader.stop().await.unwrap();
+    scene.until_leads("b", RP).await;
+    sleep(Duration::from_millis(600)).await;
+    assert!(standby.metrics.last_takeover("work") < 0.0, "not yet");
+    sleep(Duration::from_secs(1)).await;
+    let (lease, work) = (
+        standby.metrics.last_takeover("lease"),
+        standby.metrics.last_takeover("work"),
+    );
+    assert!((0.7..0.75).contains(&(work - lease)), "{lease} and {work}");
+}
