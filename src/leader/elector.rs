@@ -3,6 +3,7 @@
 //! It runs in one task and owns the task of the work. It waits for four things at once: what the watch on the Lease
 //! says, its own timers, the end of the work, and the call to shut down.
 
+mod story;
 mod view;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
+    ending::Cause,
     lock::{Held, LeaseApi, LeaseError, Lock},
     metrics::LeaderMetrics,
     record::{Observed, Reason, Record, Verdict, decide},
@@ -32,14 +34,13 @@ use crate::{
     errors::Chain,
     term::{Generation, Term, TermControl},
 };
+use story::Story;
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
-
-const DEADLINE_PASSED: &str = "the Lease could not be renewed before the renew deadline";
 
 /// One replica's part in the election.
 pub struct Elector<A> {
@@ -53,6 +54,7 @@ pub struct Elector<A> {
     observed: Option<Observed>,
     next_read: Moment,
     next_take: Moment,
+    story: Story,
 }
 
 /// Why the election ended although nobody asked for it. The process is to end too.
@@ -74,11 +76,22 @@ pub enum ElectorError {
 /// How a term came to its end.
 enum Ending {
     /// Its Lease is somebody else's, or could not be renewed in time.
-    Lost(&'static str),
+    Lost(Cause),
     /// The shutdown was asked for; the work has been wound up, or was given up after the drain timeout.
     WoundUp,
     /// The work ended by itself.
     WorkEnded(Option<JoinError>),
+}
+
+impl Ending {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Lost(cause) => *cause,
+            Self::WoundUp => Cause::Released,
+            Self::WorkEnded(None) => Cause::WorkEnded,
+            Self::WorkEnded(Some(_)) => Cause::WorkFailed,
+        }
+    }
 }
 
 /// What a leader holds while it leads.
@@ -113,6 +126,7 @@ impl<A: LeaseApi> Elector<A> {
             observed: None,
             next_read: now,
             next_take: now,
+            story: Story::default(),
         }
     }
 
@@ -217,6 +231,7 @@ impl<A: LeaseApi> Elector<A> {
         let generation = Generation(held.record.transitions());
         let deadline = held.sent + self.lock.config().renew_deadline();
         let (term, control) = Term::begin(generation, deadline, Arc::clone(self.lock.clock()));
+        control.on_first_write(self.tell_first_write());
         let mut reign = Reign {
             control,
             work: JoinSet::new(),
@@ -243,14 +258,17 @@ impl<A: LeaseApi> Elector<A> {
             () = async { while reign.work.join_next().await.is_some() {} } => true,
             () = sleep_until(self.lock.clock().as_ref(), limit) => false,
         };
+        let cause = if stopped {
+            ending.cause()
+        } else {
+            Cause::WorkOutlived
+        };
+        self.tell_ended(&reign.held, cause);
         if !stopped {
             return Err(ElectorError::WorkOutlivedTerm(generation));
         }
         match ending {
-            Ending::Lost(why) => {
-                warn!(%generation, why, "stepped down, contending again");
-                Ok(false)
-            }
+            Ending::Lost(_) => Ok(false),
             Ending::WoundUp => {
                 self.release(reign.held.record).await;
                 Ok(true)
@@ -278,7 +296,7 @@ impl<A: LeaseApi> Elector<A> {
             self.pulse.beat();
             let deadline = reign.control.deadline();
             if clock.now() > deadline {
-                return Ending::Lost(DEADLINE_PASSED);
+                return Ending::Lost(Cause::Deadline);
             }
             tokio::select! {
                 biased;
@@ -286,7 +304,7 @@ impl<A: LeaseApi> Elector<A> {
                     let failure = ended.and_then(Result::err);
                     if failure.is_none() && clock.now() > deadline {
                         // It heeded its term, and did so before this loop looked at the clock.
-                        return Ending::Lost(DEADLINE_PASSED);
+                        return Ending::Lost(Cause::Deadline);
                     }
                     return match (drained_by, failure) {
                         (Some(_), None) => Ending::WoundUp,
@@ -316,6 +334,7 @@ impl<A: LeaseApi> Elector<A> {
                         Ok(held) => {
                             next_renew = held.sent + retry;
                             reign.control.prolong(held.sent + renew_deadline);
+                            self.tell_renewed(&held);
                             self.see(Some(held.record.clone()));
                             reign.held = held;
                         }
@@ -330,7 +349,7 @@ impl<A: LeaseApi> Elector<A> {
                                     Ok(true) if reign.held.record.version() != known.as_deref() => {
                                         next_renew = clock.now();
                                     }
-                                    Ok(false) => return Ending::Lost("the Lease is no longer this replica's"),
+                                    Ok(false) => return Ending::Lost(Cause::Lost),
                                     Ok(true) | Err(()) => {}
                                 }
                             }
@@ -344,7 +363,7 @@ impl<A: LeaseApi> Elector<A> {
                     let edited = existing.is_some_and(|record| record.duration() != self.lock.config().duration());
                     // What the watch says may be older than our own last write: a read tells.
                     if !mine && self.confirm(reign).await == Ok(false) {
-                        return Ending::Lost("the Lease was taken away or deleted");
+                        return Ending::Lost(Cause::Lost);
                     }
                     if mine && edited {
                         // Somebody edited what standbys go by: the next renewal puts it right.
@@ -387,7 +406,7 @@ impl<A: LeaseApi> Elector<A> {
         loop {
             match self.lock.release(&record).await {
                 Ok(()) => {
-                    info!("released the Lease");
+                    self.tell_released(&record, None);
                     return;
                 }
                 Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
@@ -407,14 +426,7 @@ impl<A: LeaseApi> Elector<A> {
     }
 
     fn won(&mut self, held: Held, reason: Reason) -> Held {
-        let transitions = held.record.transitions();
-        info!(
-            reason = reason.as_str(),
-            transitions,
-            holder = self.lock.me().pod_name,
-            "took the Lease"
-        );
-        self.metrics.took(reason);
+        self.tell_taken(&held, reason);
         self.see(Some(held.record.clone()));
         let since = held.record.acquired().unwrap_or_default();
         self.standing.send_replace(Standing::Leading { since });

@@ -64,6 +64,7 @@ impl<A: LeaseApi> Elector<A> {
     /// Notes a state of the Lease; whether it is news.
     pub(super) fn see(&mut self, record: Option<Record>) -> bool {
         let now = self.lock.clock().now();
+        self.story.saw(record.as_ref());
         match &mut self.observed {
             Some(observed) => observed.update(record, now),
             none => {
