@@ -27,6 +27,8 @@ pub enum Command {
     Run,
     /// Print the CustomResourceDefinition as YAML
     Crd,
+    /// Print the table of the metrics as Markdown
+    Metrics,
 }
 
 /// Settings of the operator. A flag wins over its variable.

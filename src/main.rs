@@ -13,7 +13,8 @@ use five_spot::{
 fn main() -> ExitCode {
     let args = Args::parse();
     match args.asked() {
-        Command::Crd => report(print_crd(), 1),
+        Command::Crd => report(print(manifest::crd_yaml()), 1),
+        Command::Metrics => report(print(operator::metrics_table()), 1),
         Command::Run => match args.into_config() {
             Ok(config) => report(run(config), 1),
             Err(invalid) => report(Err(invalid.into()), 2),
@@ -21,9 +22,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_crd() -> Result<(), Box<dyn Error>> {
-    let yaml = manifest::crd_yaml()?;
-    std::io::stdout().write_all(yaml.as_bytes())?;
+fn print<E: Error + 'static>(text: Result<String, E>) -> Result<(), Box<dyn Error>> {
+    std::io::stdout().write_all(text?.as_bytes())?;
     Ok(())
 }
 

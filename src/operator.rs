@@ -4,11 +4,12 @@
 //! first, which winds up the work and then releases the Lease; the rest after it. The end of any task is noticed
 //! here, and a task that ends unasked ends the process.
 
+mod instruments;
+
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header::USER_AGENT};
 use kube::Client;
-use prometheus_client::registry::Registry;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
@@ -22,7 +23,10 @@ use crate::{
     clock::{BootClock, SharedClock},
     controller::{self, Caches, ControllerError, ControllerMetrics},
     errors::Chain,
-    leader::{Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing},
+    leader::{
+        Announcements, Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing,
+        announcements,
+    },
     metrics,
     shutdown::ShutdownSignals,
     term::{Generation, Term},
@@ -66,6 +70,17 @@ pub enum OperatorError {
     Task(#[source] JoinError),
 }
 
+/// Every metric of a replica that takes part in an election.
+#[cfg(test)]
+pub(crate) fn exported_metrics() -> std::collections::BTreeMap<String, metrics::Exported> {
+    metrics::exported(&instruments::of_everything()).unwrap_or_default()
+}
+
+/// The README's table of the metrics.
+pub fn metrics_table() -> Result<String, std::fmt::Error> {
+    metrics::table(&instruments::of_everything())
+}
+
 /// The tasks that run side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -73,6 +88,7 @@ enum Part {
     Caches,
     Admin,
     Signals,
+    Announcements,
 }
 
 /// Where work is done: under the election, or alone.
@@ -95,8 +111,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     kube_config.headers.push((USER_AGENT, agent));
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
-    let mut registry = metrics::registry();
-    let metrics = ControllerMetrics::register(&mut registry);
+    let (mut registry, metrics) = instruments::of_work();
     let (caches, feed) = Caches::new(client.clone(), metrics.clone());
     let work = Work {
         client,
@@ -116,7 +131,18 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
             namespace = lease.namespace(),
             "starting"
         );
-        let (elector, pulse) = elector(&config, election, kube_config, &clock, &mut registry)?;
+        let (client, lease, pod) = (work.client.clone(), lease.clone(), pod.clone());
+        let (metrics, standing) =
+            instruments::of_election(&mut registry, &pod, &lease, Arc::clone(&clock));
+        let (elector, pulse, announcements) =
+            elector(&config, election, kube_config, &clock, standing, metrics)?;
+        let stop_telling = stop.clone();
+        tasks.spawn(async move {
+            announcements
+                .publish(client, lease, pod, stop_telling)
+                .await;
+            (Part::Announcements, Ok(()))
+        });
         let ready = caches.clone();
         tasks.spawn(async move {
             let ready = async move { ready.synced().await };
@@ -191,7 +217,9 @@ async fn supervise(
         match part {
             Some(Part::Election) | None => stop.cancel(),
             // Asked for or not: without probes, caches or signals the election is to end as well.
-            Some(Part::Caches | Part::Admin | Part::Signals) => shutdown.cancel(),
+            Some(Part::Caches | Part::Admin | Part::Signals | Part::Announcements) => {
+                shutdown.cancel();
+            }
         }
     }
     if outcome.is_ok() {
@@ -211,15 +239,14 @@ fn elector(
     election: Election,
     mut kube_config: kube::Config,
     clock: &SharedClock,
-    registry: &mut Registry,
-) -> Result<(Elector<KubeLeases>, Arc<Pulse>), OperatorError> {
+    standing: watch::Sender<Standing>,
+    metrics: LeaderMetrics,
+) -> Result<(Elector<KubeLeases>, Arc<Pulse>, Announcements), OperatorError> {
     // A client of its own: its connections are shared with nothing that could hold up a renewal.
     kube_config.connect_timeout = Some(election.lease.call_timeout());
     // The election decides itself what is tried again, and when.
     kube_config.default_retry = false;
     let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
-    let (sender, standing) = watch::channel(Standing::default());
-    let metrics = LeaderMetrics::register(registry, &config.pod_name, standing);
     let pulse = Arc::new(Pulse::new(Arc::clone(clock), election.lease.duration()));
     let leases = KubeLeases::new(client, &election.lease);
     let wall = Arc::new(jiff::Timestamp::now);
@@ -231,16 +258,15 @@ fn elector(
         wall,
         metrics.clone(),
     );
-    Ok((
-        Elector::new(
-            lock,
-            config.drain_timeout,
-            sender,
-            Arc::clone(&pulse),
-            metrics,
-        ),
-        pulse,
-    ))
+    let (announcer, announcements) = announcements(metrics.clone());
+    let elector = Elector::new(
+        lock,
+        config.drain_timeout,
+        standing,
+        Arc::clone(&pulse),
+        metrics,
+    );
+    Ok((elector.announcing(announcer), pulse, announcements))
 }
 
 /// Works without an election, as if in a term that only the shutdown ends.
