@@ -7,6 +7,7 @@ version := `sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml`
 image := "ghcr.io/finos/5spot-rs:v" + version
 mutant := "five-spot/mutant:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
+tools := "target/tools"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
 
 [private]
@@ -30,7 +31,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit node-test cluster-test
+test: unit rules node-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -77,16 +78,26 @@ deny: cargo-deny
 advisories: cargo-deny
     target/tools/cargo-deny/bin/cargo-deny --locked check advisories
 
+# Alerts fire when they should, and only then
+[group('check')]
+rules: promtool
+    mkdir -p target/rules
+    sed '1,/^spec:$/d; s/^  //' deploy/monitoring/alerts.yaml > target/rules/alerts.yaml
+    PATH="$PWD/{{ tools }}/promtool:$PATH" promtool check rules target/rules/alerts.yaml
+    PATH="$PWD/{{ tools }}/promtool:$PATH" promtool test rules deploy/monitoring/alerts.test.yaml
+
 # What is generated is what is committed
 [group('check')]
 drift: generate
     git diff --exit-code -- deploy/crd.yaml e2e/report.schema.json
 
-# Write the CRD and the report's schema
+# Write the CRD, the README's metrics and the report's schema
 [group('build')]
 generate:
     mkdir -p target
     cargo run --quiet --locked --bin five-spot -- crd > target/crd.yaml && mv target/crd.yaml deploy/crd.yaml
+    cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
+    awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
 
 # The operator's image: one static binary, from scratch
@@ -133,3 +144,15 @@ static-image tag features:
 [private]
 cargo-deny:
     @test -x target/tools/cargo-deny/bin/cargo-deny || { echo 'installing cargo-deny from crates.io into target/tools (once, some five minutes)'; cargo install cargo-deny --version 0.20.2 --locked --root target/tools/cargo-deny --target-dir target/tools/build; }
+
+# Out of Debian's package, so that no Prometheus is installed, let alone started
+[private]
+promtool:
+    @command -v promtool >/dev/null 2>&1 || test -x {{ tools }}/promtool/promtool || { \
+        command -v apt-get >/dev/null 2>&1 || { echo 'just rules: promtool is missing; install Prometheus 2.42 or newer' >&2; exit 2; }; \
+        echo 'unpacking promtool from the Debian package prometheus into {{ tools }} (once, some 20 MB)'; \
+        mkdir -p {{ tools }}/promtool && cd {{ tools }}/promtool; \
+        apt-get -q download prometheus || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download prometheus; } \
+            || { echo 'just rules: cannot download the package prometheus; install it, or promtool, by hand' >&2; exit 2; }; \
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -O ./usr/bin/promtool > promtool.new; \
+        chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb; }

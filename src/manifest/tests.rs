@@ -1,5 +1,7 @@
 //! `deploy/` agrees with the code, and with itself.
 
+mod monitoring;
+
 use std::collections::BTreeMap;
 
 use clap::CommandFactory;
@@ -145,9 +147,7 @@ fn the_kustomization_lists_every_manifest_that_every_cluster_can_take() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.rsplit('.').next() == Some("yaml"))
-            .filter(|name| {
-                !["kustomization.yaml", "sample.yaml", "monitoring.yaml"].contains(&name.as_str())
-            })
+            .filter(|name| !["kustomization.yaml", "sample.yaml"].contains(&name.as_str()))
             .collect();
     assert_eq!(
         listed[..2],
@@ -170,7 +170,7 @@ fn every_namespaced_object_names_its_namespace() {
     for file in resources()
         .iter()
         .map(String::as_str)
-        .chain(["monitoring.yaml"])
+        .chain(["monitoring/scrape.yaml", "monitoring/alerts.yaml"])
     {
         for document in documents(file) {
             let kind = document["kind"].as_str().unwrap();
@@ -402,26 +402,6 @@ fn a_service_has_a_name_that_dns_takes() {
             .unwrap()
             .starts_with(|first: char| first.is_ascii_lowercase())
     );
-}
-
-#[test]
-fn the_alerts_are_the_documented_one_and_one_for_when_nobody_is_left_to_scrape() {
-    let rule = documents("monitoring.yaml")
-        .into_iter()
-        .find(|found| found["kind"] == "PrometheusRule")
-        .unwrap();
-    let alerts = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
-    let [alert, absent] = alerts.as_slice() else {
-        panic!("{alerts:?}")
-    };
-    assert_eq!(alert["alert"], "FiveSpotLeaderDown");
-    assert_eq!(
-        alert["expr"],
-        "five_spot_leader_status{is_leader=\"true\"} == 0"
-    );
-    assert_eq!(alert["for"], "30s");
-    assert_eq!(absent["alert"], "FiveSpotDown");
-    assert_eq!(absent["expr"], "absent(five_spot_up == 1)");
 }
 
 #[test]
