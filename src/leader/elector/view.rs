@@ -91,7 +91,9 @@ impl<A: LeaseApi> Elector<A> {
             let changed = *shown != standing;
             if changed {
                 if let Standing::StandingBy { leader, .. } = &standing {
-                    info!(leader, "standing by");
+                    let lease = self.lock.config().name();
+                    let transitions = record.map(Record::transitions);
+                    info!(lease, holder = leader, transitions, "standing by");
                 }
                 *shown = standing;
             }

@@ -136,3 +136,92 @@ async fn the_work_failover_counts_from_the_same_sign_of_life_to_the_first_accept
     );
     assert!((0.7..0.75).contains(&(work - lease)), "{lease} and {work}");
 }
+
+/// Collects the log of the threads on which it is the default.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn of_this_thread() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The fields of the last line that says `message`.
+    fn fields(&self, message: &str) -> serde_json::Value {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines()
+            .rev()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["fields"].clone())
+            .find(|fields| fields["message"] == message)
+            .unwrap_or_else(|| panic!("{message} is not in\n{text}"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_a_failover_from_both_sides() {
+    let (log, _guard) = Log::of_this_thread();
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    let fields = log.fields("standing by");
+    assert_eq!(
+        (&fields["lease"], &fields["holder"]),
+        (&"l".into(), &"a".into())
+    );
+
+    leader.link.cut(true);
+    scene.until_leads("b", D + RP).await;
+    let lost = log.fields("stepped down");
+    assert_eq!(
+        (&lost["holder"], &lost["cause"]),
+        (&"a".into(), &"deadline".into())
+    );
+    assert!(lost["silence_ms"].as_u64().unwrap() >= 10_000, "{lost}");
+    let taken = log.fields("took the Lease");
+    assert_eq!(
+        (&taken["lease"], &taken["holder"]),
+        (&"l".into(), &"b".into())
+    );
+    assert_eq!(
+        (
+            &taken["previous_holder"],
+            &taken["reason"],
+            &taken["transitions"]
+        ),
+        (&"a".into(), &"expired".into(), &1.into())
+    );
+    let (silence, failover) = (&taken["silence_ms"], &taken["lease_failover_ms"]);
+    assert!(silence.as_u64().unwrap() >= 15_000, "{taken}");
+    assert!(failover.as_u64() >= silence.as_u64(), "{taken}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_names_the_one_to_whom_a_term_was_lost() {
+    let (log, _guard) = Log::of_this_thread();
+    let (scene, _leader, _standby) = Scene::with_leader_and_standby().await;
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
+    });
+    sleep(Duration::from_secs(1)).await;
+    let lost = log.fields("stepped down");
+    assert_eq!(
+        (&lost["holder"], &lost["cause"], &lost["successor"]),
+        (&"a".into(), &"lost".into(), &"stranger".into())
+    );
+}
