@@ -6,6 +6,7 @@ set positional-arguments
 version := `sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml`
 image := "ghcr.io/finos/5spot-rs:v" + version
 mutant := "five-spot/mutant:dev"
+peer := "five-spot/client-go-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
@@ -31,7 +32,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules node-test cluster-test
+test: unit rules node-test peer-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -43,6 +44,13 @@ unit:
 [group('test')]
 node-test:
     cd e2e/node && go vet ./internal/... && go test ./internal/...
+
+# With the flags of the build, so that the dependencies are compiled once for both.
+#
+# Tests of the operator that ours is compared with
+[group('test')]
+peer-test:
+    cd e2e/examples/client-go && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
 
 # Tests on a real cluster, with operators broken on purpose
 [group('test')]
@@ -107,6 +115,15 @@ image: engine (static-image image "")
 # The operator with deliberate faults, for tests
 [group('build')]
 mutant-image: engine (static-image mutant "mutants")
+
+# An operator with client-go's elector, to compare with
+[group('build')]
+peer-image: engine
+    @command -v go >/dev/null || { echo 'just peer-image: go is missing: install Go 1.24 or later' >&2; exit 2; }
+    @echo 'compiling the peer, package by package: some four minutes where none is cached'
+    mkdir -p target/peer
+    cd e2e/examples/client-go && CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags '-s -w' -o ../../../target/peer/client-go-peer .
+    docker build --quiet --file e2e/examples/client-go/Dockerfile --tag {{ peer }} target/peer
 
 # The node image of upstream Kubernetes (some ten minutes)
 [group('build')]
