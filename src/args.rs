@@ -2,7 +2,7 @@
 //!
 //! This is the only reader of the environment.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -89,6 +89,37 @@ pub struct RunArgs {
     #[arg(long, env = "POD_UID", default_value = "", global = true)]
     pod_uid: String,
 
+    /// Name of the operator's container in its pod: only its last words prove that a leader is dead
+    #[arg(
+        long,
+        env = "CONTAINER_NAME",
+        default_value = "controller",
+        global = true
+    )]
+    container_name: String,
+
+    /// Where kubelet looks for the last words of this container
+    #[arg(
+        long,
+        env = "TERMINATION_LOG",
+        default_value = "/dev/termination-log",
+        global = true
+    )]
+    termination_log: PathBuf,
+
+    /// Act on the loss of the connection to the leader's process, while the fence stands
+    #[arg(long, env = "ENABLE_HINT", default_value_t = true, action = ArgAction::Set, global = true)]
+    enable_hint: bool,
+
+    /// Address at which standbys connect to this replica; they use the same port of the leader's pod
+    #[arg(
+        long,
+        env = "HINT_ADDRESS",
+        default_value = "0.0.0.0:8081",
+        global = true
+    )]
+    hint_address: SocketAddr,
+
     /// How long work in flight may take to finish on SIGTERM before it is dropped; less than the pod's grace period
     #[arg(
         long,
@@ -150,6 +181,12 @@ pub struct Election {
     pub lease: LeaseConfig,
     /// Who this replica is.
     pub identity: Identity,
+    /// Name of the operator's container in its pod.
+    pub container_name: String,
+    /// Where kubelet looks for the last words of this container.
+    pub termination_log: PathBuf,
+    /// Where standbys connect to this replica; none where hints are off.
+    pub hint_address: Option<SocketAddr>,
 }
 
 /// The longest drain that is accepted: an hour, as no pod's grace period should be longer.
@@ -223,6 +260,9 @@ impl RunArgs {
         Ok(Election {
             lease,
             identity: Identity::of_new_process(&self.pod_name, &self.pod_uid),
+            container_name: self.container_name.clone(),
+            termination_log: self.termination_log.clone(),
+            hint_address: self.enable_hint.then_some(self.hint_address),
         })
     }
 }
@@ -263,6 +303,10 @@ mod tests {
             "POD_NAME",
             "POD_NAMESPACE",
             "POD_UID",
+            "CONTAINER_NAME",
+            "TERMINATION_LOG",
+            "ENABLE_HINT",
+            "HINT_ADDRESS",
         ] {
             assert!(read.contains(&variable), "{variable} is not read");
         }

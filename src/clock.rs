@@ -6,6 +6,8 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
+
 /// A point on a [`Clock`], counted from that clock's own arbitrary start.
 ///
 /// Moments of different clocks can't be compared with meaning.
@@ -16,6 +18,11 @@ pub struct Moment(Duration);
 pub trait Clock: Debug + Send + Sync {
     /// The present moment.
     fn now(&self) -> Moment;
+
+    /// Waits for `duration` as this clock counts it. The timers of a process run at the rate of its clock.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
 /// A shared clock: every part of a replica holds the same one.
@@ -100,7 +107,20 @@ pub async fn sleep_until(clock: &dyn Clock, moment: Moment) {
         if left.is_zero() {
             return;
         }
-        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+        clock.sleep(left.min(LONGEST_SLEEP)).await;
+    }
+}
+
+/// Waits for `future`, but no longer than `limit`; `None` when time was up.
+pub async fn within<T>(
+    clock: &dyn Clock,
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = clock.sleep(limit) => None,
     }
 }
 

@@ -13,7 +13,8 @@
 //!
 //! # Non-guarantees
 //! - This is no fence. A write that left before the term ended may arrive later, and a process that was stopped
-//!   between the check and the send is not held back by anything in it. Only the API server can refuse such a write.
+//!   between the check and the send is not held back by anything in it. Only the API server can refuse such a write;
+//!   that is [`crate::fence`].
 //! - A leader whose work makes no progress, but that still renews, keeps the Lease.
 //! - Standbys believe the Lease. Whoever edits `holderIdentity` or `leaseDurationSeconds` of a held Lease by hand, or
 //!   deletes it, takes the promise back in the leader's name. The leader notices by its watch, and at the latest when
@@ -24,6 +25,8 @@
 //! |---|---|
 //! | `released` | nobody holds the Lease: it was given back, or never held |
 //! | `expired` | the holder has not renewed for the duration it promised |
+//! | `proof` | kubelet reports the last words of exactly the process that the Lease names |
+//! | `hint` | the connection to that process has ended and is refused, and the API server has just shown that the fence stands |
 //! | `reclaimed` | the holder is an earlier life of this same pod, dead by construction |
 //! | `own` | the holder is this very process: an answer was lost, or a term ended without a release |
 
@@ -31,13 +34,17 @@ mod announce;
 mod config;
 mod elector;
 mod ending;
+mod hint;
 mod identity;
 mod lock;
 #[cfg(test)]
 mod memory;
 mod metrics;
+mod pods;
+mod proof;
 mod record;
 mod standing;
+mod successor;
 #[cfg(test)]
 mod tests;
 
@@ -45,12 +52,15 @@ pub use announce::{Announcements, Announcer, announcements};
 pub use config::{InvalidSetting, LeaseConfig};
 #[cfg(test)]
 pub(crate) use elector::RELEASE_TIMEOUT;
-pub use elector::{Elector, ElectorError};
+pub use elector::{Elector, ElectorError, Senses};
 pub use ending::Cause;
+pub use hint::{HintError, HintListener, Peers, TcpPeers};
 pub use identity::{Identity, Incarnation};
 pub use lock::{KubeLeases, LeaseApi, LeaseError, Lock};
 pub use metrics::LeaderMetrics;
+pub use pods::{KubePods, PodApi, PodError};
 pub use record::{
-    INCARNATION as INCARNATION_ANNOTATION, Observed, Reason, Record, Verdict, decide,
+    Evidence, INCARNATION as INCARNATION_ANNOTATION, Observed, Reason, Record,
+    SUCCESSOR as SUCCESSOR_ANNOTATION, TAKEOVER as TAKEOVER_ANNOTATION, Verdict, decide,
 };
 pub use standing::{Pulse, Standing};

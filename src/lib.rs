@@ -7,6 +7,8 @@
 //! | [`controller`] | what is done about it, and why |
 //! | [`term`] | how long this replica may write |
 //! | [`leader`] | who leads, and how that is decided |
+//! | [`fence`] | whether the API server refuses the writes of everybody else |
+//! | [`termination`] | what is left in the pod's status when this process dies |
 //! | [`clock`] | which clock that is judged by |
 //! | [`operator`] | how the parts are put together, started and stopped |
 //! | [`args`] | what can be set |
@@ -20,6 +22,7 @@ pub mod args;
 pub mod clock;
 pub mod controller;
 pub mod errors;
+pub mod fence;
 pub mod leader;
 pub mod manifest;
 pub mod metrics;
@@ -30,3 +33,4 @@ pub mod schedule;
 pub mod shutdown;
 pub mod telemetry;
 pub mod term;
+pub mod termination;

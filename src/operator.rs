@@ -4,33 +4,30 @@
 //! first, which winds up the work and then releases the Lease; the rest after it. The end of any task is noticed
 //! here, and a task that ends unasked ends the process.
 
+mod election;
 mod instruments;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header::USER_AGENT};
 use kube::Client;
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinSet},
-};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::{
     admin::{Admin, AdminError, AdminPort},
-    args::{Config, Election},
+    args::Config,
     clock::{BootClock, SharedClock},
     controller::{self, Caches, ControllerError, ControllerMetrics},
     errors::Chain,
-    leader::{
-        Announcements, Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing,
-        announcements,
-    },
+    leader::{ElectorError, HintError},
     metrics,
     shutdown::ShutdownSignals,
     term::{Generation, Term},
 };
+
+use election::Contest;
 
 /// How long a replica that works alone may go on: longer than any machine.
 const UNLIMITED: Duration = Duration::from_hours(100 * 365 * 24);
@@ -56,6 +53,9 @@ pub enum OperatorError {
     /// The HTTP port failed.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The port for hints failed.
+    #[error(transparent)]
+    Hint(#[from] HintError),
     /// The election failed.
     #[error("the election failed")]
     Election(#[from] ElectorError),
@@ -89,6 +89,7 @@ enum Part {
     Admin,
     Signals,
     Announcements,
+    Hint,
 }
 
 /// Where work is done: under the election, or alone.
@@ -123,19 +124,36 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     let (shutdown, stop) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks: JoinSet<(Part, Result<(), OperatorError>)> = JoinSet::new();
     let token = shutdown.clone();
+    let mut termination_log = None;
     let pulse = if let Some(election) = config.election.clone() {
-        let (pod, lease) = (&election.identity.pod_name, &election.lease);
-        info!(
-            pod,
-            lease = lease.name(),
-            namespace = lease.namespace(),
-            "starting"
-        );
-        let (client, lease, pod) = (work.client.clone(), lease.clone(), pod.clone());
+        let (pod, lease) = (election.identity.pod_name.clone(), election.lease.clone());
+        let client = work.client.clone();
         let (metrics, standing) =
             instruments::of_election(&mut registry, &pod, &lease, Arc::clone(&clock));
-        let (elector, pulse, announcements) =
-            elector(&config, election, kube_config, &clock, standing, metrics)?;
+        let contest = Contest::prepare(
+            &config,
+            election,
+            kube_config,
+            &clock,
+            standing,
+            metrics,
+            None,
+        );
+        let Contest {
+            elector,
+            pulse,
+            announcements,
+            listener,
+            termination_log: log,
+        } = contest.await?;
+        termination_log = log;
+        if let Some(listener) = listener {
+            let stop_listening = stop.clone();
+            tasks.spawn(async move {
+                listener.serve(stop_listening).await;
+                (Part::Hint, Ok(()))
+            });
+        }
         let stop_telling = stop.clone();
         tasks.spawn(async move {
             announcements
@@ -180,7 +198,12 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
         signals.forward(signalled).await;
         (Part::Signals, Ok(()))
     });
-    supervise(tasks, &shutdown, &stop).await
+    let outcome = supervise(tasks, &shutdown, &stop).await;
+    if let (Err(failure), Some(log)) = (&outcome, termination_log) {
+        // Standard error says the same; this is what `kubectl describe pod` shows.
+        let _ = log.add(&Chain(failure).to_string());
+    }
+    outcome
 }
 
 /// Waits for the tasks in the order in which they are to end, and keeps the first failure.
@@ -217,7 +240,7 @@ async fn supervise(
         match part {
             Some(Part::Election) | None => stop.cancel(),
             // Asked for or not: without probes, caches or signals the election is to end as well.
-            Some(Part::Caches | Part::Admin | Part::Signals | Part::Announcements) => {
+            Some(Part::Caches | Part::Admin | Part::Signals | Part::Announcements | Part::Hint) => {
                 shutdown.cancel();
             }
         }
@@ -232,41 +255,6 @@ async fn supervise(
 async fn stopped_for(stop: &CancellationToken, patience: Duration) {
     stop.cancelled().await;
     tokio::time::sleep(patience).await;
-}
-
-fn elector(
-    config: &Config,
-    election: Election,
-    mut kube_config: kube::Config,
-    clock: &SharedClock,
-    standing: watch::Sender<Standing>,
-    metrics: LeaderMetrics,
-) -> Result<(Elector<KubeLeases>, Arc<Pulse>, Announcements), OperatorError> {
-    // A client of its own: its connections are shared with nothing that could hold up a renewal.
-    kube_config.connect_timeout = Some(election.lease.call_timeout());
-    // The election decides itself what is tried again, and when.
-    kube_config.default_retry = false;
-    let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
-    let pulse = Arc::new(Pulse::new(Arc::clone(clock), election.lease.duration()));
-    let leases = KubeLeases::new(client, &election.lease);
-    let wall = Arc::new(jiff::Timestamp::now);
-    let lock = Lock::new(
-        leases,
-        election.lease,
-        election.identity,
-        Arc::clone(clock),
-        wall,
-        metrics.clone(),
-    );
-    let (announcer, announcements) = announcements(metrics.clone());
-    let elector = Elector::new(
-        lock,
-        config.drain_timeout,
-        standing,
-        Arc::clone(&pulse),
-        metrics,
-    );
-    Ok((elector.announcing(announcer), pulse, announcements))
 }
 
 /// Works without an election, as if in a term that only the shutdown ends.

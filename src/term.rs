@@ -126,6 +126,7 @@ impl Term {
     /// What is in flight may still be finished until [`Term::ended`].
     pub async fn winding_down(&self) {
         tokio::select! {
+            biased;
             () = self.shared.winding_down.cancelled() => {}
             () = self.ended() => {}
         }
@@ -134,6 +135,7 @@ impl Term {
     /// Resolves when nothing may be written any more. Work that still runs then is to be dropped.
     pub async fn ended(&self) {
         tokio::select! {
+            biased;
             () = self.shared.ended.cancelled() => {}
             () = self.shared.deadline_passed() => {}
         }
@@ -197,7 +199,7 @@ impl Shared {
             if self.clock.now() > self.deadline() {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.clock.sleep(Duration::from_millis(1)).await;
         }
     }
 }

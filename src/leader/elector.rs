@@ -3,6 +3,7 @@
 //! It runs in one task and owns the task of the work. It waits for four things at once: what the watch on the Lease
 //! says, its own timers, the end of the work, and the call to shut down.
 
+mod holder;
 mod story;
 mod view;
 
@@ -28,16 +29,22 @@ use super::{
     metrics::LeaderMetrics,
     record::{Observed, Reason, Record, Verdict, decide},
     standing::{Pulse, Standing},
+    successor::successor,
 };
 use crate::{
-    clock::{Moment, sleep_until},
+    clock::{Moment, sleep_until, within},
     errors::Chain,
     term::{Generation, Term, TermControl},
 };
+use holder::Holder;
+pub use holder::Senses;
 use story::Story;
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long finding a successor may take. It is a courtesy: without one, whoever is first takes the Lease.
+const SUCCESSOR_LIMIT: Duration = Duration::from_millis(500);
 
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
@@ -54,6 +61,7 @@ pub struct Elector<A> {
     observed: Option<Observed>,
     next_read: Moment,
     next_take: Moment,
+    holder: Holder,
     story: Story,
 }
 
@@ -108,11 +116,13 @@ impl<A: LeaseApi> Elector<A> {
     /// the release it has to fit into the pod's grace period.
     pub fn new(
         lock: Lock<A>,
+        senses: Senses,
         drain_timeout: Duration,
         standing: watch::Sender<Standing>,
         pulse: Arc<Pulse>,
         metrics: LeaderMetrics,
     ) -> Self {
+        let holder = Holder::new(senses, Arc::clone(lock.clock()), lock.config().duration());
         let changes = lock.watch();
         let now = lock.clock().now();
         Self {
@@ -126,6 +136,7 @@ impl<A: LeaseApi> Elector<A> {
             observed: None,
             next_read: now,
             next_take: now,
+            holder,
             story: Story::default(),
         }
     }
@@ -173,16 +184,17 @@ impl<A: LeaseApi> Elector<A> {
                 return None;
             }
             let now = self.lock.clock().now();
+            let evidence = self.holder.evidence();
             let verdict = self
                 .observed
                 .as_ref()
-                .map(|observed| decide(observed, self.lock.me(), now));
+                .map(|observed| decide(observed, self.lock.me(), evidence, now));
             self.show(verdict);
             if let (Some(Verdict::Take(reason)), Some(observed)) = (verdict, &self.observed)
                 && *is_ready
                 && now >= self.next_take
             {
-                match self.lock.take(observed).await {
+                match self.lock.take(observed, reason).await {
                     Ok(held) => return Some(self.won(held, reason)),
                     Err(LeaseError::Conflict { .. }) => {
                         debug!("another replica was faster");
@@ -207,9 +219,13 @@ impl<A: LeaseApi> Elector<A> {
                 _ => self.next_read,
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return None,
                 () = &mut ready, if !*is_ready => *is_ready = true,
                 change = self.changes.next() => self.heard(change),
+                news = self.holder.next() => if self.holder.learn(news) {
+                    self.next_take = self.lock.clock().now();
+                },
                 () = sleep_until(self.lock.clock().as_ref(), wake) => {
                     if self.lock.clock().now() >= self.next_read { self.read().await; }
                 }
@@ -243,7 +259,7 @@ impl<A: LeaseApi> Elector<A> {
         #[cfg(feature = "mutants")]
         if crate::mutant::is(crate::mutant::WRITES_ON) {
             self.try_to_release(reign.held.record).await;
-            tokio::time::sleep(crate::mutant::WRITES_ON_FOR).await;
+            self.lock.clock().sleep(crate::mutant::WRITES_ON_FOR).await;
             return Ok(true);
         }
         reign.control.end();
@@ -327,7 +343,7 @@ impl<A: LeaseApi> Elector<A> {
                 () = sleep_until(clock.as_ref(), next_renew.min(deadline)) => {
                     if clock.now() >= deadline {
                         // The deadline itself is still within the term: let the clock pass it.
-                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        clock.sleep(Duration::from_millis(1)).await;
                         continue;
                     }
                     match self.lock.renew(&reign.held.record, deadline).await {
@@ -355,6 +371,10 @@ impl<A: LeaseApi> Elector<A> {
                             }
                         }
                     }
+                }
+                news = self.holder.next() => {
+                    // Of the predecessor: that its death is proven after a takeover by a hint.
+                    self.holder.learn(news);
                 }
                 change = self.changes.next() => {
                     self.heard(change);
@@ -393,6 +413,7 @@ impl<A: LeaseApi> Elector<A> {
         let clock = Arc::clone(self.lock.clock());
         let limit = clock.now() + RELEASE_TIMEOUT;
         tokio::select! {
+            biased;
             () = self.try_to_release(record) => {}
             () = sleep_until(clock.as_ref(), limit) => warn!("the Lease was not released and expires by itself"),
         }
@@ -403,10 +424,11 @@ impl<A: LeaseApi> Elector<A> {
         if crate::mutant::is(crate::mutant::NEVER_RELEASE) {
             return;
         }
+        let successor = self.successor().await;
         loop {
-            match self.lock.release(&record).await {
+            match self.lock.release(&record, successor.as_deref()).await {
                 Ok(()) => {
-                    self.tell_released(&record, None);
+                    self.tell_released(&record, successor.as_deref());
                     return;
                 }
                 Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
@@ -414,7 +436,23 @@ impl<A: LeaseApi> Elector<A> {
             match self.read().await {
                 Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
                 Some(_) => return,
-                None => tokio::time::sleep(self.pause_after_failure()).await,
+                None => self.lock.clock().sleep(self.pause_after_failure()).await,
+            }
+        }
+    }
+
+    /// The pod that should lead next, as far as that can be found out in a moment.
+    async fn successor(&mut self) -> Option<String> {
+        let pods = self.holder.list_pods();
+        match within(self.lock.clock().as_ref(), SUCCESSOR_LIMIT, pods).await {
+            Some(Ok(pods)) => successor(&pods, &self.lock.me().pod_name),
+            Some(Err(error)) => {
+                warn!(error = %Chain(&error), "no successor is named");
+                None
+            }
+            None => {
+                warn!(limit = ?SUCCESSOR_LIMIT, "no successor is named: the pods were not listed in time");
+                None
             }
         }
     }
@@ -427,6 +465,9 @@ impl<A: LeaseApi> Elector<A> {
 
     fn won(&mut self, held: Held, reason: Reason) -> Held {
         self.tell_taken(&held, reason);
+        if reason == Reason::Hint {
+            self.holder.acted_on_hint();
+        }
         self.see(Some(held.record.clone()));
         let since = held.record.acquired().unwrap_or_default();
         self.standing.send_replace(Standing::Leading { since });

@@ -17,7 +17,7 @@ pub struct Identity {
 ///
 /// Two processes never share one. The same UID with another nonce is an earlier or later life of the same pod, and
 /// kubelet starts a container again only after its predecessor is dead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Incarnation {
     /// `metadata.uid` of the pod; empty where `POD_UID` is not set, which rules a reclaim out.
     pub pod_uid: String,

@@ -19,9 +19,9 @@ use super::{
     config::LeaseConfig,
     identity::Identity,
     metrics::LeaderMetrics,
-    record::{Observed, Record},
+    record::{Observed, Reason, Record},
 };
-use crate::clock::{Moment, SharedClock};
+use crate::clock::{Moment, SharedClock, within};
 
 /// What the election needs of the Kubernetes API, for one Lease.
 pub trait LeaseApi: Send + Sync + 'static {
@@ -182,12 +182,17 @@ impl<A: LeaseApi> Lock<A> {
         Ok(lease.map(Record::new))
     }
 
-    pub(super) async fn take(&self, observed: &Observed) -> Result<Held, LeaseError> {
+    pub(super) async fn take(
+        &self,
+        observed: &Observed,
+        reason: Reason,
+    ) -> Result<Held, LeaseError> {
         let wall = (self.wall)();
         let existing = observed.existing();
         let object = Record::taken(
             existing,
             observed.record(),
+            reason,
             &self.me,
             self.config.duration(),
             wall,
@@ -220,8 +225,12 @@ impl<A: LeaseApi> Lock<A> {
         })
     }
 
-    pub(super) async fn release(&self, record: &Record) -> Result<(), LeaseError> {
-        let object = record.released((self.wall)());
+    pub(super) async fn release(
+        &self,
+        record: &Record,
+        successor: Option<&str>,
+    ) -> Result<(), LeaseError> {
+        let object = record.released(successor, (self.wall)());
         self.call(
             "write",
             self.config.call_timeout(),
@@ -238,10 +247,9 @@ impl<A: LeaseApi> Lock<A> {
         answer: impl Future<Output = Result<T, LeaseError>>,
     ) -> Result<T, LeaseError> {
         let begun = self.clock.now();
-        let result = match tokio::time::timeout(limit, answer).await {
-            Ok(result) => result,
-            Err(_) => Err(LeaseError::TimedOut { call, after: limit }),
-        };
+        let result = within(self.clock.as_ref(), limit, answer)
+            .await
+            .unwrap_or(Err(LeaseError::TimedOut { call, after: limit }));
         self.metrics
             .called(call, &result, self.clock.now().since(begun));
         result

@@ -3,6 +3,8 @@
 //! It is no script: it answers whatever comes, from its state. Each replica reaches it over a link of its own, and a
 //! link can lose calls before or after they took effect, hang, be cut, or go silent on a watch.
 
+mod surroundings;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
@@ -14,6 +16,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::watch;
 
 use super::lock::{LeaseApi, LeaseError};
+
+pub(super) use surroundings::Surroundings;
 
 /// The time of a call from client to server, and the same back.
 const ONE_WAY: Duration = Duration::from_millis(3);

@@ -17,6 +17,12 @@ use crate::clock::Moment;
 /// The annotation of the Lease that carries the holder's [`Incarnation`].
 pub const INCARNATION: &str = "5spot.finos.org/incarnation";
 
+/// The annotation of a released Lease that names the pod which should take it.
+pub const SUCCESSOR: &str = "5spot.finos.org/successor";
+
+/// The annotation that says why the holder could take the Lease: a [`Reason`].
+pub const TAKEOVER: &str = "5spot.finos.org/takeover";
+
 /// `leaseDurationSeconds` of a released Lease, and the least that the API accepts.
 const RELEASED_DURATION: i32 = 1;
 
@@ -34,7 +40,19 @@ pub struct Observed {
     record: Option<Record>,
     exists: bool,
     changed_at: Moment,
-    vacant_until: Moment,
+    /// Since when nobody holds it; meaningless while somebody does.
+    vacant_since: Moment,
+    retry_period: Duration,
+}
+
+/// What is known of the holder's process beside what the Lease says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Evidence {
+    /// The process that is proven to be dead.
+    pub dead: Option<Incarnation>,
+    /// The process that seems to be gone, while the fence was seen to stand: a hint, good enough to act on because of
+    /// the fence.
+    pub gone: Option<Incarnation>,
 }
 
 /// Why a Lease may be taken.
@@ -44,6 +62,10 @@ pub enum Reason {
     Released,
     /// The holder has been silent for the duration that its record states.
     Expired,
+    /// The holder's process is proven to be dead.
+    Proof,
+    /// The holder's process seems to be gone, and the fence stands.
+    Hint,
     /// The holder was an earlier life of this same pod.
     Reclaimed,
     /// The record names this very process: an answer was lost, or a term ended without a release.
@@ -63,48 +85,66 @@ pub enum Verdict {
 }
 
 /// Decides what `me` does about the Lease at `now`.
-pub fn decide(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
+pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Moment) -> Verdict {
     let Some(record) = &observed.record else {
-        let until = observed.vacant_until;
-        return if now >= until {
-            Verdict::Take(Reason::Released)
-        } else {
-            Verdict::Wait { until }
-        };
+        // There may be a leader whose Lease was deleted a moment ago, and which finds out when it next renews.
+        return from(
+            observed.vacant_since + observed.retry_period * 2,
+            Reason::Released,
+            now,
+        );
     };
     let Some(holder) = record.holder() else {
-        return Verdict::Take(Reason::Released);
+        // Whoever was named goes first; nobody waits for it longer than one retry period.
+        let patience = match record.successor() {
+            Some(successor) if successor != me.pod_name => observed.retry_period,
+            _ => Duration::ZERO,
+        };
+        return from(observed.vacant_since + patience, Reason::Released, now);
     };
-    if holder == me.pod_name
-        && let Some(incarnation) = record.incarnation()
-    {
-        if incarnation == me.incarnation {
+    if let Some(incarnation) = record.incarnation() {
+        if holder == me.pod_name && incarnation == me.incarnation {
             return Verdict::Take(Reason::Own);
         }
-        if incarnation.is_another_life_of(&me.incarnation) {
+        if holder == me.pod_name && incarnation.is_another_life_of(&me.incarnation) {
             return Verdict::Take(Reason::Reclaimed);
+        }
+        if evidence.dead.as_ref() == Some(&incarnation) {
+            return Verdict::Take(Reason::Proof);
+        }
+        if evidence.gone.as_ref() == Some(&incarnation) {
+            return Verdict::Take(Reason::Hint);
         }
     }
     // A deleted Lease does not free it either: the holder may not know yet, so its last record is waited out.
-    let until = observed.changed_at + record.duration();
-    if now >= until {
-        Verdict::Take(Reason::Expired)
+    from(
+        observed.changed_at + record.duration(),
+        Reason::Expired,
+        now,
+    )
+}
+
+/// Take it from `start` on, for `reason`.
+fn from(start: Moment, reason: Reason, now: Moment) -> Verdict {
+    if now >= start {
+        Verdict::Take(reason)
     } else {
-        Verdict::Wait { until }
+        Verdict::Wait { until: start }
     }
 }
 
 impl Observed {
     /// What was read first: it counts as new as of `now`, however old it says it is.
     ///
-    /// Where there is no Lease, there may be a leader whose Lease was deleted a moment ago; `patience` is how long
-    /// such a leader gets to find out, which it does when it next renews.
-    pub fn first(record: Option<Record>, now: Moment, patience: Duration) -> Self {
+    /// `retry_period` is the unit of patience: how long a named successor goes first, and half of what is waited where
+    /// there is no Lease at all.
+    pub fn first(record: Option<Record>, now: Moment, retry_period: Duration) -> Self {
         Self {
             exists: record.is_some(),
             record,
             changed_at: now,
-            vacant_until: now + patience,
+            vacant_since: now,
+            retry_period,
         }
     }
 
@@ -114,12 +154,15 @@ impl Observed {
         let Some(record) = read else {
             return existed;
         };
-        let changed = !self
-            .record
-            .as_ref()
-            .is_some_and(|known| known.says_the_same_as(&record));
+        let known = self.record.as_ref();
+        let changed = !known.is_some_and(|known| known.says_the_same_as(&record));
+        let was_held = known.is_some_and(|known| known.holder().is_some());
         if changed {
             self.changed_at = now;
+        }
+        if was_held && record.holder().is_none() {
+            // Once: an edit of a free Lease does not hold anybody up.
+            self.vacant_since = now;
         }
         self.record = Some(record);
         changed || !existed
@@ -148,13 +191,22 @@ impl Observed {
 
 impl Reason {
     /// Every reason there is.
-    pub const ALL: [Self; 4] = [Self::Released, Self::Expired, Self::Reclaimed, Self::Own];
+    pub const ALL: [Self; 6] = [
+        Self::Released,
+        Self::Expired,
+        Self::Proof,
+        Self::Hint,
+        Self::Reclaimed,
+        Self::Own,
+    ];
 
     /// The word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Released => "released",
             Self::Expired => "expired",
+            Self::Proof => "proof",
+            Self::Hint => "hint",
             Self::Reclaimed => "reclaimed",
             Self::Own => "own",
         }
@@ -177,13 +229,21 @@ impl Record {
 
     /// The holder's process life, where the record has one that can be read.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        self.object
-            .metadata
-            .annotations
-            .as_ref()?
-            .get(INCARNATION)?
-            .parse()
-            .ok()
+        self.annotation(INCARNATION)?.parse().ok()
+    }
+
+    /// The pod that should take it; only where nobody holds it.
+    pub fn successor(&self) -> Option<&str> {
+        self.annotation(SUCCESSOR)
+            .filter(|_| self.holder().is_none())
+    }
+
+    /// Why the holder could take it, where it says so.
+    pub fn takeover(&self) -> Option<Reason> {
+        let word = self.annotation(TAKEOVER)?;
+        Reason::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
     }
 
     /// Whether exactly this process holds it.
@@ -224,6 +284,11 @@ impl Record {
         Some(self.spec()?.acquire_time.as_ref()?.0)
     }
 
+    fn annotation(&self, name: &str) -> Option<&str> {
+        let annotations = self.object.metadata.annotations.as_ref()?;
+        annotations.get(name).map(String::as_str)
+    }
+
     fn spec(&self) -> Option<&LeaseSpec> {
         self.object.spec.as_ref()
     }
@@ -232,13 +297,16 @@ impl Record {
     ///
     /// A label that somebody adds is not a sign of life, so resourceVersion does not count.
     fn says_the_same_as(&self, other: &Self) -> bool {
-        self.spec() == other.spec() && self.incarnation() == other.incarnation()
+        self.spec() == other.spec()
+            && self.incarnation() == other.incarnation()
+            && self.successor() == other.successor()
     }
 
-    /// The object to write when `me` takes the Lease from `seen`, over `existing` if the Lease exists.
+    /// The object to write when `me` takes the Lease from `seen` for `reason`, over `existing` if the Lease exists.
     pub(super) fn taken(
         existing: Option<&Self>,
         seen: Option<&Self>,
+        reason: Reason,
         me: &Identity,
         duration: Duration,
         wall: Timestamp,
@@ -252,11 +320,10 @@ impl Record {
             Some(record) if same_holder => record.transitions(),
             Some(record) => record.transitions().saturating_add(1),
         };
-        object
-            .metadata
-            .annotations
-            .get_or_insert_default()
-            .insert(INCARNATION.to_owned(), me.incarnation.to_string());
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(INCARNATION.to_owned(), me.incarnation.to_string());
+        annotations.insert(TAKEOVER.to_owned(), reason.as_str().to_owned());
+        annotations.remove(SUCCESSOR);
         let spec = object.spec.get_or_insert_default();
         spec.holder_identity = Some(me.pod_name.clone());
         spec.lease_duration_seconds = Some(whole_seconds(duration));
@@ -276,11 +343,14 @@ impl Record {
         object
     }
 
-    /// The object to write when the holder gives the Lease back.
-    pub(super) fn released(&self, wall: Timestamp) -> Lease {
+    /// The object to write when the holder gives the Lease back, to `successor` if there is one.
+    pub(super) fn released(&self, successor: Option<&str>, wall: Timestamp) -> Lease {
         let mut object = self.object.clone();
-        if let Some(annotations) = &mut object.metadata.annotations {
-            annotations.remove(INCARNATION);
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.remove(INCARNATION);
+        annotations.remove(TAKEOVER);
+        if let Some(successor) = successor {
+            annotations.insert(SUCCESSOR.to_owned(), successor.to_owned());
         }
         let spec = object.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());

@@ -8,7 +8,10 @@
 )]
 
 mod contention;
+mod handoff;
+mod hint;
 mod loss;
+mod proof;
 mod release;
 mod rules;
 mod story;
@@ -32,7 +35,7 @@ use super::{
     elector::{Elector, ElectorError},
     identity::Identity,
     lock::Lock,
-    memory::{Fault, Link, MemoryApi},
+    memory::{Fault, Link, MemoryApi, Surroundings},
     metrics::LeaderMetrics,
     standing::{Pulse, Standing},
 };
@@ -48,9 +51,12 @@ const FIRST: Duration = Duration::from_secs(5);
 /// Several replicas, their API server, and the record of who led when.
 struct Scene {
     api: MemoryApi,
+    around: Surroundings,
     clock: Arc<PausedClock>,
     begun: Instant,
     stints: Arc<Mutex<Vec<Stint>>>,
+    /// Terms may overlap, because somebody forges what the replicas go by; only the fence keeps their writes apart.
+    forged: bool,
 }
 
 /// A stretch in which the work of one replica could write.
@@ -63,6 +69,7 @@ struct Stint {
 
 /// One running replica.
 struct Replica {
+    me: Identity,
     link: Link,
     standing: watch::Receiver<Standing>,
     pulse: Arc<Pulse>,
@@ -85,6 +92,11 @@ struct Setup {
     heeds_the_end: bool,
     /// The work asks by itself, this often, whether its term is live, and ends when it is not.
     looks_every: Option<Duration>,
+    /// Whether hints are on.
+    hints: bool,
+    /// The hash of its pod template, and the minute in which its pod was created.
+    template: &'static str,
+    created: u8,
     /// The work writes something after this long.
     writes_after: Option<Duration>,
 }
@@ -101,6 +113,9 @@ impl Default for Setup {
             drain_timeout: Duration::from_secs(20),
             heeds_the_end: true,
             looks_every: None,
+            hints: false,
+            template: "t",
+            created: 1,
             writes_after: None,
         }
     }
@@ -126,9 +141,11 @@ impl Scene {
     fn new() -> Self {
         Self {
             api: MemoryApi::empty(),
+            around: Surroundings::new(),
             clock: Arc::new(PausedClock::start()),
             begun: Instant::now(),
             stints: Arc::default(),
+            forged: false,
         }
     }
 
@@ -146,6 +163,7 @@ impl Scene {
         let link = self.api.link(setup.pod);
         let config = LeaseConfig::new("l", "n", setup.duration, 10, 2).unwrap();
         let me = Identity::of_new_process(setup.pod, setup.pod_uid);
+        self.around.run(&me, setup.template, setup.created);
         // Wall time that moves with the paused clock, but is off by hours.
         let (begun, offset) = (self.begun, setup.wall_offset_hours);
         let wall = move || {
@@ -156,7 +174,7 @@ impl Scene {
         let lock = Lock::new(
             link.clone(),
             config,
-            me,
+            me.clone(),
             self.clock.clone(),
             Arc::new(wall),
             metrics.clone(),
@@ -165,6 +183,7 @@ impl Scene {
         let pulse = Arc::new(Pulse::new(self.clock.clone(), D));
         let elector = Elector::new(
             lock,
+            self.around.senses(setup.hints),
             setup.drain_timeout,
             sender,
             Arc::clone(&pulse),
@@ -180,6 +199,7 @@ impl Scene {
             elector.run(sleep(setup.ready_after), token, work).await
         });
         Replica {
+            me,
             link,
             standing,
             pulse,
@@ -224,7 +244,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.forged {
             return;
         }
         for pair in self.stints().windows(2) {

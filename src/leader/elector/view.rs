@@ -65,13 +65,14 @@ impl<A: LeaseApi> Elector<A> {
     pub(super) fn see(&mut self, record: Option<Record>) -> bool {
         let now = self.lock.clock().now();
         self.story.saw(record.as_ref());
+        self.holder.follow(record.as_ref(), self.lock.me());
         match &mut self.observed {
             Some(observed) => observed.update(record, now),
             none => {
                 *none = Some(Observed::first(
                     record,
                     now,
-                    2 * self.lock.config().retry_period(),
+                    self.lock.config().retry_period(),
                 ));
                 true
             }

@@ -152,6 +152,7 @@ async fn work_that_cannot_be_stopped_ends_the_replica_before_the_lease_may_pass_
     let pulse = Arc::new(Pulse::new(clock, D));
     let elector = Elector::new(
         lock,
+        Surroundings::new().senses(false),
         RD,
         watch::Sender::new(Standing::default()),
         pulse,

@@ -120,6 +120,7 @@ async fn work_that_ends_by_itself_gives_the_lease_back_and_ends_the_replica() {
     let pulse = Arc::new(Pulse::new(scene.clock.clone(), D));
     let elector = Elector::new(
         lock,
+        Surroundings::new().senses(false),
         RD,
         watch::Sender::new(Standing::default()),
         pulse,

@@ -9,10 +9,13 @@ use rstest::rstest;
 use super::*;
 use crate::{
     clock::Moment,
-    leader::record::{INCARNATION, Observed, Reason, Record, Verdict, decide},
+    leader::record::{Evidence, INCARNATION, Observed, Reason, Record, SUCCESSOR, Verdict, decide},
 };
 
-const PATIENCE: Duration = Duration::from_secs(4);
+/// Without evidence beside the Lease.
+fn verdict(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
+    decide(observed, me, &Evidence::default(), now)
+}
 
 fn at(seconds: u64) -> Moment {
     Moment::from_start(Duration::from_secs(seconds))
@@ -47,13 +50,13 @@ fn me() -> Identity {
 
 #[test]
 fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_deletion() {
-    let observed = Observed::first(None, at(100), PATIENCE);
+    let observed = Observed::first(None, at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(104) }
     );
     assert_eq!(
-        decide(&observed, &me(), at(104)),
+        verdict(&observed, &me(), at(104)),
         Verdict::Take(Reason::Released)
     );
 }
@@ -62,9 +65,9 @@ fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_d
 #[case::no_holder(Some(record(None, Some(15), 0)))]
 #[case::released(Some(record(Some(""), Some(1), 0)))]
 fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
-    let observed = Observed::first(seen, at(100), PATIENCE);
+    let observed = Observed::first(seen, at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Take(Reason::Released)
     );
 }
@@ -73,30 +76,26 @@ fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
 #[case::renewed_in_1970(0)]
 #[case::renewed_in_2100(4_102_444_800)]
 fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] renewed: i64) {
-    let observed = Observed::first(
-        Some(record(Some("other"), Some(15), renewed)),
-        at(100),
-        PATIENCE,
-    );
+    let observed = Observed::first(Some(record(Some("other"), Some(15), renewed)), at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
     );
     assert_eq!(
-        decide(&observed, &me(), at(114)),
+        verdict(&observed, &me(), at(114)),
         Verdict::Wait { until: at(115) }
     );
     assert_eq!(
-        decide(&observed, &me(), at(115)),
+        verdict(&observed, &me(), at(115)),
         Verdict::Take(Reason::Expired)
     );
 }
 
 #[test]
 fn the_duration_that_counts_is_the_record_s_own() {
-    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), PATIENCE);
+    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(159)),
+        verdict(&observed, &me(), at(159)),
         Verdict::Wait { until: at(160) }
     );
 }
@@ -106,9 +105,9 @@ fn the_duration_that_counts_is_the_record_s_own() {
 #[case::zero(Some(0))]
 #[case::negative(Some(-5))]
 fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Option<i32>) {
-    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100), PATIENCE);
+    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(101) }
     );
 }
@@ -116,10 +115,10 @@ fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Op
 #[test]
 fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     let first = record(Some("other"), Some(15), 1);
-    let mut observed = Observed::first(Some(first.clone()), at(100), PATIENCE);
+    let mut observed = Observed::first(Some(first.clone()), at(100), RP);
     observed.update(Some(record(Some("other"), Some(15), 2)), at(110));
     assert_eq!(
-        decide(&observed, &me(), at(116)),
+        verdict(&observed, &me(), at(116)),
         Verdict::Wait { until: at(125) }
     );
 
@@ -133,21 +132,21 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     labelled.metadata.resource_version = Some("77".into());
     observed.update(Some(Record::new(labelled)), at(120));
     assert_eq!(
-        decide(&observed, &me(), at(125)),
+        verdict(&observed, &me(), at(125)),
         Verdict::Take(Reason::Expired)
     );
 }
 
 #[test]
 fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
-    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), PATIENCE);
+    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), RP);
     observed.update(None, at(105));
     assert_eq!(
-        decide(&observed, &me(), at(105)),
+        verdict(&observed, &me(), at(105)),
         Verdict::Wait { until: at(115) }
     );
     assert_eq!(
-        decide(&observed, &me(), at(115)),
+        verdict(&observed, &me(), at(115)),
         Verdict::Take(Reason::Expired)
     );
     assert!(observed.existing().is_none(), "a take has to create it");
@@ -159,9 +158,9 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
         &record(Some("me"), Some(15), 1),
         &me().incarnation.to_string(),
     );
-    let observed = Observed::first(Some(before), at(100), PATIENCE);
+    let observed = Observed::first(Some(before), at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Take(Reason::Reclaimed)
     );
 }
@@ -172,9 +171,9 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
 #[case::no_uid("/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
 fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
     let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
-    let observed = Observed::first(Some(before), at(100), PATIENCE);
+    let observed = Observed::first(Some(before), at(100), RP);
     assert_eq!(
-        decide(&observed, &me(), at(100)),
+        verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
     );
 }
@@ -186,9 +185,9 @@ fn another_holder_with_our_incarnation_is_another_holder() {
         &record(Some("other"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(forged), at(100), PATIENCE);
+    let observed = Observed::first(Some(forged), at(100), RP);
     assert_eq!(
-        decide(&observed, &me, at(100)),
+        verdict(&observed, &me, at(100)),
         Verdict::Wait { until: at(115) }
     );
 }
@@ -200,6 +199,99 @@ fn a_record_of_this_very_process_is_its_own() {
         &record(Some("me"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(mine), at(100), PATIENCE);
-    assert_eq!(decide(&observed, &me, at(101)), Verdict::Take(Reason::Own));
+    let observed = Observed::first(Some(mine), at(100), RP);
+    assert_eq!(verdict(&observed, &me, at(101)), Verdict::Take(Reason::Own));
+}
+
+const NONCE: &str = "6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11";
+
+fn held_by_other() -> Observed {
+    let record = with_incarnation(&record(Some("other"), Some(15), 1), &format!("uid/{NONCE}"));
+    Observed::first(Some(record), at(100), RP)
+}
+
+#[rstest]
+#[case::proof(Some(format!("uid/{NONCE}")), None, Verdict::Take(Reason::Proof))]
+#[case::hint(None, Some(format!("uid/{NONCE}")), Verdict::Take(Reason::Hint))]
+#[case::both(Some(format!("uid/{NONCE}")), Some(format!("uid/{NONCE}")), Verdict::Take(Reason::Proof))]
+#[case::another_pod(Some(format!("uid-of-another/{NONCE}")), None, Verdict::Wait { until: at(115) })]
+#[case::an_earlier_life(Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), None, Verdict::Wait { until: at(115) })]
+#[case::a_hint_of_an_earlier_life(None, Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), Verdict::Wait { until: at(115) })]
+fn evidence_counts_against_the_very_process_that_the_lease_names(
+    #[case] dead: Option<String>,
+    #[case] gone: Option<String>,
+    #[case] expected: Verdict,
+) {
+    let parsed = |text: Option<String>| text.map(|text| text.parse().unwrap());
+    let evidence = Evidence {
+        dead: parsed(dead),
+        gone: parsed(gone),
+    };
+    assert_eq!(
+        decide(&held_by_other(), &me(), &evidence, at(100)),
+        expected
+    );
+}
+
+fn released_to(successor: &str) -> Record {
+    let held = record(Some("other"), Some(15), 1);
+    Record::new(held.released(Some(successor), Timestamp::from_second(2).unwrap()))
+}
+
+#[rstest]
+#[case::to_me("me", Verdict::Take(Reason::Released))]
+#[case::to_another("third", Verdict::Wait { until: at(112) })]
+fn a_successor_goes_first_and_others_wait_one_retry_period(
+    #[case] successor: &str,
+    #[case] expected: Verdict,
+) {
+    let mut observed = held_by_other();
+    observed.update(Some(released_to(successor)), at(110));
+    assert_eq!(verdict(&observed, &me(), at(110)), expected);
+    assert_eq!(
+        verdict(&observed, &me(), at(112)),
+        Verdict::Take(Reason::Released)
+    );
+}
+
+#[test]
+fn naming_another_successor_later_holds_nobody_up_for_longer() {
+    let mut observed = held_by_other();
+    observed.update(Some(released_to("third")), at(110));
+    observed.update(Some(released_to("fourth")), at(111));
+    assert_eq!(
+        verdict(&observed, &me(), at(112)),
+        Verdict::Take(Reason::Released)
+    );
+}
+
+#[test]
+fn a_successor_named_on_a_lease_that_is_held_means_nothing() {
+    let mut lease = record(Some("other"), Some(15), 1).renewed(D, Timestamp::UNIX_EPOCH);
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.insert(SUCCESSOR.into(), "me".into());
+    let observed = Observed::first(Some(Record::new(lease)), at(100), RP);
+    assert_eq!(
+        verdict(&observed, &me(), at(100)),
+        Verdict::Wait { until: at(115) }
+    );
+}
+
+#[test]
+fn a_take_says_why_and_clears_what_a_release_said() {
+    let released = released_to("me");
+    let taken = Record::new(Record::taken(
+        Some(&released),
+        Some(&released),
+        Reason::Proof,
+        &me(),
+        D,
+        Timestamp::UNIX_EPOCH,
+    ));
+    assert_eq!(taken.takeover(), Some(Reason::Proof));
+    let given_back = Record::new(taken.released(None, Timestamp::UNIX_EPOCH));
+    assert_eq!(
+        (given_back.takeover(), given_back.successor()),
+        (None, None)
+    );
 }

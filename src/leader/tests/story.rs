@@ -45,7 +45,9 @@ async fn a_release_is_told_by_the_one_that_gives_and_by_the_one_that_takes() {
         news(&mut leader.announcements),
         [
             acquired(Reason::Released, None),
-            News::Released { successor: None }
+            News::Released {
+                successor: Some("b".to_owned())
+            }
         ]
     );
     assert_eq!(
@@ -137,13 +139,17 @@ async fn the_work_failover_counts_from_the_same_sign_of_life_to_the_first_accept
     assert!((0.7..0.75).contains(&(work - lease)), "{lease} and {work}");
 }
 
-/// Collects the log of the threads on which it is the default.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// The log of this thread, which is that of one test: the tests of the election run on one thread each.
+    static LINES: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
 
-impl std::io::Write for Log {
+/// Writes to the log of the thread it is called on.
+struct Here;
+
+impl std::io::Write for Here {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(line);
+        LINES.with_borrow_mut(|lines| lines.extend(line));
         Ok(line.len())
     }
 
@@ -152,20 +158,25 @@ impl std::io::Write for Log {
     }
 }
 
+/// The log of the thread that asks.
+struct Log;
+
 impl Log {
-    fn of_this_thread() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    /// One subscriber for all threads: those that come and go with a thread may miss lines that another thread was the
+    /// first to reach.
+    fn of_this_thread() -> Self {
+        static SUBSCRIBER: std::sync::Once = std::sync::Once::new();
+        SUBSCRIBER.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().json().with_writer(|| Here);
+            tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+        });
+        Self
     }
 
     /// The fields of the last line that says `message`.
+    #[expect(clippy::unused_self, reason = "a log exists only once it is collected")]
     fn fields(&self, message: &str) -> serde_json::Value {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap());
         text.lines()
             .rev()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["fields"].clone())
@@ -176,7 +187,7 @@ impl Log {
 
 #[tokio::test(start_paused = true)]
 async fn the_log_tells_a_failover_from_both_sides() {
-    let (log, _guard) = Log::of_this_thread();
+    let log = Log::of_this_thread();
     let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
     let fields = log.fields("standing by");
     assert_eq!(
@@ -212,7 +223,7 @@ async fn the_log_tells_a_failover_from_both_sides() {
 
 #[tokio::test(start_paused = true)]
 async fn the_log_names_the_one_to_whom_a_term_was_lost() {
-    let (log, _guard) = Log::of_this_thread();
+    let log = Log::of_this_thread();
     let (scene, _leader, _standby) = Scene::with_leader_and_standby().await;
     scene.api.edit(|lease| {
         let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();

@@ -1,0 +1,291 @@
+//! What is learned of the holder's process, beside what the Lease says: proof of its death, or a hint of it.
+//!
+//! One process is followed at a time: the one that the Lease names. Its own Pod is watched, and nothing else; where hints
+//! are on, a connection is held to it.
+//!
+//! # Damping
+//! Whoever can forge hints could move the Lease as often as he likes. So a term that was itself taken by a hint is given
+//! one lease duration before it can be taken by another; and a replica that took one acts on no further hint until the
+//! death was proven, or until a time has passed that doubles with each that was not.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use tracing::{debug, info, warn};
+
+use crate::{
+    clock::{Moment, SharedClock, sleep_until},
+    errors::Chain,
+    fence::Fence,
+    leader::{
+        hint::Peers,
+        identity::{Identity, Incarnation},
+        pods::{PodApi, PodError},
+        proof::proves_death,
+        record::{Evidence, Reason, Record},
+    },
+};
+
+/// How long a hint may be acted on: it was the fence as it stood then that made it safe.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The most doublings of the time for which hints are ignored.
+const MOST_DOUBLINGS: u32 = 8;
+
+/// What a replica can sense of other replicas, beside the Lease.
+#[derive(Clone)]
+pub struct Senses {
+    /// The Pods of the namespace.
+    pub pods: Arc<dyn PodApi>,
+    /// The name of the operator's container in its pod: only its last words count.
+    pub container: String,
+    /// Connections to other replicas, and the fence without which no hint is acted on; `None` where hints are off.
+    pub hints: Option<(Arc<dyn Peers>, Arc<dyn Fence>)>,
+}
+
+/// Follows the process that holds the Lease.
+pub(super) struct Holder {
+    senses: Senses,
+    clock: SharedClock,
+    /// The lease duration: the unit of the damping.
+    duration: Duration,
+    followed: Option<Followed>,
+    evidence: Evidence,
+    /// Since when `evidence.gone` is known.
+    gone_since: Moment,
+    quiet_until: Option<Moment>,
+    unproven: u32,
+}
+
+/// The process that is followed.
+struct Followed {
+    pod_name: String,
+    incarnation: Incarnation,
+    term: TermSeen,
+    address: Option<IpAddr>,
+    pod: BoxStream<'static, Result<Option<Pod>, PodError>>,
+    hint: Option<BoxFuture<'static, bool>>,
+}
+
+/// What tells one term of a process from another: the transitions and the time of the take.
+type TermSeen = (i32, Option<Timestamp>);
+
+/// Something that happened to the process.
+pub(super) enum News {
+    Pod(Result<Option<Pod>, PodError>),
+    PodWatchEnded,
+    /// Its connection was lost; and whether the fence was found to stand right after.
+    Lost {
+        fenced: bool,
+    },
+}
+
+impl Holder {
+    pub(super) fn new(senses: Senses, clock: SharedClock, duration: Duration) -> Self {
+        let now = clock.now();
+        Self {
+            senses,
+            clock,
+            duration,
+            followed: None,
+            evidence: Evidence::default(),
+            gone_since: now,
+            quiet_until: None,
+            unproven: 0,
+        }
+    }
+
+    pub(super) fn list_pods(&self) -> BoxFuture<'static, Result<Vec<Pod>, PodError>> {
+        self.senses.pods.list()
+    }
+
+    /// What is known at this moment.
+    pub(super) fn evidence(&mut self) -> &Evidence {
+        let now = self.clock.now();
+        if self.evidence.gone.is_some() && now.since(self.gone_since) > FRESH {
+            self.evidence.gone = None;
+            self.listen_from(Some(now + self.duration));
+        }
+        &self.evidence
+    }
+
+    /// Follows the holder of `record`, unless that is `me` or already followed.
+    ///
+    /// A Lease that is free or this replica's own changes nothing: whoever led before is followed on, so that the proof
+    /// of its death is still noticed after a takeover by a hint.
+    pub(super) fn follow(&mut self, record: Option<&Record>, me: &Identity) {
+        let Some(record) = record else { return };
+        let (Some(holder), Some(incarnation)) = (record.holder(), record.incarnation()) else {
+            return;
+        };
+        if incarnation == me.incarnation {
+            return;
+        }
+        let term = (record.transitions(), record.acquired());
+        // A term that was itself taken on a hint gets a lease duration before another hint counts.
+        let from =
+            (record.takeover() == Some(Reason::Hint)).then(|| self.clock.now() + self.duration);
+        if let Some(followed) = &mut self.followed
+            && followed.incarnation == incarnation
+        {
+            if followed.term != term {
+                // It leads again, so it lives: what was sensed before is void.
+                followed.term = term;
+                self.evidence.gone = None;
+                self.listen_from(from);
+            }
+            return;
+        }
+        debug!(
+            holder,
+            incarnation = %incarnation,
+            "following the holder's process"
+        );
+        self.followed = Some(Followed {
+            pod_name: holder.to_owned(),
+            pod: self.senses.pods.watch(holder),
+            incarnation,
+            term,
+            address: None,
+            hint: None,
+        });
+        self.evidence = Evidence::default();
+        self.quiet_until = self.quiet_until.max(from);
+    }
+
+    /// The next thing that happens to the process; never, where none is followed.
+    pub(super) async fn next(&mut self) -> News {
+        let Some(followed) = &mut self.followed else {
+            return std::future::pending().await;
+        };
+        let hint = async {
+            match &mut followed.hint {
+                Some(hint) => hint.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            change = followed.pod.next() => change.map_or(News::PodWatchEnded, News::Pod),
+            fenced = hint => {
+                followed.hint = None;
+                News::Lost { fenced }
+            }
+        }
+    }
+
+    /// Takes in what happened; whether it is a new reason to take the Lease.
+    pub(super) fn learn(&mut self, news: News) -> bool {
+        let Some(followed) = &mut self.followed else {
+            return false;
+        };
+        match news {
+            News::Pod(Ok(Some(pod))) => return self.seen(&pod),
+            // A Pod object that is gone proves nothing: its process may run on for as long as it likes.
+            News::Pod(Ok(None)) => {
+                debug!(pod = followed.pod_name, "the holder's Pod object is gone")
+            }
+            News::Pod(Err(error)) => {
+                debug!(error = %Chain(&error), "the watch on the holder's pod broke and is retried");
+            }
+            News::PodWatchEnded => followed.pod = self.senses.pods.watch(&followed.pod_name),
+            News::Lost { fenced: false } => {
+                warn!(
+                    holder = followed.pod_name,
+                    "lost the connection to the leader's process, but the fence is not proven to stand: waiting for \
+                     proof of death or for the Lease to expire"
+                );
+                self.listen_from(Some(self.clock.now() + self.duration));
+            }
+            News::Lost { fenced: true } => return self.lost(),
+        }
+        false
+    }
+
+    fn seen(&mut self, pod: &Pod) -> bool {
+        let Some(followed) = &mut self.followed else {
+            return false;
+        };
+        if self.evidence.dead.is_none()
+            && proves_death(pod, &followed.incarnation, &self.senses.container)
+        {
+            info!(
+                holder = followed.pod_name,
+                incarnation = %followed.incarnation,
+                "the holder's process is proven to be dead"
+            );
+            self.evidence.dead = Some(followed.incarnation.clone());
+            // A hint that was acted on for this process is proven right.
+            (self.quiet_until, self.unproven) = (None, 0);
+            return true;
+        }
+        let address = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.pod_ip.as_ref()?.parse().ok());
+        let is_same = pod.metadata.uid.as_ref() == Some(&followed.incarnation.pod_uid);
+        if is_same && address.is_some() && followed.address != address {
+            followed.address = address;
+            self.listen_from(None);
+        }
+        false
+    }
+
+    /// Holds a connection to the process from now on, and takes its end for a hint from `from` on, or from the end of
+    /// the damping if that is later.
+    fn listen_from(&mut self, from: Option<Moment>) {
+        let Some(followed) = &mut self.followed else {
+            return;
+        };
+        let (Some((peers, fence)), Some(address)) = (&self.senses.hints, followed.address) else {
+            return;
+        };
+        let from = from.max(self.quiet_until);
+        let (lost, fence, clock) = (
+            peers.lost(address, &followed.incarnation),
+            Arc::clone(fence),
+            Arc::clone(&self.clock),
+        );
+        followed.hint = Some(Box::pin(async move {
+            if let Some(from) = from {
+                sleep_until(clock.as_ref(), from).await;
+            }
+            lost.await;
+            // Asked at this moment: what a test said a minute ago is no ground to act on.
+            fence.refuses_me().await
+        }));
+    }
+
+    fn lost(&mut self) -> bool {
+        let Some(followed) = &self.followed else {
+            return false;
+        };
+        info!(
+            holder = followed.pod_name,
+            incarnation = %followed.incarnation,
+            "the connection to the leader's process ended and is refused, and the fence stands"
+        );
+        self.evidence.gone = Some(followed.incarnation.clone());
+        self.gone_since = self.clock.now();
+        true
+    }
+
+    /// A Lease was taken on a hint: until it is proven right, the next one has to wait.
+    pub(super) fn acted_on_hint(&mut self) {
+        self.evidence.gone = None;
+        let wait = self.duration * 2_u32.pow(self.unproven.min(MOST_DOUBLINGS));
+        self.quiet_until = Some(self.clock.now() + wait);
+        self.unproven = self.unproven.saturating_add(1);
+    }
+}
+
+impl std::fmt::Debug for Senses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Senses")
+            .field("container", &self.container)
+            .field("hints", &self.hints.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! Giving the Lease to somebody: the named successor goes first, and holds nobody up.
+
+use super::*;
+
+fn c() -> Setup {
+    pod("c", "uid-c")
+}
+
+fn successor(scene: &Scene) -> Option<String> {
+    let annotations = scene.api.lease()?.metadata.annotations?;
+    annotations
+        .get(crate::leader::SUCCESSOR_ANNOTATION)
+        .cloned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_rolling_update_leadership_moves_once_and_to_the_new_template() {
+    let (scene, leader, old_standby) = Scene::with_leader_and_standby().await;
+    let new = Setup {
+        template: "new",
+        created: 9,
+        ..c()
+    };
+    let _new = scene.start(new);
+    sleep(Duration::from_secs(5)).await;
+    leader.stop().await.unwrap();
+    assert!(scene.until_leads("c", RP).await < Duration::from_millis(50));
+    old_standby.stop().await.unwrap();
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(scene.pods_that_led(), ["a", "c"]);
+    assert_eq!(successor(&scene), None, "a held Lease names no successor");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_is_gone_holds_nobody_up_for_more_than_a_retry_period() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    let new = Setup {
+        template: "new",
+        created: 9,
+        ..c()
+    };
+    scene.start(new).crash();
+    leader.stop().await.unwrap();
+    assert_eq!(successor(&scene).as_deref(), Some("c"));
+    let took = scene.until_leads("b", D).await;
+    assert!(took <= RP + Duration::from_millis(50), "{took:?}");
+    assert!(took > RP - Duration::from_millis(50), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_wakes_up_late_takes_nothing_back() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    let slow = Setup {
+        template: "new",
+        created: 9,
+        ready_after: Duration::from_secs(20),
+        ..c()
+    };
+    let _slow = scene.start(slow);
+    leader.stop().await.unwrap();
+    scene.until_leads("b", D).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.pods_that_led(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_pods_cannot_be_listed_the_lease_is_released_all_the_same() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    scene.around.answer_no_lists();
+    let asked = Instant::now();
+    leader.stop().await.unwrap();
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(50));
+}

@@ -1,0 +1,88 @@
+//! Acting on a hint: fast where the fence stands, not at all where it does not, and damped where hints are wrong.
+
+use super::*;
+
+fn hinted(setup: Setup) -> Setup {
+    Setup {
+        hints: true,
+        ..setup
+    }
+}
+
+async fn leader_and_standby() -> (Scene, Replica, Replica) {
+    let scene = Scene::new();
+    let leader = scene.start(hinted(a()));
+    scene.until_leads("a", FIRST).await;
+    let standby = scene.start(hinted(b()));
+    sleep(Duration::from_secs(5)).await;
+    (scene, leader, standby)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_moves_the_lease_in_milliseconds_while_the_fence_stands() {
+    let (scene, leader, _standby) = leader_and_standby().await;
+    let me = leader.me.clone();
+    leader.crash();
+    scene.around.lose(&me.incarnation);
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(20));
+    assert_eq!(scene.around.fence_asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_fence_a_lost_connection_is_no_reason() {
+    let (scene, leader, _standby) = leader_and_standby().await;
+    scene.around.fence_stands(false);
+    let me = leader.me.clone();
+    leader.crash();
+    scene.around.lose(&me.incarnation);
+    assert!(scene.until_leads("b", D + RP).await > D - RP - Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_hints_are_off_the_fence_is_not_asked() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    scene.around.lose(&leader.me.incarnation);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(
+        (scene.around.fence_asked(), scene.pods_that_led().len()),
+        (0, 1)
+    );
+}
+
+/// Whoever can forge hints forges one for every process that leads, at once and all the time.
+#[tokio::test(start_paused = true)]
+async fn forged_hints_move_the_lease_ever_less_often() {
+    let (mut scene, first, second) = leader_and_standby().await;
+    scene.forged = true;
+    let lives = [first.me.incarnation.clone(), second.me.incarnation.clone()];
+    for life in &lives {
+        scene.around.lose(life);
+    }
+    let hops = |from: usize| scene.pods_that_led().len() - from;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(hops(1), 1, "leadership may move once");
+    sleep(Duration::from_secs(599)).await;
+    let early = hops(1);
+    sleep(Duration::from_secs(600)).await;
+    let late = hops(1 + early);
+    assert!(early <= 14 && late < early, "{early} hops, then {late}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_is_proven_right_damps_nothing() {
+    let (scene, leader, standby) = leader_and_standby().await;
+    let first = leader.me.clone();
+    leader.crash();
+    scene.around.lose(&first.incarnation);
+    scene.until_leads("b", RP).await;
+    scene
+        .around
+        .report_dead(&first, &first.incarnation.nonce.to_string());
+    let third = scene.start(hinted(pod("c", "uid-c")));
+    sleep(D + RP).await;
+    let second = standby.me.clone();
+    standby.crash();
+    scene.around.lose(&second.incarnation);
+    assert!(scene.until_leads("c", RP).await < Duration::from_millis(20));
+    drop(third);
+}

@@ -1,0 +1,113 @@
+//! Puts the election of one replica together: the lock, what it senses of others, and what it tells them.
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::OperatorError;
+use crate::{
+    args::{Config, Election},
+    clock::SharedClock,
+    errors::Chain,
+    fence::Fence,
+    leader::{
+        Announcements, Elector, HintListener, KubeLeases, KubePods, LeaderMetrics, Lock, Peers,
+        Pulse, Senses, Standing, TcpPeers, announcements,
+    },
+    termination::TerminationLog,
+};
+
+/// What has to run for a replica to take part.
+pub(super) struct Contest {
+    pub(super) elector: Elector<KubeLeases>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) announcements: Announcements,
+    pub(super) listener: Option<HintListener>,
+    /// None where it can't be written, which costs the proof of this process's death and nothing else.
+    pub(super) termination_log: Option<TerminationLog>,
+}
+
+impl Contest {
+    /// Makes all of it. `fence` is none where there is none to be tested, and then no hint is acted on.
+    pub(super) async fn prepare(
+        config: &Config,
+        election: Election,
+        mut kube_config: kube::Config,
+        clock: &SharedClock,
+        standing: watch::Sender<Standing>,
+        metrics: LeaderMetrics,
+        fence: Option<Arc<dyn Fence>>,
+    ) -> Result<Self, OperatorError> {
+        let lease = election.lease;
+        let incarnation = &election.identity.incarnation;
+        info!(
+            pod = election.identity.pod_name,
+            incarnation = %incarnation,
+            lease = lease.name(),
+            namespace = lease.namespace(),
+            "starting"
+        );
+        let termination_log = begin_termination_log(&election.termination_log, incarnation.nonce);
+        let (mut listener, mut hints) = (None, None);
+        match (election.hint_address, fence) {
+            (Some(address), Some(fence)) => {
+                listener = Some(HintListener::listen(address, incarnation.nonce).await?);
+                let peers: Arc<dyn Peers> = Arc::new(TcpPeers::on_port(address.port()));
+                hints = Some((peers, fence));
+            }
+            (Some(_), None) => info!("without a fence no hint is acted on"),
+            (None, _) => {}
+        }
+        // Clients of their own: their connections are shared with nothing that could hold up a renewal.
+        kube_config.connect_timeout = Some(lease.call_timeout());
+        // The election decides itself what is tried again, and when.
+        kube_config.default_retry = false;
+        let pods = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
+        let leases = Client::try_from(kube_config).map_err(OperatorError::Client)?;
+        let senses = Senses {
+            pods: Arc::new(KubePods::new(pods, &lease)),
+            container: election.container_name,
+            hints,
+        };
+        let pulse = Arc::new(Pulse::new(Arc::clone(clock), lease.duration()));
+        let lock = Lock::new(
+            KubeLeases::new(leases, &lease),
+            lease,
+            election.identity,
+            Arc::clone(clock),
+            Arc::new(jiff::Timestamp::now),
+            metrics.clone(),
+        );
+        let (announcer, announcements) = announcements(metrics.clone());
+        let elector = Elector::new(
+            lock,
+            senses,
+            config.drain_timeout,
+            standing,
+            Arc::clone(&pulse),
+            metrics,
+        );
+        Ok(Self {
+            elector: elector.announcing(announcer),
+            pulse,
+            announcements,
+            listener,
+            termination_log,
+        })
+    }
+}
+
+fn begin_termination_log(path: &std::path::Path, nonce: uuid::Uuid) -> Option<TerminationLog> {
+    match TerminationLog::begin(path, nonce) {
+        Ok(log) => {
+            log.add_panics();
+            Some(log)
+        }
+        Err(error) => {
+            warn!(error = %Chain(&error), "the death of this process can't be proven to a standby");
+            None
+        }
+    }
+}
