@@ -7,7 +7,10 @@ use std::{net::SocketAddr, time::Duration};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::leader::{Identity, InvalidSetting, LeaseConfig};
+use crate::{
+    access,
+    leader::{Identity, InvalidSetting, LeaseConfig},
+};
 
 /// Puts Cluster API machines into a cluster in weekly time windows.
 #[derive(Debug, Parser)]
@@ -27,6 +30,10 @@ pub enum Command {
     Run,
     /// Print the CustomResourceDefinition as YAML
     Crd,
+    /// Print the ServiceAccount and its roles as YAML
+    Rbac,
+    /// Print the fence's admission policy as YAML
+    Fence,
     /// Print the table of the metrics as Markdown
     Metrics,
 }
@@ -89,6 +96,15 @@ pub struct RunArgs {
     #[arg(long, env = "POD_UID", default_value = "", global = true)]
     pod_uid: String,
 
+    /// Name of the ConfigMap that the fence is tested on, in the pod's namespace; empty where there is no fence
+    #[arg(
+        long,
+        env = "FENCE_PROBE",
+        default_value = access::FENCE,
+        global = true
+    )]
+    fence_probe: String,
+
     /// How long work in flight may take to finish on SIGTERM before it is dropped; less than the pod's grace period
     #[arg(
         long,
@@ -150,6 +166,8 @@ pub struct Election {
     pub lease: LeaseConfig,
     /// Who this replica is.
     pub identity: Identity,
+    /// The ConfigMap that the fence is tested on, or none where there is no fence.
+    pub fence_probe: Option<String>,
 }
 
 /// The longest drain that is accepted: an hour, as no pod's grace period should be longer.
@@ -223,6 +241,7 @@ impl RunArgs {
         Ok(Election {
             lease,
             identity: Identity::of_new_process(&self.pod_name, &self.pod_uid),
+            fence_probe: (!self.fence_probe.is_empty()).then(|| self.fence_probe.clone()),
         })
     }
 }
@@ -321,6 +340,18 @@ mod tests {
     fn without_election_no_pod_name_is_needed() {
         let config = config(&["--enable-leader-election=false"]).unwrap();
         assert!(config.election.is_none());
+    }
+
+    #[rstest]
+    #[case::by_default(&[], Some("5spot-fence"))]
+    #[case::another(&["--fence-probe=x"], Some("x"))]
+    #[case::none(&["--fence-probe="], None)]
+    fn an_empty_fence_probe_says_that_there_is_no_fence(
+        #[case] flags: &[&str],
+        #[case] probe: Option<&str>,
+    ) {
+        let election = config(&[&POD, flags].concat()).unwrap().election.unwrap();
+        assert_eq!(election.fence_probe.as_deref(), probe);
     }
 
     #[test]

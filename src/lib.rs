@@ -6,6 +6,8 @@
 //! | [`schedule`] | when its window is open |
 //! | [`controller`] | what is done about it, and why |
 //! | [`term`] | how long this replica may write |
+//! | [`fence`] | whether the API server holds it to that |
+//! | [`access`] | what it may do in the cluster at all |
 //! | [`leader`] | who leads, and how that is decided |
 //! | [`clock`] | which clock that is judged by |
 //! | [`operator`] | how the parts are put together, started and stopped |
@@ -14,12 +16,14 @@
 //!
 //! Only the composition root names both [`leader`] and [`controller`]; they meet in a [`term::Term`].
 
+pub mod access;
 pub mod admin;
 pub mod api;
 pub mod args;
 pub mod clock;
 pub mod controller;
 pub mod errors;
+pub mod fence;
 pub mod leader;
 pub mod manifest;
 pub mod metrics;

@@ -23,6 +23,7 @@ use crate::{
     clock::{BootClock, SharedClock},
     controller::{self, Caches, ControllerError, ControllerMetrics},
     errors::Chain,
+    fence::{FenceKeeper, FenceMetrics, KubeFence},
     leader::{
         Announcements, Elector, ElectorError, KubeLeases, LeaderMetrics, Lock, Pulse, Standing,
         announcements,
@@ -85,6 +86,7 @@ pub fn metrics_table() -> Result<String, std::fmt::Error> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Election,
+    Fence,
     Caches,
     Admin,
     Signals,
@@ -111,7 +113,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     kube_config.headers.push((USER_AGENT, agent));
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
-    let (mut registry, metrics) = instruments::of_work();
+    let (mut registry, metrics, fence_metrics) = instruments::of_work();
     let (caches, feed) = Caches::new(client.clone(), metrics.clone());
     let work = Work {
         client,
@@ -134,6 +136,17 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
         let (client, lease, pod) = (work.client.clone(), lease.clone(), pod.clone());
         let (metrics, standing) =
             instruments::of_election(&mut registry, &pod, &lease, Arc::clone(&clock));
+        if let Some(keeper) = keeper(&election, kube_config.clone(), &standing, fence_metrics)? {
+            let stop_keeper = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    never = keeper.run() => match never {},
+                    () = stop_keeper.cancelled() => (Part::Fence, Ok(())),
+                }
+            });
+        } else {
+            info!("FENCE_PROBE is empty: there is no fence to test");
+        }
         let (elector, pulse, announcements) =
             elector(&config, election, kube_config, &clock, standing, metrics)?;
         let stop_telling = stop.clone();
@@ -217,7 +230,9 @@ async fn supervise(
         match part {
             Some(Part::Election) | None => stop.cancel(),
             // Asked for or not: without probes, caches or signals the election is to end as well.
-            Some(Part::Caches | Part::Admin | Part::Signals | Part::Announcements) => {
+            Some(
+                Part::Fence | Part::Caches | Part::Admin | Part::Signals | Part::Announcements,
+            ) => {
                 shutdown.cancel();
             }
         }
@@ -232,6 +247,27 @@ async fn supervise(
 async fn stopped_for(stop: &CancellationToken, patience: Duration) {
     stop.cancelled().await;
     tokio::time::sleep(patience).await;
+}
+
+/// The keeper of the fence; none where there is no fence.
+fn keeper(
+    election: &Election,
+    mut kube_config: kube::Config,
+    standing: &watch::Sender<Standing>,
+    metrics: FenceMetrics,
+) -> Result<Option<FenceKeeper>, OperatorError> {
+    let Some(probe) = &election.fence_probe else {
+        return Ok(None);
+    };
+    // An answer is worth something only at once: nothing is tried again here, and nothing shares the connection.
+    kube_config.default_retry = false;
+    let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
+    let (lease, pod) = (&election.lease, &election.identity.pod_name);
+    let fence = KubeFence::new(client, lease.namespace(), probe, pod);
+    let standing = standing.subscribe();
+    let leads = Box::new(move || matches!(*standing.borrow(), Standing::Leading { .. }));
+    let (keeper, _state) = FenceKeeper::new(fence, leads, metrics);
+    Ok(Some(keeper))
 }
 
 fn elector(

@@ -1,5 +1,6 @@
 //! `deploy/` agrees with the code, and with itself.
 
+mod access;
 mod monitoring;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use k8s_openapi::{
         apps::v1::Deployment,
         core::v1::{Container, EnvVar, HTTPGetAction, PodSpec, Probe, Service},
         policy::v1::PodDisruptionBudget,
-        rbac::v1::{ClusterRole, PolicyRule, Role},
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
@@ -97,31 +97,6 @@ fn default_of(argument: &str) -> String {
         .to_owned()
 }
 
-fn verbs(rule: &PolicyRule) -> (String, String, Vec<String>, Vec<String>) {
-    let one = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join(",");
-    (
-        one(&rule.api_groups),
-        one(&rule.resources),
-        rule.resource_names.clone().unwrap_or_default(),
-        rule.verbs.clone(),
-    )
-}
-
-fn rule(
-    group: &str,
-    resource: &str,
-    names: &[&str],
-    verbs: &[&str],
-) -> (String, String, Vec<String>, Vec<String>) {
-    let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-    (
-        group.to_owned(),
-        resource.to_owned(),
-        owned(names),
-        owned(verbs),
-    )
-}
-
 #[test]
 fn the_committed_definition_is_the_one_that_the_types_give() {
     assert!(
@@ -161,11 +136,13 @@ fn the_kustomization_lists_every_manifest_that_every_cluster_can_take() {
 
 #[test]
 fn every_namespaced_object_names_its_namespace() {
-    const CLUSTER_WIDE: [&str; 4] = [
+    const CLUSTER_WIDE: [&str; 6] = [
         "Namespace",
         "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     ];
     for file in resources()
         .iter()
@@ -217,40 +194,6 @@ fn every_variable_is_one_that_the_program_reads() {
             "{name} is not one of {read:?}"
         );
     }
-}
-
-#[test]
-fn the_lease_may_be_used_by_name_and_in_its_namespace_only() {
-    let lease = env()["LEASE_NAME"].value.clone().unwrap();
-    let role: Role = object("rbac.yaml");
-    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
-    assert_eq!(
-        rules,
-        [
-            rule("coordination.k8s.io", "leases", &[], &["create"]),
-            rule(
-                "coordination.k8s.io",
-                "leases",
-                &[&lease],
-                &["get", "list", "watch", "update"]
-            ),
-        ]
-    );
-}
-
-#[test]
-fn the_cluster_role_covers_what_the_controller_does_and_no_more() {
-    let role: ClusterRole = object("rbac.yaml");
-    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
-    let plural = ScheduledMachine::plural(&());
-    assert_eq!(
-        rules,
-        [
-            rule(GROUP, &plural, &[], &["get", "list", "watch"]),
-            rule(GROUP, &format!("{plural}/status"), &[], &["patch"]),
-            rule("events.k8s.io", "events", &[], &["create", "patch"]),
-        ]
-    );
 }
 
 #[test]
