@@ -12,6 +12,14 @@
 //! # Non-guarantees
 //! - The policy reads the Lease through a watch, so it lags behind the Lease by milliseconds.
 //! - The state is that of the last test. Who wants to act on the fence asks [`Fence::refuses_me`] at that moment.
+//! - Where several API servers run, a test says something about the one that answered it.
+//!
+//! # An API server that stopped following the Lease
+//! The API server watches Leases for the policy only while there is a binding. Once it has seen none for a second it
+//! stops, and does not begin again before it is restarted (kubernetes/kubernetes issue 130887). A fence that was deleted
+//! and applied again is then held against the leader of that day: it would refuse all later ones, and not that one. So
+//! a standby tells the policy when the Lease that it has just read was renewed, and only a refusal by an API server
+//! whose news are as new counts as one.
 
 mod keeper;
 mod metrics;
@@ -23,6 +31,7 @@ use futures::future::{BoxFuture, FutureExt};
 pub use keeper::FenceKeeper;
 pub use metrics::FenceMetrics;
 pub use probe::{Answer, KubeFence, Test};
+pub(crate) use refusal::BEHIND;
 pub use refusal::Refusal;
 
 /// What the election asks of the fence before it relies on it.

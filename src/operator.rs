@@ -263,7 +263,7 @@ fn keeper(
     kube_config.default_retry = false;
     let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
     let (lease, pod) = (&election.lease, &election.identity.pod_name);
-    let fence = KubeFence::new(client, lease.namespace(), probe, pod);
+    let fence = KubeFence::new(client, lease.namespace(), lease.name(), probe, pod);
     let standing = standing.subscribe();
     let leads = Box::new(move || matches!(*standing.borrow(), Standing::Leading { .. }));
     let (keeper, _state) = FenceKeeper::new(fence, leads, metrics);

@@ -77,7 +77,16 @@ impl FenceKeeper {
 
     async fn test(&self) -> Finding {
         let led = (self.leads)();
-        let holders = self.fence.ask(Test::Holders).await;
+        let test = if led {
+            Test::Holders
+        } else {
+            Test::HoldersByFreshNews
+        };
+        let mut holders = self.fence.ask(test).await;
+        if led && matches!(&holders, Answer::Refused(refusal) if refusal.is_decision) {
+            // A refused leader has the read of the Lease to spare, to learn why.
+            holders = self.fence.ask(Test::HoldersByFreshNews).await;
+        }
         let nobodys = match holders {
             // Either this replica holds the Lease, or there is no fence: what nobody may do tells which.
             Answer::Accepted => Some(self.fence.ask(Test::Nobodys).await),
@@ -118,6 +127,11 @@ impl Finding {
     /// first was accepted.
     fn of(leads: bool, holders: &Answer, nobodys: Option<&Answer>, probe: &str) -> Self {
         match (holders, nobodys) {
+            (Answer::Refused(refusal), _) if refusal.is_behind() => Self::passing(State::off(
+                "the API server does not follow the Lease any more, and will refuse every new leader: restart \
+                 kube-apiserver, or delete ValidatingAdmissionPolicyBinding 5spot-fence and do not apply it again before \
+                 (kubernetes/kubernetes issue 130887)",
+            )),
             (Answer::Accepted, Some(Answer::Refused(_))) if leads => Self::lasting(State::Active),
             (Answer::Accepted, Some(Answer::Refused(_))) => Self::passing(State::off(
                 "it accepts the writes of a standby: paramRef in deploy/fence.yaml must name the Lease of LEASE_NAME",

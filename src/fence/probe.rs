@@ -3,12 +3,15 @@
 use std::{fmt, time::Duration};
 
 use futures::future::{BoxFuture, FutureExt};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::ConfigMap},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Fence, Refusal};
 use crate::errors::Chain;
@@ -16,11 +19,17 @@ use crate::errors::Chain;
 /// How long an answer is waited for. Whoever asks wants to act on it, and a late answer is an old one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the API server may take to see a renewal before it counts as one that does not follow the Lease.
+const NEWS_TRAVELS: Duration = Duration::from_millis(100);
+
 /// The writes that the fence is tested by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
     /// One that the holder of the Lease may make.
     Holders,
+    /// The same, refused as well by an API server whose news of the Lease are older than ours. It costs a read of the
+    /// Lease, which a leader has no need of: it finds out whether the fence knows it as the holder.
+    HoldersByFreshNews,
     /// One that nobody may make.
     Nobodys,
 }
@@ -44,17 +53,21 @@ pub enum Answer {
 #[derive(Clone)]
 pub struct KubeFence {
     api: Api<ConfigMap>,
+    leases: Api<Lease>,
+    lease: String,
     probe: String,
     pod: String,
 }
 
 impl KubeFence {
-    /// The fence that is tested on the ConfigMap `probe` by the pod `pod`.
+    /// The fence by `lease` that is tested on the ConfigMap `probe` by the pod `pod`.
     ///
     /// `client` must authenticate as that pod does, and must not try again by itself.
-    pub fn new(client: Client, namespace: &str, probe: &str, pod: &str) -> Self {
+    pub fn new(client: Client, namespace: &str, lease: &str, probe: &str, pod: &str) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
+            api: Api::namespaced(client.clone(), namespace),
+            leases: Api::namespaced(client, namespace),
+            lease: lease.to_owned(),
             probe: probe.to_owned(),
             pod: pod.to_owned(),
         }
@@ -67,20 +80,48 @@ impl KubeFence {
 
     /// Puts the fence to a test.
     pub async fn ask(&self, test: Test) -> Answer {
-        let data = match test {
-            Test::Holders => json!({"tested-by": self.pod}),
-            Test::Nobodys => json!({"tested-by": self.pod, "refuse": "true"}),
+        let answer = async {
+            match test {
+                Test::Holders => self.patch(json!({"tested-by": self.pod})).await,
+                Test::HoldersByFreshNews => self.ask_by_fresh_news().await,
+                Test::Nobodys => {
+                    self.patch(json!({"tested-by": self.pod, "refuse": "true"}))
+                        .await
+                }
+            }
         };
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        answer.unwrap_or_else(|_elapsed| Answer::Failed(format!("no answer within {PATIENCE:?}")))
+    }
+
+    async fn ask_by_fresh_news(&self) -> Answer {
+        let lease = match self.leases.get_opt(&self.lease).await {
+            Ok(lease) => lease,
+            Err(error) => return Answer::of(&error),
+        };
+        let mut data = json!({"tested-by": self.pod});
+        if let Some(MicroTime(renewed)) = lease.and_then(|lease| lease.spec?.renew_time) {
+            data["renewed"] = json!(renewed);
+        }
+        match self.patch(data.clone()).await {
+            Answer::Refused(refusal) if refusal.is_behind() => {
+                // The renewal may have been read on its way there.
+                tokio::time::sleep(NEWS_TRAVELS).await;
+                self.patch(data).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn patch(&self, data: Value) -> Answer {
         let params = PatchParams {
             dry_run: true,
             ..PatchParams::default()
         };
         let patch = Patch::Merge(json!({"data": data}));
-        let answer = self.api.patch(&self.probe, &params, &patch);
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(_)) => Answer::Accepted,
-            Ok(Err(error)) => Answer::of(&error),
-            Err(_elapsed) => Answer::Failed(format!("no answer within {PATIENCE:?}")),
+        match self.api.patch(&self.probe, &params, &patch).await {
+            Ok(_) => Answer::Accepted,
+            Err(error) => Answer::of(&error),
         }
     }
 }
@@ -102,7 +143,7 @@ impl Answer {
 impl Fence for KubeFence {
     fn refuses_me(&self) -> BoxFuture<'_, bool> {
         async {
-            let answer = self.ask(Test::Holders).await;
+            let answer = self.ask(Test::HoldersByFreshNews).await;
             matches!(answer, Answer::Refused(Refusal { is_decision, .. }) if is_decision)
         }
         .boxed()

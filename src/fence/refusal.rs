@@ -7,6 +7,9 @@ use kube::core::Status;
 
 use crate::access::FENCE;
 
+/// What the policy says when the API server's news of the Lease are older than the tester's.
+pub(crate) const BEHIND: &str = "the API server does not follow the Lease";
+
 /// A write that the API server refused by the fence's policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -18,6 +21,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether it was refused because the API server's news of the Lease are old.
+    pub fn is_behind(&self) -> bool {
+        !self.is_decision && self.message.contains(BEHIND)
+    }
+
     /// The refusal in an answer, if it is one.
     pub fn of(answer: &Status) -> Option<Self> {
         // A decision is answered with 403, as the policy asks for, and a policy that can't be evaluated with 422.

@@ -23,6 +23,8 @@ use tower::{BoxError, service_fn};
 use super::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// When the Lease was renewed last.
+const RENEWED: &str = "2026-03-02T08:50:00.123456Z";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A cluster that answers by its state. Only dry runs of the probe are known; anything else fails the test.
@@ -41,6 +43,8 @@ struct Contents {
     is_reachable: bool,
     /// None: there is no Lease.
     holder: Option<&'static str>,
+    /// The holder of an earlier time, where the API server's policies know no later one.
+    frozen: Option<&'static str>,
     asked: usize,
 }
 
@@ -53,6 +57,7 @@ impl Cluster {
             has_rights: true,
             is_reachable: true,
             holder: Some(holder),
+            frozen: None,
             asked: 0,
         })))
     }
@@ -70,6 +75,7 @@ impl Cluster {
         KubeFence::new(
             Client::new(service, "default"),
             "5spot-system",
+            "5spot-leader",
             "5spot-fence",
             me,
         )
@@ -77,6 +83,9 @@ impl Cluster {
 
     async fn answer(&self, me: &str, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         let (head, body) = request.into_parts();
+        if head.method == Method::GET {
+            return self.lease(head.uri.path()).await;
+        }
         assert_eq!(head.method, Method::PATCH);
         assert_eq!(
             head.uri.path(),
@@ -94,7 +103,8 @@ impl Cluster {
         if !contents.is_reachable {
             return std::future::pending().await;
         }
-        let (code, message) = contents.verdict(me, patch["data"]["refuse"] == "true");
+        let renewed = patch["data"]["renewed"].as_str();
+        let (code, message) = contents.verdict(me, patch["data"]["refuse"] == "true", renewed);
         let answer = match code {
             200 => {
                 json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "5spot-fence"}})
@@ -109,8 +119,32 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    async fn lease(&self, path: &str) -> Result<Response<Body>, BoxError> {
+        let leases = "/apis/coordination.k8s.io/v1/namespaces/5spot-system/leases";
+        assert_eq!(path, format!("{leases}/5spot-leader"));
+        let contents = self.contents().clone();
+        if !contents.is_reachable {
+            return std::future::pending().await;
+        }
+        let (code, answer) = match contents.holder {
+            Some(holder) => (
+                200,
+                json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "5spot-leader"},
+                    "spec": {"holderIdentity": holder, "renewTime": RENEWED}}),
+            ),
+            None => (
+                404,
+                json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"}),
+            ),
+        };
+        let response = Response::builder().status(code);
+        Ok(response.body(Body::from(answer.to_string().into_bytes()))?)
+    }
+}
+
 impl Contents {
-    fn verdict(&self, me: &str, refuse: bool) -> (u16, String) {
+    fn verdict(&self, me: &str, refuse: bool, renewed: Option<&str>) -> (u16, String) {
         let denied = |why: &str| {
             format!(
                 "configmaps \"5spot-fence\" is forbidden: ValidatingAdmissionPolicy '5spot-fence' with binding '5spot-fence' \
@@ -127,7 +161,13 @@ impl Contents {
         if !self.has_policy {
             return (200, String::new());
         }
-        match self.holder {
+        if let Some(renewed) = renewed {
+            assert_eq!(renewed, RENEWED, "the time of the Lease as it is");
+            if self.frozen.is_some() {
+                return (422, denied("the API server does not follow the Lease"));
+            }
+        }
+        match self.frozen.or(self.holder) {
             None => (422, denied("failed to configure binding: no params found")),
             Some(holder) if holder != me => (403, denied("only the holder of the Lease may write")),
             Some(_) if refuse => (403, denied("the fence is in force")),
@@ -242,6 +282,35 @@ async fn a_fence_that_goes_missing_is_off_within_a_minute_and_back_soon_after_it
     assert!(kept.gauge());
 }
 
+#[rstest]
+#[case::standby("b", false)]
+#[case::new_leader("a", true)]
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_stopped_following_the_lease_is_found_out(
+    #[case] me: &'static str,
+    #[case] leads: bool,
+) {
+    let cluster = Cluster::led_by("a");
+    cluster.contents().frozen = Some("of-that-day");
+    let kept = Kept::start(&cluster, me, leads);
+    sleep(3 * SECOND).await;
+    let reason = kept.reason();
+    assert!(reason.contains("restart kube-apiserver"), "{reason}");
+    assert!(!kept.gauge());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_the_api_server_has_yet_to_see_is_no_reason_for_doubt() {
+    let cluster = Cluster::led_by("a");
+    cluster.contents().frozen = Some("a");
+    let fence = cluster.fence("b");
+    let (refused, ()) = tokio::join!(fence.refuses_me(), async {
+        sleep(Duration::from_millis(50)).await;
+        cluster.contents().frozen = None;
+    });
+    assert!(refused);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fence_that_refuses_the_leader_names_another_lease() {
     let kept = Kept::start(&Cluster::led_by("another"), "a", true);
@@ -320,6 +389,7 @@ async fn an_api_server_that_is_silent_makes_the_fence_unknown_and_one_lost_answe
 #[case::no_rights("b", |c: &mut Contents| c.has_rights = false, false)]
 #[case::no_probe("b", |c: &mut Contents| c.has_probe = false, false)]
 #[case::no_lease("b", |c: &mut Contents| c.holder = None, false)]
+#[case::frozen("b", |c: &mut Contents| c.frozen = Some("a"), false)]
 #[tokio::test]
 async fn a_replica_is_refused_only_by_the_decision_of_the_fence(
     #[case] me: &'static str,

@@ -3,11 +3,13 @@
 
 use super::{comment, list};
 use crate::access::{FENCE, LEASE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
+use crate::fence::BEHIND;
 
 /// Where the API server says which pod a ServiceAccount's token was made for.
 const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
 
 /// The probe, the policy and its binding as YAML, ready to apply.
+#[expect(clippy::too_many_lines, reason = "it is one text")]
 pub fn fence_yaml() -> String {
     let user = user_name();
     let rules: Vec<_> = RIGHTS
@@ -17,12 +19,17 @@ pub fn fence_yaml() -> String {
         .collect();
     let rules = rules.join("\n");
     format!(
-        r#"# The fence: the API server itself refuses what only a leader may write to every replica that does not hold the Lease. A
-# leader that was stopped or cut off, and that does not know yet that it is none any more, can do no harm then.
+        r#"# The fence: the API server itself refuses what only a leader may write to every replica that does not hold the
+# Lease. A leader that was stopped or cut off, and does not know yet that it is none any more, can do no harm then.
 #
 # Needs Kubernetes 1.30. Whoever applies it must be allowed to read Leases. It is about the operator's ServiceAccount
 # and about no other user. To leave it out, delete its line from kustomization.yaml and set FENCE_PROBE to "" in
 # operator.yaml; without ENABLE_LEADER_ELECTION it has to be left out, as nobody holds the Lease then.
+#
+# Do not delete the binding to switch the fence off for a while: an API server that has seen no binding for a second
+# stops following Leases until it is restarted (kubernetes/kubernetes issue 130887), and a fence that is applied again
+# would know the leader of that day and refuse all later ones. Set validationActions to [Audit] instead. The replicas
+# notice both and say so.
 #
 # The names of the ServiceAccount, the namespace and the Lease in it must be those of rbac.yaml and operator.yaml.
 #
@@ -67,7 +74,19 @@ spec:
     # A Lease that was given back names nobody.
     - name: holder
       expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''"
+    # What only the tests of the fence write.
+    - name: test
+      expression: >-
+        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
+        ? dyn(object).data : {{}}
   validations:
+    # The tester says when the Lease that it has just read was renewed. An API server that reads older news does not
+    # follow the Lease. It comes first, because of all denials the first is what the tester is told.
+    - expression: >-
+        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
+        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
+      reason: Invalid
+      message: {BEHIND}
     - expression: variables.pod != '' && variables.pod == variables.holder
       reason: Forbidden
       message: only the holder of the Lease may write
@@ -76,9 +95,7 @@ spec:
         + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
         + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)
     # Refused to the holder too, who could not see otherwise whether the policy is in force.
-    - expression: >-
-        !(request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
-        && 'refuse' in dyn(object).data && dyn(object).data.refuse == 'true')
+    - expression: "!('refuse' in variables.test)"
       reason: Forbidden
       message: the fence is in force
 ---

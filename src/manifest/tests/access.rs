@@ -182,11 +182,25 @@ fn the_fence_refuses_whatever_it_cannot_tell() {
 #[test]
 fn a_refusal_is_one_that_the_operator_recognizes() {
     assert_eq!(policy().metadata.name.as_deref(), Some(FENCE));
-    for validation in policy().spec.unwrap().validations.unwrap() {
-        // What the API server answers with 403. Any other reason has another code.
-        assert_eq!(validation.reason.as_deref(), Some("Forbidden"));
-        assert!(validation.message.is_some());
-    }
+    let validations = policy().spec.unwrap().validations.unwrap();
+    let told: Vec<_> = validations
+        .iter()
+        .map(|validation| {
+            (
+                validation.reason.as_deref().unwrap(),
+                validation.message.as_deref().unwrap(),
+            )
+        })
+        .collect();
+    // 403 is a decision and 422 is none, and the first that denies is the one that is told.
+    assert_eq!(
+        told,
+        [
+            ("Invalid", "the API server does not follow the Lease"),
+            ("Forbidden", "only the holder of the Lease may write"),
+            ("Forbidden", "the fence is in force"),
+        ]
+    );
 }
 
 #[test]
