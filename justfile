@@ -97,13 +97,13 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml e2e/report.schema.json
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json
 
-# Write the CRD, the README's metrics and the report's schema
+# Write the CRD, RBAC, the fence, the README's metrics and the report's schema
 [group('build')]
 generate:
     mkdir -p target
-    cargo run --quiet --locked --bin five-spot -- crd > target/crd.yaml && mv target/crd.yaml deploy/crd.yaml
+    for file in crd rbac fence; do cargo run --quiet --locked --bin five-spot -- $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json

@@ -7,7 +7,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::leader::{Identity, InvalidSetting, LeaseConfig};
+use crate::{
+    access,
+    leader::{Identity, InvalidSetting, LeaseConfig},
+};
 
 /// Puts Cluster API machines into a cluster in weekly time windows.
 #[derive(Debug, Parser)]
@@ -27,6 +30,10 @@ pub enum Command {
     Run,
     /// Print the CustomResourceDefinition as YAML
     Crd,
+    /// Print the ServiceAccount and its roles as YAML
+    Rbac,
+    /// Print the fence's admission policy as YAML
+    Fence,
     /// Print the table of the metrics as Markdown
     Metrics,
 }
@@ -120,6 +127,15 @@ pub struct RunArgs {
     )]
     hint_address: SocketAddr,
 
+    /// Name of the ConfigMap that the fence is tested on, in the pod's namespace; empty where there is no fence
+    #[arg(
+        long,
+        env = "FENCE_PROBE",
+        default_value = access::FENCE,
+        global = true
+    )]
+    fence_probe: String,
+
     /// How long work in flight may take to finish on SIGTERM before it is dropped; less than the pod's grace period
     #[arg(
         long,
@@ -187,6 +203,8 @@ pub struct Election {
     pub termination_log: PathBuf,
     /// Where standbys connect to this replica; none where hints are off.
     pub hint_address: Option<SocketAddr>,
+    /// The ConfigMap that the fence is tested on, or none where there is no fence.
+    pub fence_probe: Option<String>,
 }
 
 /// The longest drain that is accepted: an hour, as no pod's grace period should be longer.
@@ -263,6 +281,7 @@ impl RunArgs {
             container_name: self.container_name.clone(),
             termination_log: self.termination_log.clone(),
             hint_address: self.enable_hint.then_some(self.hint_address),
+            fence_probe: (!self.fence_probe.is_empty()).then(|| self.fence_probe.clone()),
         })
     }
 }
@@ -365,6 +384,18 @@ mod tests {
     fn without_election_no_pod_name_is_needed() {
         let config = config(&["--enable-leader-election=false"]).unwrap();
         assert!(config.election.is_none());
+    }
+
+    #[rstest]
+    #[case::by_default(&[], Some("5spot-fence"))]
+    #[case::another(&["--fence-probe=x"], Some("x"))]
+    #[case::none(&["--fence-probe="], None)]
+    fn an_empty_fence_probe_says_that_there_is_no_fence(
+        #[case] flags: &[&str],
+        #[case] probe: Option<&str>,
+    ) {
+        let election = config(&[&POD, flags].concat()).unwrap().election.unwrap();
+        assert_eq!(election.fence_probe.as_deref(), probe);
     }
 
     #[test]

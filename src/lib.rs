@@ -6,6 +6,8 @@
 //! | [`schedule`] | when its window is open |
 //! | [`controller`] | what is done about it, and why |
 //! | [`term`] | how long this replica may write |
+//! | [`fence`] | whether the API server holds it to that |
+//! | [`access`] | what it may do in the cluster at all |
 //! | [`leader`] | who leads, and how that is decided |
 //! | [`fence`] | whether the API server refuses the writes of everybody else |
 //! | [`termination`] | what is left in the pod's status when this process dies |
@@ -16,6 +18,7 @@
 //!
 //! Only the composition root names both [`leader`] and [`controller`]; they meet in a [`term::Term`].
 
+pub mod access;
 pub mod admin;
 pub mod api;
 pub mod args;

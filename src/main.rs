@@ -1,7 +1,7 @@
 //! Parses, calls the operator, and turns the outcome into an exit code: 0 for an orderly end, 1 for a failure, 2 for
 //! a bad setting.
 
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{convert::Infallible, error::Error, io::Write, process::ExitCode};
 
 use clap::Parser;
 use five_spot::{
@@ -14,6 +14,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match args.asked() {
         Command::Crd => report(print(manifest::crd_yaml()), 1),
+        Command::Rbac => report(print(Ok::<_, Infallible>(manifest::rbac_yaml())), 1),
+        Command::Fence => report(print(Ok::<_, Infallible>(manifest::fence_yaml())), 1),
         Command::Metrics => report(print(operator::metrics_table()), 1),
         Command::Run => match args.into_config() {
             Ok(config) => report(run(config), 1),

@@ -1,10 +1,17 @@
 //! The manifests that are derived from the code, and the tests that hold the others to it.
 //!
-//! Arrows run one way: `src/api` -> `deploy/crd.yaml`. `five-spot crd` prints it; a test fails when they differ.
+//! Arrows run one way: `src/api` -> `deploy/crd.yaml`, `src/access.rs` -> `deploy/rbac.yaml` and `deploy/fence.yaml`.
+//! `five-spot crd`, `five-spot rbac` and `five-spot fence` print them; a test fails when they differ.
+
+mod fence;
+mod rbac;
 
 use kube::CustomResourceExt;
 
 use crate::api::ScheduledMachine;
+
+pub use fence::fence_yaml;
+pub use rbac::rbac_yaml;
 
 /// The custom resource definition can't be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +24,32 @@ pub fn crd_yaml() -> Result<String, RenderError> {
     Ok(format!(
         "# Generated from src/api by `five-spot crd`; edits are lost.\n{body}"
     ))
+}
+
+/// Words as a YAML list in one line, each quoted.
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A text as YAML comments of at most 120 columns.
+fn comment(text: &str, indent: usize) -> String {
+    const WIDTH: usize = 120;
+    let start = format!("{:indent$}#", "");
+    let mut lines = vec![start.clone()];
+    for word in text.split_whitespace() {
+        if lines
+            .last()
+            .is_some_and(|line| line.len() + 1 + word.len() > WIDTH)
+        {
+            lines.push(start.clone());
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]

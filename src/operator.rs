@@ -85,6 +85,7 @@ pub fn metrics_table() -> Result<String, std::fmt::Error> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Election,
+    Fence,
     Caches,
     Admin,
     Signals,
@@ -112,7 +113,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     kube_config.headers.push((USER_AGENT, agent));
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
-    let (mut registry, metrics) = instruments::of_work();
+    let (mut registry, metrics, fence_metrics) = instruments::of_work();
     let (caches, feed) = Caches::new(client.clone(), metrics.clone());
     let work = Work {
         client,
@@ -137,16 +138,26 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
             &clock,
             standing,
             metrics,
-            None,
+            fence_metrics,
         );
         let Contest {
             elector,
             pulse,
             announcements,
             listener,
+            keeper,
             termination_log: log,
         } = contest.await?;
         termination_log = log;
+        if let Some(keeper) = keeper {
+            let stop_keeper = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    never = keeper.run() => match never {},
+                    () = stop_keeper.cancelled() => (Part::Fence, Ok(())),
+                }
+            });
+        }
         if let Some(listener) = listener {
             let stop_listening = stop.clone();
             tasks.spawn(async move {
@@ -240,7 +251,14 @@ async fn supervise(
         match part {
             Some(Part::Election) | None => stop.cancel(),
             // Asked for or not: without probes, caches or signals the election is to end as well.
-            Some(Part::Caches | Part::Admin | Part::Signals | Part::Announcements | Part::Hint) => {
+            Some(
+                Part::Fence
+                | Part::Caches
+                | Part::Admin
+                | Part::Signals
+                | Part::Announcements
+                | Part::Hint,
+            ) => {
                 shutdown.cancel();
             }
         }

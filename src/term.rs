@@ -6,10 +6,12 @@
 //! - [`Term::check`] fails from the moment the term is lost, wound up or past its deadline, whichever comes first.
 //! - The client made by [`Term::client`] sends no write unless the check passes at that moment, and abandons writes
 //!   in flight when the term ends.
+//! - A write that the fence refused is not repeated past the end of the term, and raises a doubt about the term that the
+//!   election hears of at once.
 //!
 //! # Non-guarantees
 //! - A write that was sent within the term may reach the API server after it. What bounds that is the gap between the
-//!   renew deadline and the lease duration; what excludes it is a fence at the API server.
+//!   renew deadline and the lease duration; what excludes it is the fence at the API server, where it is in force.
 
 mod first_write;
 mod gate;
@@ -20,10 +22,13 @@ use std::{
 };
 
 use kube::Client;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Moment, SharedClock, sleep_until};
 use first_write::FirstWrite;
+
+pub use gate::Fenced;
 
 /// The right to write, held by the work of a leader.
 #[derive(Clone, Debug)]
@@ -59,7 +64,9 @@ pub struct Generation(pub i32);
 struct Shared {
     generation: Generation,
     clock: SharedClock,
+    begun: Moment,
     deadline: RwLock<Moment>,
+    doubted: Notify,
     winding_down: CancellationToken,
     ended: CancellationToken,
     first_write: FirstWrite,
@@ -82,8 +89,10 @@ impl Term {
     ) -> (Self, TermControl) {
         let shared = Arc::new(Shared {
             generation,
+            begun: clock.now(),
             clock,
             deadline: RwLock::new(deadline),
+            doubted: Notify::new(),
             winding_down: CancellationToken::new(),
             ended: CancellationToken::new(),
             first_write: FirstWrite::default(),
@@ -141,7 +150,20 @@ impl Term {
         }
     }
 
+    /// Says that the API server's view of the Lease is not that of this term.
+    pub fn doubt(&self) {
+        self.shared.doubted.notify_one();
+    }
+
+    /// How long ago the term began.
+    fn age(&self) -> Duration {
+        self.shared.clock.now().since(self.shared.begun)
+    }
+
     /// A client that refuses writes outside this term; reads and watches pass.
+    ///
+    /// A write that the fence refused is tried again while the term is so new that the API server may not have seen the
+    /// Lease change yet; after that it fails with [`Fenced`] in the chain of its error, and the term is doubted.
     ///
     /// It shares the connections of `client`, so it costs no handshake.
     pub fn client(&self, client: Client) -> Client {
@@ -167,6 +189,13 @@ impl TermControl {
     /// Has `told` called when the API server accepts the first write of the term, Events apart.
     pub fn on_first_write(&self, told: impl FnOnce(Moment) + Send + 'static) {
         self.shared.first_write.tell(Box::new(told));
+    }
+
+    /// Resolves when the term has been doubted since this was last asked: the Lease should be read at once.
+    ///
+    /// Doubts that come while nobody waits are remembered as one. Safe to drop.
+    pub async fn doubted(&self) {
+        self.shared.doubted.notified().await;
     }
 
     /// Asks the work to take nothing new and to finish what is in flight.

@@ -1,5 +1,9 @@
 //! What can go wrong in the work, and how it is counted.
 
+use std::{error::Error, iter};
+
+use crate::term::Fenced;
+
 /// An operation of the controller that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
@@ -31,6 +35,12 @@ pub enum Category {
 }
 
 impl ControllerError {
+    /// Whether the API server's fence refused it.
+    pub fn is_fenced(&self) -> bool {
+        let first: Option<&(dyn Error + 'static)> = Some(self);
+        iter::successors(first, |&error| error.source()).any(<dyn Error>::is::<Fenced>)
+    }
+
     /// How the failure is counted.
     pub fn category(&self) -> Category {
         match self {

@@ -45,6 +45,10 @@ pub(super) struct Context {
 
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
+/// The same for a write that the fence refused: the election looks at once whether this replica still leads, and while
+/// it does, the fence is the one that is late.
+const LONGEST_RETRY_OF_FENCED: Duration = Duration::from_secs(5);
+
 impl Context {
     pub(super) fn new(
         term: Term,
@@ -133,6 +137,11 @@ pub(super) fn error_policy(
         .or_insert_with(|| Retry::up_to(LONGEST_RETRY))
         .next()
         .unwrap_or(LONGEST_RETRY);
+    let delay = if error.is_fenced() {
+        delay.min(LONGEST_RETRY_OF_FENCED)
+    } else {
+        delay
+    };
     let now = context.clock.now();
     let look_again = plan(&Observed::of(object), &object.spec, now).look_again;
     let delay = look_again.map_or(delay, |at| delay.min(context.until(at)));

@@ -308,6 +308,7 @@ impl<A: LeaseApi> Elector<A> {
         );
         let mut next_renew = reign.held.sent + retry;
         let mut drained_by = None;
+        let mut next_doubt = clock.now();
         loop {
             self.pulse.beat();
             let deadline = reign.control.deadline();
@@ -370,6 +371,14 @@ impl<A: LeaseApi> Elector<A> {
                                 }
                             }
                         }
+                    }
+                }
+                () = reign.control.doubted(), if clock.now() >= next_doubt => {
+                    // The fence refused a write of this term. Should it be the fence that is wrong, the doubt comes
+                    // again with each write, so it is not followed more often than the Lease is renewed.
+                    next_doubt = clock.now() + retry;
+                    if self.confirm(reign).await == Ok(false) {
+                        return Ending::Lost(Cause::Lost);
                     }
                 }
                 news = self.holder.next() => {

@@ -70,3 +70,6 @@ impl PodApi for KubePods {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,8 @@ struct Setup {
     heeds_the_end: bool,
     /// The work asks by itself, this often, whether its term is live, and ends when it is not.
     looks_every: Option<Duration>,
+    /// The work meets a refusal by the fence after this long.
+    doubts_after: Option<Duration>,
     /// Whether hints are on.
     hints: bool,
     /// The hash of its pod template, and the minute in which its pod was created.
@@ -113,6 +115,7 @@ impl Default for Setup {
             drain_timeout: Duration::from_secs(20),
             heeds_the_end: true,
             looks_every: None,
+            doubts_after: None,
             hints: false,
             template: "t",
             created: 1,
@@ -275,6 +278,10 @@ impl Replica {
 /// The work of a leader: it does nothing but note from when until when it could write.
 async fn lead(term: Term, setup: Setup, stints: Arc<Mutex<Vec<Stint>>>) {
     let _noted = Noted::begin(setup.pod, stints);
+    if let Some(pause) = setup.doubts_after {
+        sleep(pause).await;
+        term.doubt();
+    }
     if let Some(pause) = setup.writes_after {
         sleep(pause).await;
         story::write(&term).await;

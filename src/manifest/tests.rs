@@ -1,5 +1,6 @@
 //! `deploy/` agrees with the code, and with itself.
 
+mod access;
 mod monitoring;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use k8s_openapi::{
         apps::v1::Deployment,
         core::v1::{Container, EnvVar, HTTPGetAction, PodSpec, Probe, Service},
         policy::v1::PodDisruptionBudget,
-        rbac::v1::{ClusterRole, PolicyRule, Role},
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
@@ -97,31 +97,6 @@ fn default_of(argument: &str) -> String {
         .to_owned()
 }
 
-fn verbs(rule: &PolicyRule) -> (String, String, Vec<String>, Vec<String>) {
-    let one = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join(",");
-    (
-        one(&rule.api_groups),
-        one(&rule.resources),
-        rule.resource_names.clone().unwrap_or_default(),
-        rule.verbs.clone(),
-    )
-}
-
-fn rule(
-    group: &str,
-    resource: &str,
-    names: &[&str],
-    verbs: &[&str],
-) -> (String, String, Vec<String>, Vec<String>) {
-    let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-    (
-        group.to_owned(),
-        resource.to_owned(),
-        owned(names),
-        owned(verbs),
-    )
-}
-
 #[test]
 fn the_committed_definition_is_the_one_that_the_types_give() {
     assert!(
@@ -161,11 +136,13 @@ fn the_kustomization_lists_every_manifest_that_every_cluster_can_take() {
 
 #[test]
 fn every_namespaced_object_names_its_namespace() {
-    const CLUSTER_WIDE: [&str; 4] = [
+    const CLUSTER_WIDE: [&str; 6] = [
         "Namespace",
         "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     ];
     for file in resources()
         .iter()
@@ -220,40 +197,6 @@ fn every_variable_is_one_that_the_program_reads() {
 }
 
 #[test]
-fn the_lease_may_be_used_by_name_and_in_its_namespace_only() {
-    let lease = env()["LEASE_NAME"].value.clone().unwrap();
-    let role: Role = object("rbac.yaml");
-    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
-    assert_eq!(
-        rules,
-        [
-            rule("coordination.k8s.io", "leases", &[], &["create"]),
-            rule(
-                "coordination.k8s.io",
-                "leases",
-                &[&lease],
-                &["get", "list", "watch", "update"]
-            ),
-        ]
-    );
-}
-
-#[test]
-fn the_cluster_role_covers_what_the_controller_does_and_no_more() {
-    let role: ClusterRole = object("rbac.yaml");
-    let rules: Vec<_> = role.rules.unwrap().iter().map(verbs).collect();
-    let plural = ScheduledMachine::plural(&());
-    assert_eq!(
-        rules,
-        [
-            rule(GROUP, &plural, &[], &["get", "list", "watch"]),
-            rule(GROUP, &format!("{plural}/status"), &[], &["patch"]),
-            rule("events.k8s.io", "events", &[], &["create", "patch"]),
-        ]
-    );
-}
-
-#[test]
 fn the_pods_run_as_the_account_that_the_roles_are_bound_to() {
     let account = pod_spec().service_account_name.unwrap();
     let bindings: Vec<_> = documents("rbac.yaml")
@@ -272,7 +215,7 @@ fn the_pods_run_as_the_account_that_the_roles_are_bound_to() {
 fn the_probes_ask_the_one_port_that_is_served() {
     let container = container();
     let ports = container.ports.unwrap();
-    assert_eq!(ports.len(), 1);
+    assert_eq!(ports.len(), 2);
     let (_address, port) = default_of("listen_address")
         .rsplit_once(':')
         .map(|(a, p)| (a.to_owned(), p.to_owned()))
@@ -289,6 +232,44 @@ fn the_probes_ask_the_one_port_that_is_served() {
     let service: Service = object("service.yaml");
     let target = service.spec.unwrap().ports.unwrap()[0].target_port.clone();
     assert_eq!(target, ports[0].name.clone().map(IntOrString::String));
+}
+
+#[test]
+fn what_proves_the_death_of_a_replica_is_where_the_program_expects_it() {
+    let container = container();
+    assert_eq!(container.name, default_of("container_name"));
+    assert_eq!(
+        container.termination_message_path,
+        Some(default_of("termination_log"))
+    );
+    // Lines of a log must never pass for last words.
+    assert_eq!(
+        container.termination_message_policy.as_deref(),
+        Some("File")
+    );
+}
+
+#[test]
+fn the_hint_port_is_open_to_replicas_only_and_the_other_to_all() {
+    let ports = container().ports.unwrap();
+    let hint = ports
+        .iter()
+        .find(|port| port.name.as_deref() == Some("hint"));
+    let address = default_of("hint_address");
+    assert!(
+        address.ends_with(&format!(":{}", hint.unwrap().container_port)),
+        "{address}"
+    );
+    let policy = documents("network-policy.yaml").remove(0);
+    let labels = json!(pod_labels());
+    assert_eq!(policy["spec"]["podSelector"]["matchLabels"], labels);
+    assert_eq!(
+        policy["spec"]["ingress"],
+        json!([
+            {"from": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": "hint"}]},
+            {"ports": [{"port": "http"}]},
+        ])
+    );
 }
 
 #[test]

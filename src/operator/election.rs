@@ -11,7 +11,7 @@ use crate::{
     args::{Config, Election},
     clock::SharedClock,
     errors::Chain,
-    fence::Fence,
+    fence::{Fence, FenceKeeper, FenceMetrics, KubeFence},
     leader::{
         Announcements, Elector, HintListener, KubeLeases, KubePods, LeaderMetrics, Lock, Peers,
         Pulse, Senses, Standing, TcpPeers, announcements,
@@ -25,12 +25,14 @@ pub(super) struct Contest {
     pub(super) pulse: Arc<Pulse>,
     pub(super) announcements: Announcements,
     pub(super) listener: Option<HintListener>,
+    /// None where there is no fence to be tested.
+    pub(super) keeper: Option<FenceKeeper>,
     /// None where it can't be written, which costs the proof of this process's death and nothing else.
     pub(super) termination_log: Option<TerminationLog>,
 }
 
 impl Contest {
-    /// Makes all of it. `fence` is none where there is none to be tested, and then no hint is acted on.
+    /// Makes all of it. Without a fence no hint is acted on, so none is listened for.
     pub(super) async fn prepare(
         config: &Config,
         election: Election,
@@ -38,9 +40,9 @@ impl Contest {
         clock: &SharedClock,
         standing: watch::Sender<Standing>,
         metrics: LeaderMetrics,
-        fence: Option<Arc<dyn Fence>>,
+        fence_metrics: FenceMetrics,
     ) -> Result<Self, OperatorError> {
-        let lease = election.lease;
+        let lease = election.lease.clone();
         let incarnation = &election.identity.incarnation;
         info!(
             pod = election.identity.pod_name,
@@ -50,16 +52,25 @@ impl Contest {
             "starting"
         );
         let termination_log = begin_termination_log(&election.termination_log, incarnation.nonce);
+        let fence = fence(&election, kube_config.clone())?;
         let (mut listener, mut hints) = (None, None);
-        match (election.hint_address, fence) {
+        match (election.hint_address, &fence) {
             (Some(address), Some(fence)) => {
                 listener = Some(HintListener::listen(address, incarnation.nonce).await?);
                 let peers: Arc<dyn Peers> = Arc::new(TcpPeers::on_port(address.port()));
+                let fence: Arc<dyn Fence> = Arc::new(fence.clone());
                 hints = Some((peers, fence));
             }
-            (Some(_), None) => info!("without a fence no hint is acted on"),
+            (Some(_), None) => {
+                info!("FENCE_PROBE is empty: there is no fence to test, and no hint is acted on");
+            }
             (None, _) => {}
         }
+        let leads = {
+            let standing = standing.subscribe();
+            Box::new(move || matches!(*standing.borrow(), Standing::Leading { .. }))
+        };
+        let keeper = fence.map(|fence| FenceKeeper::new(fence, leads, fence_metrics).0);
         // Clients of their own: their connections are shared with nothing that could hold up a renewal.
         kube_config.connect_timeout = Some(lease.call_timeout());
         // The election decides itself what is tried again, and when.
@@ -94,9 +105,31 @@ impl Contest {
             pulse,
             announcements,
             listener,
+            keeper,
             termination_log,
         })
     }
+}
+
+/// The fence as this replica meets it; none where there is none to be tested.
+fn fence(
+    election: &Election,
+    mut kube_config: kube::Config,
+) -> Result<Option<KubeFence>, OperatorError> {
+    let Some(probe) = &election.fence_probe else {
+        return Ok(None);
+    };
+    // An answer is worth something only at once: nothing is tried again here, and nothing shares the connection.
+    kube_config.default_retry = false;
+    let client = Client::try_from(kube_config).map_err(OperatorError::Client)?;
+    let (lease, pod) = (&election.lease, &election.identity.pod_name);
+    Ok(Some(KubeFence::new(
+        client,
+        lease.namespace(),
+        lease.name(),
+        probe,
+        pod,
+    )))
 }
 
 fn begin_termination_log(path: &std::path::Path, nonce: uuid::Uuid) -> Option<TerminationLog> {

@@ -8,15 +8,17 @@ use tokio::sync::watch;
 use crate::{
     clock::{BootClock, SharedClock},
     controller::ControllerMetrics,
+    fence::FenceMetrics,
     leader::{LeaderMetrics, LeaseConfig, Reason, Standing},
     metrics,
 };
 
-/// The registry of every replica, and what its work measures.
-pub(super) fn of_work() -> (Registry, ControllerMetrics) {
+/// The registry of every replica, and what its work and its tests of the fence measure.
+pub(super) fn of_work() -> (Registry, ControllerMetrics, FenceMetrics) {
     let mut registry = metrics::registry();
     let work = ControllerMetrics::register(&mut registry);
-    (registry, work)
+    let fence = FenceMetrics::register(&mut registry);
+    (registry, work, fence)
 }
 
 /// What a replica measures that takes part in an election; the sender says where it stands.
@@ -33,7 +35,7 @@ pub(super) fn of_election(
 
 /// The registry of a replica to which everything has happened that makes a series appear.
 pub(super) fn of_everything() -> Registry {
-    let (mut registry, _work) = of_work();
+    let (mut registry, _work, _fence) = of_work();
     let clock: SharedClock = Arc::new(BootClock);
     let now = clock.now();
     let lease = LeaseConfig::default();

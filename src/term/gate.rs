@@ -1,10 +1,30 @@
-//! The client of a term: it lets no write out once the term is over.
+//! The client of a term: it lets no write out once the term is over, and knows a refusal by the fence when it sees one.
 
-use http::{Method, Request, Response};
-use kube::{Client, client::Body};
+use std::{iter, time::Duration};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::{Client, client::Body, core::Status};
 use tower::{BoxError, service_fn};
 
-use super::{Term, TermOver, first_write::is_work};
+use super::{Generation, Term, TermOver, first_write::is_work};
+use crate::fence::Refusal;
+
+/// How long after its beginning a term may be refused because the API server has not seen the Lease change yet: its
+/// policies read the Lease through a watch. Measured are 6 to 10 ms; the rest is for one that is busy.
+const NEWS_TRAVELS: Duration = Duration::from_secs(1);
+
+/// The first pause before a refused write is tried again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The API server's fence refused a write in a live term: by its view another replica holds the Lease.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the fence refused a write in the term of {generation}: {message}")]
+pub struct Fenced {
+    /// The term.
+    pub generation: Generation,
+    /// What the API server says.
+    pub message: String,
+}
 
 /// Wraps `client` so that requests which may change something need a live `term`.
 pub(super) fn gated(term: Term, client: Client) -> Client {
@@ -24,20 +44,66 @@ async fn send(
     if is_read(request.method()) {
         return Ok(client.send(request).await?);
     }
-    term.check()?;
     let is_work = is_work(request.uri());
-    tokio::select! {
-        // Biased: an answer that is already here is kept even if the term ended in the same instant.
-        biased;
-        answer = client.send(request) => {
-            let answer = answer?;
-            if is_work && answer.status().is_success() {
-                term.shared.first_write.accepted(term.shared.clock.now());
-            }
-            Ok(answer)
+    let (head, body) = request.into_parts();
+    let body = body.collect_bytes().await?;
+    let mut pauses = iter::successors(Some(FIRST_PAUSE), |pause| Some(*pause * 2));
+    loop {
+        let request = Request::from_parts(head.clone(), Body::from(body.clone()));
+        term.check()?;
+        let refusal = tokio::select! {
+            // Biased: an answer that is already here is kept even if the term ended in the same instant.
+            biased;
+            answer = attempt(client, request) => match answer? {
+                Ok(answer) => {
+                    if is_work && answer.status().is_success() {
+                        term.shared.first_write.accepted(term.shared.clock.now());
+                    }
+                    return Ok(answer);
+                }
+                Err(refusal) => refusal,
+            },
+            () = term.ended() => return Err(over(term)),
+        };
+        let pause = pauses.next().unwrap_or(NEWS_TRAVELS);
+        if term.age() + pause > NEWS_TRAVELS {
+            term.doubt();
+            let (generation, message) = (term.generation(), refusal.message);
+            return Err(Box::new(Fenced {
+                generation,
+                message,
+            }));
         }
-        () = term.ended() => Err(Box::new(term.check().err().unwrap_or(TermOver::Ended(term.generation())))),
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = term.ended() => return Err(over(term)),
+        }
     }
+}
+
+/// Sends once. An answer that is a refusal by the fence is taken out of the way, any other is passed on as it came.
+async fn attempt(
+    client: &Client,
+    request: Request<Body>,
+) -> Result<Result<Response<Body>, Refusal>, BoxError> {
+    let answer = client.send(request).await?;
+    if ![StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status()) {
+        return Ok(Ok(answer));
+    }
+    let (head, body) = answer.into_parts();
+    let body = body.collect_bytes().await?;
+    let refusal = serde_json::from_slice(&body)
+        .ok()
+        .and_then(|status: Status| Refusal::of(&status));
+    Ok(match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(Response::from_parts(head, Body::from(body))),
+    })
+}
+
+fn over(term: &Term) -> BoxError {
+    let over = term.check().err();
+    Box::new(over.unwrap_or(TermOver::Ended(term.generation())))
 }
 
 fn is_read(method: &Method) -> bool {

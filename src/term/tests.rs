@@ -178,3 +178,141 @@ async fn the_first_write_that_is_accepted_is_told(
     let expected = told_after.map(|count| begun + Duration::from_secs(2 * count));
     assert_eq!(told.lock().unwrap().clone(), Vec::from_iter(expected));
 }
+
+/// An API server whose fence refuses a write `times` times, and then accepts it. It notes when each one arrived, with
+/// its body.
+fn fenced_client(times: usize, code: u16) -> (Client, Arrivals) {
+    let arrivals = Arrivals::default();
+    let noted = Arc::clone(&arrivals);
+    let service = service_fn(move |request: Request<Body>| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let body = request.into_body().collect_bytes().await?;
+            let count = {
+                let mut noted = noted.lock().unwrap();
+                noted.push((tokio::time::Instant::now(), body));
+                noted.len()
+            };
+            let answer = if count <= times {
+                serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "x",
+                    "message": "configmaps is forbidden: ValidatingAdmissionPolicy '5spot-fence' denied request: b holds it"})
+            } else {
+                serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+            };
+            let status = if count <= times { code } else { 200 };
+            let response = Response::builder().status(status);
+            Ok::<_, tower::BoxError>(response.body(Body::from(answer.to_string().into_bytes()))?)
+        }
+    });
+    (Client::new(service, "default"), arrivals)
+}
+
+type Arrivals = Arc<std::sync::Mutex<Vec<(tokio::time::Instant, axum::body::Bytes)>>>;
+
+async fn write(term: &Term, client: &Client) -> Result<ConfigMap, kube::Error> {
+    let api: Api<ConfigMap> = Api::namespaced(term.client(client.clone()), "default");
+    let patch = kube::api::Patch::Merge(serde_json::json!({"data": {"x": "y"}}));
+    api.patch("a", &kube::api::PatchParams::default(), &patch)
+        .await
+}
+
+fn fenced_in(error: &kube::Error) -> Option<Fenced> {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(first, |&error| error.source())
+        .find_map(|error| error.downcast_ref().cloned())
+}
+
+async fn is_doubted(control: &TermControl) -> bool {
+    tokio::time::timeout(Duration::from_millis(1), control.doubted())
+        .await
+        .is_ok()
+}
+
+#[rstest::rstest]
+#[case::another_holder(403)]
+#[case::no_lease_yet(422)]
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_that_the_fence_does_not_know_yet_repeats_its_write_within_milliseconds(
+    #[case] code: u16,
+) {
+    let (term, control, _clock) = term();
+    let (client, arrivals) = fenced_client(2, code);
+    let begun = tokio::time::Instant::now();
+    write(&term, &client).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(20));
+    let arrivals = arrivals.lock().unwrap().clone();
+    assert_eq!(arrivals.len(), 3);
+    assert!(
+        arrivals
+            .iter()
+            .all(|(_, body)| *body == r#"{"data":{"x":"y"}}"#)
+    );
+    assert!(!is_doubted(&control).await, "this is no news");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_that_stays_refused_gives_up_in_a_second_and_doubts_its_term() {
+    let (term, control, _clock) = term();
+    let (client, arrivals) = fenced_client(usize::MAX, 403);
+    let begun = tokio::time::Instant::now();
+    let error = write(&term, &client).await.unwrap_err();
+    let fenced = fenced_in(&error).unwrap();
+    assert_eq!(fenced.generation, Generation(7));
+    assert!(fenced.message.contains("b holds it"), "{fenced}");
+    assert!(begun.elapsed() <= Duration::from_secs(1));
+    let tries = arrivals.lock().unwrap().len();
+    assert!((6..=9).contains(&tries), "{tries}");
+    assert!(is_doubted(&control).await);
+    assert!(!is_doubted(&control).await, "one doubt is told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_leader_that_is_refused_doubts_its_term_at_once() {
+    let (term, control, _clock) = term();
+    let (client, arrivals) = fenced_client(usize::MAX, 403);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let begun = tokio::time::Instant::now();
+    assert!(fenced_in(&write(&term, &client).await.unwrap_err()).is_some());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(arrivals.lock().unwrap().len(), 1);
+    assert!(is_doubted(&control).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_write_is_not_repeated_after_the_end_of_the_term() {
+    let (term, control, _clock) = term();
+    let (client, arrivals) = fenced_client(usize::MAX, 403);
+    let (answer, ()) = tokio::join!(write(&term, &client), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        control.end();
+    });
+    assert!(chain(&answer.unwrap_err()).contains("is over"));
+    let tries = arrivals.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(arrivals.lock().unwrap().len(), tries);
+    assert!(tries < 6, "{tries}");
+}
+
+#[rstest::rstest]
+#[case::rbac(403, "User \"x\" cannot patch")]
+#[case::invalid(422, "spec is invalid")]
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_not_of_the_fence_is_passed_on_as_it_came(
+    #[case] code: u16,
+    #[case] message: &'static str,
+) {
+    let (term, control, _clock) = term();
+    let service = service_fn(move |_: Request<Body>| async move {
+        let answer = serde_json::json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
+        let response = Response::builder().status(code);
+        Ok::<_, tower::BoxError>(response.body(Body::from(answer.to_string().into_bytes()))?)
+    });
+    let error = write(&term, &Client::new(service, "default"))
+        .await
+        .unwrap_err();
+    let kube::Error::Api(status) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((status.code, status.message.as_str()), (code, message));
+    assert!(!is_doubted(&control).await);
+}

@@ -40,6 +40,10 @@ struct State {
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault that comes and goes by itself"
+)]
 pub(crate) struct Faults {
     /// The kind is not known.
     pub(crate) kind_is_missing: bool,
@@ -49,6 +53,8 @@ pub(crate) struct Faults {
     pub(crate) stall_watches: bool,
     /// Status writes are answered with this code and change nothing.
     pub(crate) refuse_status: Option<u16>,
+    /// Status writes are refused by the fence and change nothing.
+    pub(crate) fence_refuses: bool,
     /// Labels that somebody puts on the object just before the next merge patch arrives.
     pub(crate) meddle: Option<Value>,
     /// Events are answered with this code.
@@ -305,6 +311,10 @@ impl ApiServer {
         if let Some(code) = faults.refuse_status {
             return refused(code);
         }
+        if faults.fence_refuses {
+            let message = "forbidden: ValidatingAdmissionPolicy '5spot-fence' denied request";
+            return refused_because(403, message);
+        }
         let mut state = self.state();
         let Some(mut object) = state.objects.get(name).cloned() else {
             return refused(404);
@@ -419,8 +429,12 @@ fn name(object: &Value) -> String {
 }
 
 fn refused(code: u16) -> Response<Body> {
+    refused_because(code, "refused")
+}
+
+fn refused_because(code: u16, message: &str) -> Response<Body> {
     let status = json!({
-        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "refused", "reason": "Test", "code": code,
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": message, "reason": "Test", "code": code,
     });
     answer(StatusCode::from_u16(code).unwrap(), &status)
 }

@@ -156,6 +156,22 @@ async fn a_term_that_falls_behind_the_watch_looks_at_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_that_the_fence_refuses_by_mistake_writes_soon_after_it_no_longer_does() {
+    let server = server_with(&["a"]);
+    server.set_faults(Faults {
+        fence_refuses: true,
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(5)).await;
+    assert!(server.writes().is_empty());
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(5) + MOMENT).await;
+    assert_eq!(server.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
     let server = server_with(&["a"]);
     let replica = Replica::synced(BEFORE_OFFICE, &server).await;

@@ -239,3 +239,24 @@ async fn a_newcomer_that_finds_no_lease_gives_its_leader_the_time_to_notice() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(scene.pods_that_led()[..2], ["a", "a"]);
 }
+
+/// The watch and the next renewal would tell as well, but later: the fence knows first.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_the_fence_refused_makes_the_leader_look_at_once() {
+    let scene = Scene::new();
+    let leader = scene.start(Setup {
+        doubts_after: Some(Duration::from_millis(9_100)),
+        ..a()
+    });
+    scene.until_leads("a", FIRST).await;
+    leader.link.silence_watches();
+    sleep(Duration::from_millis(8_600)).await;
+    let overwritten = Instant::now();
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
+    });
+    sleep(Duration::from_millis(700)).await;
+    let stopped = scene.stints()[0].to.unwrap() - overwritten;
+    assert!(stopped < Duration::from_millis(600), "{stopped:?}");
+}

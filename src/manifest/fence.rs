@@ -1,0 +1,138 @@
+//! `deploy/fence.yaml`: the policy by which the API server refuses the work writes of [`RIGHTS`] to all replicas but
+//! the holder of the Lease.
+
+use super::{comment, list};
+use crate::access::{FENCE, LEASE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
+use crate::fence::BEHIND;
+
+/// Where the API server says which pod a ServiceAccount's token was made for.
+const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
+
+/// The probe, the policy and its binding as YAML, ready to apply.
+#[expect(clippy::too_many_lines, reason = "it is one text")]
+pub fn fence_yaml() -> String {
+    let user = user_name();
+    let rules: Vec<_> = RIGHTS
+        .iter()
+        .filter(|right| right.is_fenced)
+        .map(rule)
+        .collect();
+    let rules = rules.join("\n");
+    format!(
+        r#"# The fence: the API server itself refuses what only a leader may write to every replica that does not hold the
+# Lease. A leader that was stopped or cut off, and does not know yet that it is none any more, can do no harm then.
+#
+# Needs Kubernetes 1.30. Whoever applies it must be allowed to read Leases. It is about the operator's ServiceAccount
+# and about no other user. To leave it out, delete its line from kustomization.yaml and set FENCE_PROBE to "" in
+# operator.yaml; without ENABLE_LEADER_ELECTION it has to be left out, as nobody holds the Lease then.
+#
+# Do not delete the binding to switch the fence off for a while: an API server that has seen no binding for a second
+# stops following Leases until it is restarted (kubernetes/kubernetes issue 130887), and a fence that is applied again
+# would know the leader of that day and refuse all later ones. Set validationActions to [Audit] instead. The replicas
+# notice both and say so.
+#
+# The names of the ServiceAccount, the namespace and the Lease in it must be those of rbac.yaml and operator.yaml.
+#
+# Generated from src/access.rs by `five-spot fence`; edits are lost.
+#
+# The replicas test the fence by a dry run on this object. It is never changed and holds nothing.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {FENCE}
+  namespace: {NAMESPACE}
+  labels:
+    app: {SERVICE_ACCOUNT}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {FENCE}
+  labels:
+    app: {SERVICE_ACCOUNT}
+spec:
+  # Where it can't be told whether a replica leads, it does not write.
+  failurePolicy: Fail
+  paramKind:
+    apiVersion: coordination.k8s.io/v1
+    kind: Lease
+  matchConstraints:
+    # The work writes of src/access.rs. Leases are exempt, because they are how a replica becomes the holder, and Events
+    # are, because a standby reports as well.
+    resourceRules:
+{rules}
+  matchConditions:
+    - name: operator
+      expression: request.userInfo.username == '{user}'
+  variables:
+    # The pod that the request's token was made for. The API server vouches for it; a token bound to no pod has none.
+    - name: pod
+      expression: >-
+        has(request.userInfo.extra) && '{POD_OF_TOKEN}' in request.userInfo.extra
+        && request.userInfo.extra['{POD_OF_TOKEN}'].size() == 1
+        ? request.userInfo.extra['{POD_OF_TOKEN}'][0] : ''
+    # A Lease that was given back names nobody.
+    - name: holder
+      expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''"
+    # What only the tests of the fence write.
+    - name: test
+      expression: >-
+        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
+        ? dyn(object).data : {{}}
+  validations:
+    # The tester says when the Lease that it has just read was renewed. An API server that reads older news does not
+    # follow the Lease. It comes first, because of all denials the first is what the tester is told.
+    - expression: >-
+        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
+        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
+      reason: Invalid
+      message: {BEHIND}
+    - expression: variables.pod != '' && variables.pod == variables.holder
+      reason: Forbidden
+      message: only the holder of the Lease may write
+      messageExpression: >-
+        'only the holder of the Lease ' + params.metadata.namespace + '/' + params.metadata.name + ' may write: '
+        + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
+        + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)
+    # Refused to the holder too, who could not see otherwise whether the policy is in force.
+    - expression: "!('refuse' in variables.test)"
+      reason: Forbidden
+      message: the fence is in force
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {FENCE}
+  labels:
+    app: {SERVICE_ACCOUNT}
+spec:
+  policyName: {FENCE}
+  validationActions: [Deny]
+  paramRef:
+    # LEASE_NAME in operator.yaml.
+    name: {LEASE}
+    namespace: {NAMESPACE}
+    # Nobody leads before there is a Lease.
+    parameterNotFoundAction: Deny
+"#
+    )
+}
+
+/// Every way to write is covered, whatever verbs are granted today.
+fn rule(right: &Right) -> String {
+    let mut lines = vec![
+        comment(right.why, 6),
+        format!("      - apiGroups: {}", list(&[right.group])),
+        "        apiVersions: [\"*\"]".to_owned(),
+        format!("        resources: {}", list(&[right.resource])),
+    ];
+    if !right.names.is_empty() {
+        lines.push(format!("        resourceNames: {}", list(right.names)));
+    }
+    lines.push(format!(
+        "        operations: {}",
+        list(&["CREATE", "UPDATE", "DELETE"])
+    ));
+    lines.push("        scope: \"*\"".to_owned());
+    lines.join("\n")
+}

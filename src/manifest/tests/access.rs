@@ -1,0 +1,212 @@
+//! What `deploy/rbac.yaml` grants and `deploy/fence.yaml` covers.
+
+use k8s_openapi::api::{
+    admissionregistration::v1::{
+        NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    },
+    core::v1::ConfigMap,
+    rbac::v1::{ClusterRole, PolicyRule, Role},
+};
+use rstest::rstest;
+
+use super::*;
+use crate::{
+    access::{FENCE, LEASE, NAMESPACE, RIGHTS, Reach, Right, SERVICE_ACCOUNT},
+    manifest::{fence_yaml, rbac_yaml},
+};
+
+fn policy() -> ValidatingAdmissionPolicy {
+    object("fence.yaml")
+}
+
+fn binding() -> ValidatingAdmissionPolicyBinding {
+    object("fence.yaml")
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The rights that pass `filter`, as rules of a role.
+fn rules(filter: fn(&Right) -> bool) -> Vec<PolicyRule> {
+    let rule = |right: &Right| PolicyRule {
+        api_groups: Some(owned(&[right.group])),
+        resources: Some(owned(&[right.resource])),
+        resource_names: (!right.names.is_empty()).then(|| owned(right.names)),
+        verbs: owned(right.verbs),
+        non_resource_urls: None,
+    };
+    RIGHTS
+        .iter()
+        .filter(|right| filter(right))
+        .map(rule)
+        .collect()
+}
+
+#[rstest]
+#[case::rbac("rbac.yaml", rbac_yaml())]
+#[case::fence("fence.yaml", fence_yaml())]
+fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
+    #[case] name: &str,
+    #[case] rendered: String,
+) {
+    assert!(
+        read(name) == rendered,
+        "deploy/{name} differs from src/access.rs; `just generate` renders it anew"
+    );
+}
+
+#[test]
+fn the_roles_grant_each_right_where_it_reaches() {
+    let role: Role = object("rbac.yaml");
+    assert_eq!(role.metadata.namespace.as_deref(), Some(NAMESPACE));
+    assert_eq!(
+        role.rules.unwrap(),
+        rules(|right| right.reach == Reach::OwnNamespace)
+    );
+    let role: ClusterRole = object("rbac.yaml");
+    assert_eq!(
+        role.rules.unwrap(),
+        rules(|right| right.reach == Reach::Cluster)
+    );
+}
+
+#[test]
+fn what_is_granted_is_what_the_operator_does_and_no_more() {
+    let plural = ScheduledMachine::plural(&());
+    let status = format!("{plural}/status");
+    let leases = "coordination.k8s.io";
+    let expected: [(&str, &str, &[&str], &[&str]); 7] = [
+        (leases, "leases", &[], &["create"]),
+        (
+            leases,
+            "leases",
+            &[LEASE],
+            &["get", "list", "watch", "update"],
+        ),
+        ("", "pods", &[], &["get", "list", "watch"]),
+        ("", "configmaps", &[FENCE], &["patch"]),
+        (GROUP, &plural, &[], &["get", "list", "watch"]),
+        (GROUP, &status, &[], &["patch"]),
+        ("events.k8s.io", "events", &[], &["create", "patch"]),
+    ];
+    let granted =
+        RIGHTS.map(|right: Right| (right.group, right.resource, right.names, right.verbs));
+    assert_eq!(granted, expected);
+}
+
+#[test]
+fn the_fence_covers_every_way_to_make_a_work_write_and_nothing_else() {
+    let constraints = policy().spec.unwrap().match_constraints.unwrap();
+    let expected: Vec<_> = RIGHTS
+        .iter()
+        .filter(|right| right.is_fenced)
+        .map(|right| NamedRuleWithOperations {
+            api_groups: Some(owned(&[right.group])),
+            api_versions: Some(owned(&["*"])),
+            resources: Some(owned(&[right.resource])),
+            resource_names: (!right.names.is_empty()).then(|| owned(right.names)),
+            operations: Some(owned(&["CREATE", "UPDATE", "DELETE"])),
+            scope: Some("*".to_owned()),
+        })
+        .collect();
+    assert_eq!(constraints.resource_rules, Some(expected));
+    assert_eq!(constraints.exclude_resource_rules, None);
+    assert_eq!(constraints.namespace_selector, None);
+    assert_eq!(constraints.object_selector, None);
+}
+
+#[test]
+fn neither_a_lease_nor_an_event_is_ever_fenced() {
+    let constraints = policy().spec.unwrap().match_constraints.unwrap();
+    for rule in constraints.resource_rules.unwrap() {
+        let groups = rule.api_groups.unwrap();
+        assert!(
+            !["*", "coordination.k8s.io", "events.k8s.io"].contains(&groups[0].as_str()),
+            "{groups:?}"
+        );
+        let resources = rule.resources.unwrap();
+        assert!(
+            !["*", "events"].contains(&resources[0].as_str()),
+            "{resources:?}"
+        );
+    }
+}
+
+#[test]
+fn the_fence_is_about_the_account_of_the_pods_and_no_other_user() {
+    let account = pod_spec().service_account_name.unwrap();
+    assert_eq!(account, SERVICE_ACCOUNT);
+    let conditions = policy().spec.unwrap().match_conditions.unwrap();
+    let [condition] = conditions.as_slice() else {
+        panic!("{conditions:?}")
+    };
+    let user = format!("system:serviceaccount:5spot-system:{account}");
+    assert_eq!(
+        condition.expression,
+        format!("request.userInfo.username == '{user}'")
+    );
+}
+
+#[test]
+fn the_fence_asks_the_lease_that_the_pods_contend_for() {
+    let lease = env()["LEASE_NAME"].value.clone().unwrap();
+    assert_eq!([lease.as_str(), &default_of("lease_name")], [LEASE, LEASE]);
+    let kind = policy().spec.unwrap().param_kind.unwrap();
+    assert_eq!(
+        (kind.api_version.as_deref(), kind.kind.as_deref()),
+        (Some("coordination.k8s.io/v1"), Some("Lease"))
+    );
+    let params = binding().spec.unwrap().param_ref.unwrap();
+    assert_eq!(params.name.as_deref(), Some(LEASE));
+    assert_eq!(params.namespace, deployment().metadata.namespace);
+    assert_eq!(params.selector, None);
+}
+
+#[test]
+fn the_fence_refuses_whatever_it_cannot_tell() {
+    assert_eq!(
+        policy().spec.unwrap().failure_policy.as_deref(),
+        Some("Fail")
+    );
+    let binding = binding();
+    assert_eq!(binding.metadata.name, policy().metadata.name);
+    let binding = binding.spec.unwrap();
+    assert_eq!(binding.policy_name, policy().metadata.name);
+    assert_eq!(binding.validation_actions, Some(owned(&["Deny"])));
+    assert_eq!(binding.match_resources, None);
+    let params = binding.param_ref.unwrap();
+    assert_eq!(params.parameter_not_found_action.as_deref(), Some("Deny"));
+}
+
+#[test]
+fn a_refusal_is_one_that_the_operator_recognizes() {
+    assert_eq!(policy().metadata.name.as_deref(), Some(FENCE));
+    let validations = policy().spec.unwrap().validations.unwrap();
+    let told: Vec<_> = validations
+        .iter()
+        .map(|validation| {
+            (
+                validation.reason.as_deref().unwrap(),
+                validation.message.as_deref().unwrap(),
+            )
+        })
+        .collect();
+    // 403 is a decision and 422 is none, and the first that denies is the one that is told.
+    assert_eq!(
+        told,
+        [
+            ("Invalid", "the API server does not follow the Lease"),
+            ("Forbidden", "only the holder of the Lease may write"),
+            ("Forbidden", "the fence is in force"),
+        ]
+    );
+}
+
+#[test]
+fn the_object_that_the_fence_is_tested_on_is_deployed_with_it() {
+    let probe: ConfigMap = object("fence.yaml");
+    assert_eq!(probe.metadata.name, Some(default_of("fence_probe")));
+    assert_eq!(probe.metadata.namespace, deployment().metadata.namespace);
+    assert_eq!(probe.data, None);
+}
