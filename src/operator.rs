@@ -140,42 +140,14 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
             metrics,
             fence_metrics,
         );
-        let Contest {
-            elector,
-            pulse,
-            announcements,
-            listener,
-            keeper,
-            termination_log: log,
-        } = contest.await?;
-        termination_log = log;
-        if let Some(keeper) = keeper {
-            let stop_keeper = stop.clone();
-            tasks.spawn(async move {
-                tokio::select! {
-                    never = keeper.run() => match never {},
-                    () = stop_keeper.cancelled() => (Part::Fence, Ok(())),
-                }
-            });
-        }
-        if let Some(listener) = listener {
-            let stop_listening = stop.clone();
-            tasks.spawn(async move {
-                listener.serve(stop_listening).await;
-                (Part::Hint, Ok(()))
-            });
-        }
-        let stop_telling = stop.clone();
-        tasks.spawn(async move {
-            announcements
-                .publish(client, lease, pod, stop_telling)
-                .await;
-            (Part::Announcements, Ok(()))
-        });
+        let contest = contest.await?;
+        termination_log.clone_from(&contest.termination_log);
+        let pulse = Arc::clone(&contest.pulse);
+        let elector = contest.accompany(&mut tasks, &stop, client, lease, pod);
         let ready = caches.clone();
         tasks.spawn(async move {
             let ready = async move { ready.synced().await };
-            let ended = elector.run(ready, token, move |term| work.run(term)).await;
+            let ended = Box::pin(elector.run(ready, token, move |term| work.run(term))).await;
             (Part::Election, ended.map_err(OperatorError::from))
         });
         Some(pulse)

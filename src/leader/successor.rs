@@ -30,7 +30,7 @@ pub(super) fn successor(pods: &[Pod], me: &str) -> Option<String> {
         .map(|pod| pod.name_any())
 }
 
-/// The Deployment that a pod belongs to: the name of its ReplicaSet without the hash of its template.
+/// The Deployment that a pod belongs to: the name of its `ReplicaSet` without the hash of its template.
 fn deployment(pod: &Pod) -> Option<String> {
     let hash = pod.labels().get(TEMPLATE_HASH)?;
     let owner = pod

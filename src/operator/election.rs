@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use kube::Client;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::OperatorError;
+use super::{OperatorError, Part};
 use crate::{
     args::{Config, Election},
     clock::SharedClock,
     errors::Chain,
     fence::{Fence, FenceKeeper, FenceMetrics, KubeFence},
     leader::{
-        Announcements, Elector, HintListener, KubeLeases, KubePods, LeaderMetrics, Lock, Peers,
-        Pulse, Senses, Standing, TcpPeers, announcements,
+        Announcements, Elector, HintListener, KubeLeases, KubePods, LeaderMetrics, LeaseConfig,
+        Lock, Peers, Pulse, Senses, Standing, TcpPeers, announcements,
     },
     termination::TerminationLog,
 };
@@ -108,6 +109,41 @@ impl Contest {
             keeper,
             termination_log,
         })
+    }
+}
+
+impl Contest {
+    /// Starts what goes on beside the election until `stop`, and gives the election itself.
+    pub(super) fn accompany(
+        self,
+        tasks: &mut JoinSet<(Part, Result<(), OperatorError>)>,
+        stop: &CancellationToken,
+        client: Client,
+        lease: LeaseConfig,
+        pod: String,
+    ) -> Elector<KubeLeases> {
+        if let Some(keeper) = self.keeper {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    never = keeper.run() => match never {},
+                    () = stop.cancelled() => (Part::Fence, Ok(())),
+                }
+            });
+        }
+        if let Some(listener) = self.listener {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                listener.serve(stop).await;
+                (Part::Hint, Ok(()))
+            });
+        }
+        let (announcements, stop) = (self.announcements, stop.clone());
+        tasks.spawn(async move {
+            announcements.publish(client, lease, pod, stop).await;
+            (Part::Announcements, Ok(()))
+        });
+        self.elector
     }
 }
 

@@ -74,7 +74,7 @@ type TermSeen = (i32, Option<Timestamp>);
 
 /// Something that happened to the process.
 pub(super) enum News {
-    Pod(Result<Option<Pod>, PodError>),
+    Pod(Result<Option<Box<Pod>>, PodError>),
     PodWatchEnded,
     /// Its connection was lost; and whether the fence was found to stand right after.
     Lost {
@@ -168,7 +168,9 @@ impl Holder {
         };
         tokio::select! {
             biased;
-            change = followed.pod.next() => change.map_or(News::PodWatchEnded, News::Pod),
+            change = followed.pod.next() => change.map_or(News::PodWatchEnded, |pod| {
+                News::Pod(pod.map(|pod| pod.map(Box::new)))
+            }),
             fenced = hint => {
                 followed.hint = None;
                 News::Lost { fenced }
@@ -185,7 +187,7 @@ impl Holder {
             News::Pod(Ok(Some(pod))) => return self.seen(&pod),
             // A Pod object that is gone proves nothing: its process may run on for as long as it likes.
             News::Pod(Ok(None)) => {
-                debug!(pod = followed.pod_name, "the holder's Pod object is gone")
+                debug!(pod = followed.pod_name, "the holder's Pod object is gone");
             }
             News::Pod(Err(error)) => {
                 debug!(error = %Chain(&error), "the watch on the holder's pod broke and is retried");
