@@ -65,8 +65,8 @@ struct Line {
 
 /// One row of several lines: the group and its reasons beside its phases.
 fn group_cells(group: &Group) -> [String; 7] {
-    let lease_limit = group.lease_bound.limit_ms;
-    let work_limit = lease_limit + group.work_bound.limit_ms;
+    let lease_limit = group.budget.lease.limit_ms;
+    let work_limit = group.budget.work_limit_ms();
     let mut lines = vec![
         Line {
             name: "lease failover",
@@ -93,6 +93,9 @@ fn group_cells(group: &Group) -> [String; 7] {
             .iter()
             .map(|(reason, count)| format!("  {reason} {count}")),
     );
+    if group.refused > 0 {
+        left.push(format!("  refused {}", group.refused));
+    }
     left.push(format!("  {}", group.verdict));
     let column =
         |cell: &dyn Fn(&Line) -> String| lines.iter().map(cell).collect::<Vec<_>>().join("\n");
@@ -135,12 +138,27 @@ fn footer(report: &Report) -> String {
             seen.push(group.fault);
             lines.push(wrapped(&format!(
                 "{}: {}",
-                group.fault, group.lease_bound.reason
+                group.fault, group.budget.lease.reason
             )));
         }
     }
     if let Some(group) = report.groups.first() {
-        lines.push(wrapped(&format!("work: {}", group.work_bound.reason)));
+        lines.push(wrapped(&format!("work: {}", group.budget.work.reason)));
+    }
+    if report.groups.iter().any(|group| group.refused > 0) {
+        lines.push(wrapped(
+            "refused: work writes that the API server refused to their writer; they did no harm",
+        ));
+    }
+    let hint = match report.run.hint {
+        Some(true) => "switched on",
+        Some(false) => "switched off",
+        None => "as deployed",
+    };
+    let fence = if report.run.fence { "deployed" } else { "none" };
+    lines.push(format!("fence: {fence}; hint: {hint}"));
+    for what in &report.run.not_observed {
+        lines.push(wrapped(&format!("not observed: {what}")));
     }
     lines.join("\n")
 }
