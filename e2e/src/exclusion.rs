@@ -76,6 +76,9 @@ pub struct Exclusion {
     /// Work writes that the API server refused to their writer: what a fence is for. They did no harm.
     #[serde(default)]
     pub refused: usize,
+    /// Work writes that ended with an error of the API server: whether they were stored is not told.
+    #[serde(default)]
+    pub unanswered: usize,
 }
 
 /// The tenures in a Lease history in store order, bounded by the writes in the audit log.

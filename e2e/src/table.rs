@@ -40,7 +40,7 @@ fn percentiles(groups: &[Group]) -> String {
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
         "replicas, fault",
-        "seconds from fault",
+        "from fault, s",
         "n",
         "p50",
         "p95",
@@ -81,7 +81,7 @@ fn group_cells(group: &Group) -> [String; 7] {
     ];
     if group.release_to_holder.is_some() {
         lines.push(Line {
-            name: "release to holder",
+            name: "since release",
             summary: group.release_to_holder,
             bound: None,
         });
@@ -218,13 +218,24 @@ fn wrapped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        report::tests::report,
+        budget::FaultKind,
+        report::tests::{report, trial},
+        takeover::Reason,
         verdict::{Check, CheckId},
     };
 
     #[test]
     fn the_table_fits_into_eighty_columns_and_holds_the_numbers() {
-        let text = render(&report());
+        let mut report = report();
+        // The longest name there is.
+        report.trials.push(trial(
+            2,
+            FaultKind::HolderOverwritten,
+            1,
+            15_024.0,
+            Reason::Expired,
+        ));
+        let text = render(&report.concluded());
         for line in text.lines() {
             assert!(
                 line.chars().count() <= usize::from(WIDTH),

@@ -51,6 +51,9 @@ impl<'a> Reading<'a> {
             refused: by_operator(data)
                 .filter(|call| call.is_refused_work_write())
                 .count(),
+            unanswered: by_operator(data)
+                .filter(|call| call.is_work_write() && call.code >= 500)
+                .count(),
             ..exclusion::examine(&writes, take.as_ref(), &tenures)
         };
         let first_write = take

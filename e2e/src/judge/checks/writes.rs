@@ -57,8 +57,9 @@ pub(super) fn only_holder_writes(reading: &Reading<'_>) -> Check {
             CheckId::OnlyHolderWrites,
             Verdict::Pass,
             format!(
-                "all {} work writes by the holder of the Lease; {} were refused to their writer",
-                reading.exclusion.writes, reading.exclusion.refused
+                "all {} accepted work writes by the holder of the Lease; {} were refused to their writer, {} ended \
+                 with an error of the API server",
+                reading.exclusion.writes, reading.exclusion.refused, reading.exclusion.unanswered
             ),
         ),
     }
