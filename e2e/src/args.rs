@@ -2,9 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, builder::RangedU64ValueParser};
+use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
-use crate::{budget::FaultKind, cluster::ClusterArgs, deploy::EnvOverride};
+use crate::{
+    budget::FaultKind,
+    cluster::ClusterArgs,
+    deploy::{EnvOverride, Switch},
+    gate::Gate,
+};
 
 /// Deploy the operator, break its leader, measure and judge the takeover.
 #[derive(Clone, Debug, Args)]
@@ -18,7 +23,7 @@ pub struct RunArgs {
         value_parser = RangedU64ValueParser::<u32>::new().range(1..=20)
     )]
     pub replicas: Vec<u32>,
-    /// Faults to try
+    /// Faults to try; `failover faults` explains them
     #[arg(
         long,
         value_name = "FAULT,...",
@@ -39,6 +44,21 @@ pub struct RunArgs {
     /// Environment variable of the operator to set or change; may be repeated
     #[arg(long = "set-env", value_name = "NAME=VALUE")]
     pub set_env: Vec<EnvOverride>,
+    /// Whether the API server refuses writes of replicas that do not hold the Lease [default: as the manifests have it]
+    #[arg(long, value_name = "on|off", value_enum)]
+    pub fence: Option<Switch>,
+    /// Whether a standby acts on the end of its connection to the leader [default: as the manifests have it]
+    #[arg(long, value_name = "on|off", value_enum)]
+    pub hint: Option<Switch>,
+    /// What gives the leader work, so that its writes can be timed; none for an operator that is not ours
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = CanaryChoice::ScheduledMachine)]
+    pub canary: CanaryChoice,
+    /// What the replicas tell of their roles; none for an operator that is not ours
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = MetricsChoice::FiveSpot)]
+    pub metrics: MetricsChoice,
+    /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
+    #[arg(long = "fail-if", value_name = "GATE")]
+    pub fail_if: Vec<Gate>,
     /// The takeover time you promise your users [default: the lease duration found in the cluster]
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     pub within: Option<Duration>,
@@ -48,6 +68,25 @@ pub struct RunArgs {
     /// Which cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+}
+
+/// What gives the leader work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CanaryChoice {
+    /// A disabled ScheduledMachine that is changed again and again
+    ScheduledMachine,
+    /// Nothing: only the Lease is looked at
+    None,
+}
+
+/// What the replicas tell of their roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsChoice {
+    /// `five_spot_leader_status` at /metrics of the first port
+    #[value(name = "5spot")]
+    FiveSpot,
+    /// Nothing: only the Lease is looked at
+    None,
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
@@ -77,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_two_and_three_replicas_and_every_fault() {
+    fn the_defaults_are_two_and_three_replicas_and_the_quick_faults() {
         let run = parse(&[]).unwrap();
         assert_eq!(run.replicas, [2, 3]);
         assert_eq!(
@@ -85,6 +124,8 @@ mod tests {
             [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop]
         );
         assert_eq!((run.trials, run.within), (3, None));
+        assert_eq!((run.fence, run.hint), (None, None));
+        assert_eq!(run.canary, CanaryChoice::ScheduledMachine);
     }
 
     #[rstest::rstest]
@@ -94,6 +135,9 @@ mod tests {
     #[case(&["--within", "soon"], "--within")]
     #[case(&["--within", "0s"], "longer than 0s")]
     #[case(&["--steady", "x"], "--steady")]
+    #[case(&["--fence", "maybe"], "--fence")]
+    #[case(&["--canary", "parrot"], "--canary")]
+    #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]
     #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
     fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {
         let error = parse(flags).unwrap_err();

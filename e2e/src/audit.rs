@@ -130,6 +130,12 @@ impl ApiCall {
             )
     }
 
+    /// Whether it is a work write that was refused to somebody who is known: what a fence answers. A conflict or a failed
+    /// precondition is no refusal of the writer.
+    pub fn is_refused_work_write(&self) -> bool {
+        self.is_work_write() && matches!(self.code, 403 | 422)
+    }
+
     /// The object and the verb in one phrase, for messages.
     pub fn phrase(&self) -> String {
         let slash = if self.subresource.is_empty() { "" } else { "/" };
@@ -296,6 +302,11 @@ impl ResponseObject {
                 .metadata
                 .annotations
                 .get(five_spot::leader::INCARNATION_ANNOTATION)
+                .cloned(),
+            takeover: self
+                .metadata
+                .annotations
+                .get(crate::lease::TAKEOVER_ANNOTATION)
                 .cloned(),
             acquire_time: text("acquireTime"),
             renew_time: text("renewTime"),

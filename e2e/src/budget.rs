@@ -1,47 +1,30 @@
-//! What the lease configuration promises: for each fault the longest and the shortest takeover it allows, and why.
+//! What the lease configuration promises: for each fault the longest takeover it allows, and why.
 //!
 //! With D = `LEASE_DURATION_SECONDS`, RD = `LEASE_RENEW_DEADLINE_SECONDS`, RP = `LEASE_RETRY_PERIOD_SECONDS`: a released
 //! Lease is taken within RP even by a standby whose watch is dead; a Lease whose holder fell silent is taken when D has
 //! passed since its last renewal, never before. The fault comes after that renewal, so D bounds it as well; a standby
 //! counts D from when it saw that renewal and then still has to take the Lease, for which it gets
-//! [`OBSERVATION_ALLOWANCE`].
+//! [`OBSERVATION_ALLOWANCE`]. A death that can be proven needs no silence: it is followed within [`PROOF_LIMIT`].
+
+mod fault_kind;
 
 use std::time::Duration;
 
-use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Millis, duration_millis};
 
+pub use fault_kind::{FaultKind, Onset};
+
 /// How much later than D a standby may take an expired Lease: it sees the last renewal a moment after it was made, and
 /// when D has passed it reads the Lease once more and writes it.
 pub const OBSERVATION_ALLOWANCE: Duration = Duration::from_millis(100);
 
-/// What is done to the leader.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    ValueEnum,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// The leader's pod is deleted; it may release the Lease.
-    Graceful,
-    /// The leader's process gets SIGKILL; kubelet restarts it in the same pod.
-    Crash,
-    /// The leader's process gets SIGKILL and its pod can't run it again.
-    CrashLoop,
-}
+/// How long a death that can be proven may go without a new leader at work. Not of the lease configuration: kubelet looks
+/// at its containers once a second and then reports the one that ended, and after that the take and the first write are
+/// a matter of milliseconds. A second more is for a busy node.
+pub const PROOF_LIMIT: Duration = Duration::from_secs(2);
 
 /// The election settings found in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,30 +46,26 @@ pub struct Bound {
     pub reason: String,
 }
 
-impl FaultKind {
-    /// The name as it is typed and printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Graceful => "graceful",
-            Self::Crash => "crash",
-            Self::CrashLoop => "crash-loop",
-        }
-    }
-
-    /// By how much a limit for a takeover after this fault is extended because a standby only observes the renewals.
-    ///
-    /// A release is seen by a standby as well, but its bound leaves room for that: it is a whole retry period.
-    pub fn observation_allowance(self) -> Duration {
-        match self {
-            Self::Graceful => Duration::ZERO,
-            Self::Crash | Self::CrashLoop => OBSERVATION_ALLOWANCE,
-        }
-    }
+/// Everything that a takeover is held against.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Budget {
+    /// From the fault until the Lease names its next holder.
+    pub lease: Bound,
+    /// From there until the first accepted write.
+    pub work: Bound,
+    /// From the fault to the first accepted write, where that has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Bound>,
 }
 
-impl std::fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
+impl Budget {
+    /// The longest time from the fault to the first accepted write.
+    pub fn work_limit_ms(&self) -> Millis {
+        self.total
+            .as_ref()
+            .map_or(self.lease.limit_ms + self.work.limit_ms, |total| {
+                total.limit_ms
+            })
     }
 }
 
@@ -96,38 +75,94 @@ impl LeaseSettings {
         Duration::from_secs(self.duration_seconds.into())
     }
 
+    /// RD.
+    pub fn renew_deadline(&self) -> Duration {
+        Duration::from_secs(self.renew_deadline_seconds.into())
+    }
+
     /// RP.
     pub fn retry_period(&self) -> Duration {
         Duration::from_secs(self.retry_period_seconds.into())
     }
 
-    /// The longest time from the fault until the Lease names another holder or another process life.
-    pub fn lease_bound(&self, fault: FaultKind) -> Bound {
+    /// What a takeover after `fault` is held against. `provable` says whether the elector is one that can prove a death.
+    pub fn budget(&self, fault: FaultKind, provable: bool) -> Budget {
+        let proven = provable && matches!(fault, FaultKind::Crash | FaultKind::CrashLoop);
+        Budget {
+            lease: if proven {
+                self.proof_bound()
+            } else {
+                self.lease_bound(fault)
+            },
+            work: self.work_bound(),
+            total: proven.then(|| self.proof_bound()),
+        }
+    }
+
+    fn proof_bound(&self) -> Bound {
+        Bound {
+            limit_ms: duration_millis(PROOF_LIMIT.min(self.duration())),
+            reason: format!(
+                "kubelet tells within about a second that the leader's process has ended, which is proof of death: \
+                 nobody waits for LEASE_DURATION_SECONDS={}",
+                self.duration_seconds
+            ),
+        }
+    }
+
+    /// The longest time until the Lease names its next holder, where no death is proven.
+    fn lease_bound(&self, fault: FaultKind) -> Bound {
+        let (limit, reason) = self.silence_or_release(fault);
+        Bound {
+            limit_ms: duration_millis(limit),
+            reason,
+        }
+    }
+
+    fn silence_or_release(&self, fault: FaultKind) -> (Duration, String) {
+        let (d, rp) = (self.duration_seconds, self.retry_period_seconds);
+        let released = |asked: &str| {
+            let reason = format!(
+                "a leader that is asked to stop{asked} releases the Lease, and a standby looks at least every \
+                 LEASE_RETRY_PERIOD_SECONDS={rp}"
+            );
+            (self.retry_period(), reason)
+        };
+        let silent = |reason: String| (self.duration(), reason);
         match fault {
-            FaultKind::Graceful => Bound {
-                limit_ms: duration_millis(self.retry_period()),
-                reason: format!(
-                    "a leader that is asked to stop releases the Lease, and a standby looks at least every \
-                     LEASE_RETRY_PERIOD_SECONDS={}",
-                    self.retry_period_seconds
-                ),
-            },
-            FaultKind::Crash => Bound {
-                limit_ms: duration_millis(self.duration()),
-                reason: format!(
-                    "the restarted pod reclaims its own Lease, or a standby takes it LEASE_DURATION_SECONDS={} after \
-                     it saw the last renewal",
-                    self.duration_seconds
-                ),
-            },
-            FaultKind::CrashLoop => Bound {
-                limit_ms: duration_millis(self.duration()),
-                reason: format!(
-                    "a standby takes the Lease LEASE_DURATION_SECONDS={} after it saw the last renewal, which came \
-                     before the fault",
-                    self.duration_seconds
-                ),
-            },
+            FaultKind::Graceful => released(""),
+            FaultKind::RollingUpdate | FaultKind::Scale => {
+                released(", which its pod is seen to be,")
+            }
+            FaultKind::Crash => silent(format!(
+                "the restarted pod reclaims its own Lease, or a standby takes it LEASE_DURATION_SECONDS={d} after it \
+                 saw the last renewal"
+            )),
+            FaultKind::CrashLoop
+            | FaultKind::Zombie
+            | FaultKind::Partition
+            | FaultKind::RenewalsDenied => silent(format!(
+                "a standby takes the Lease LEASE_DURATION_SECONDS={d} after it saw the last renewal, which came \
+                     before the fault"
+            )),
+            FaultKind::PairCrash => silent(format!(
+                "whoever runs first takes the Lease, at the latest LEASE_DURATION_SECONDS={d} after the last renewal"
+            )),
+            FaultKind::LeaseDeleted => silent(format!(
+                "the leader makes the Lease anew when it next renews; without it, its last record is waited out, \
+                 LEASE_DURATION_SECONDS={d}"
+            )),
+            FaultKind::HolderOverwritten => silent(format!(
+                "the stranger never renews, so its record expires after LEASE_DURATION_SECONDS={d}"
+            )),
+            FaultKind::ApiStop => silent(format!(
+                "counted from the return of the API server: a renewal that was on its way may have been stored then, \
+                 and lasts LEASE_DURATION_SECONDS={d}"
+            )),
+            FaultKind::RbacRevoked => silent(format!(
+                "counted from the return of the rights: whoever first asks again takes the Lease, which has been \
+                 silent for LEASE_DURATION_SECONDS={d} at the latest then"
+            )),
         }
     }
 
@@ -135,7 +170,7 @@ impl LeaseSettings {
     ///
     /// Not a figure of the lease configuration but the harness's own: a leader that has been given work to do and does
     /// none for a whole retry period leads in name only.
-    pub fn work_bound(&self) -> Bound {
+    fn work_bound(&self) -> Bound {
         Bound {
             limit_ms: duration_millis(self.retry_period()),
             reason: format!(
@@ -158,31 +193,57 @@ mod tests {
 
     #[rstest::rstest]
     #[case(FaultKind::Graceful, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
+    #[case(FaultKind::RollingUpdate, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
+    #[case(FaultKind::Scale, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
     #[case(FaultKind::Crash, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::CrashLoop, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::PairCrash, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::Zombie, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::Partition, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::RenewalsDenied, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::LeaseDeleted, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::HolderOverwritten, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::ApiStop, 15_000.0, "the return of the API server")]
+    #[case(FaultKind::RbacRevoked, 15_000.0, "the return of the rights")]
     fn each_bound_follows_from_a_named_setting(
         #[case] fault: FaultKind,
         #[case] limit: f64,
         #[case] named: &str,
     ) {
-        let bound = SETTINGS.lease_bound(fault);
+        let bound = SETTINGS.budget(fault, false).lease;
         assert_eq!(bound.limit_ms, limit);
         assert!(bound.reason.contains(named), "{}", bound.reason);
     }
 
-    #[test]
-    fn only_an_expiry_is_allowed_the_time_to_observe_it() {
-        let allowed = |fault: FaultKind| duration_millis(fault.observation_allowance());
-        assert_eq!(allowed(FaultKind::Graceful), 0.0);
-        assert_eq!(allowed(FaultKind::Crash), 100.0);
-        assert_eq!(allowed(FaultKind::CrashLoop), 100.0);
+    #[rstest::rstest]
+    #[case(FaultKind::Crash, 2_000.0)]
+    #[case(FaultKind::CrashLoop, 2_000.0)]
+    fn a_death_that_can_be_proven_bounds_the_work_as_well(
+        #[case] fault: FaultKind,
+        #[case] limit: f64,
+    ) {
+        let budget = SETTINGS.budget(fault, true);
+        assert_eq!(
+            (budget.lease.limit_ms, budget.work_limit_ms()),
+            (limit, limit)
+        );
+        assert!(budget.lease.reason.contains("proof of death"));
+        assert_eq!(SETTINGS.budget(fault, false).work_limit_ms(), 17_000.0);
     }
 
     #[test]
-    fn the_name_printed_is_the_name_typed() {
-        for fault in FaultKind::value_variants() {
-            assert_eq!(fault.to_possible_value().unwrap().get_name(), fault.name());
-            assert_eq!(serde_json::to_value(fault).unwrap(), fault.name());
+    fn a_leader_that_lives_can_not_be_proven_dead() {
+        for fault in [FaultKind::Zombie, FaultKind::Partition, FaultKind::Graceful] {
+            assert_eq!(SETTINGS.budget(fault, true), SETTINGS.budget(fault, false));
         }
+    }
+
+    #[test]
+    fn a_proof_is_not_waited_for_longer_than_the_lease_lasts() {
+        let short = LeaseSettings {
+            duration_seconds: 1,
+            ..SETTINGS
+        };
+        assert_eq!(short.budget(FaultKind::Crash, true).lease.limit_ms, 1_000.0);
     }
 }

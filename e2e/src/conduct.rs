@@ -2,6 +2,8 @@
 //!
 //! Nothing is judged here. What comes out is everything that was seen, as [`TrialData`].
 
+mod course;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use kube::api::DeleteParams;
@@ -9,39 +11,31 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     audit::ApiCall,
-    budget::FaultKind,
     canary::Pace,
     clock::{Stamp, duration_millis},
-    disruption, exclusion,
-    fault::{Blows, fault},
+    disruption,
+    fault::fault,
     journal::Seen,
     judge::CANARY,
     leader_metric::RolesSeen,
     lease::LeaseRecord,
+    progress::chain,
     scene::Scene,
     steady::{self, Steady},
-    takeover::{Takeover, takeovers},
     trial::{RigFault, TrialData, TrialId, present},
     witness,
 };
 
+use course::Course;
+
 /// How long the canary sings before the fault, so that the clocks are compared by many requests.
 const PRELUDE: Duration = Duration::from_millis(1500);
-
-/// How long a trial waits for a takeover beyond the time that the lease settings allow.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the old leader is watched for late writes after the new leader's first.
-const AFTERMATH: Duration = Duration::from_millis(1500);
 
 /// How long replicas and disruption budget get to be restored.
 pub const RESTORE_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long metrics get to agree with the Lease, and the last change of the canary to be covered.
 const AGREE_LIMIT: Duration = Duration::from_secs(5);
-
-/// Pause between two looks at the Lease beside the watch.
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// Conducts the trial `id` on a steady system; the fault comes `moment` after a renewal.
 pub async fn conduct(
@@ -53,43 +47,44 @@ pub async fn conduct(
     let fault = fault(id.fault);
     scene.journal.turn_page();
     let began = scene.journal.now();
-    scene.canary.pace(Pace::Trial);
+    scene.pace(Pace::Trial);
     sleep(PRELUDE).await;
     let allowed_before = disruption::allowed(scene).await;
     let before = wait_for_moment(scene, steady, moment).await;
     let leader = scene
         .replicas()
-        .remove(&before.holder)
+        .remove(before.pod())
         .unwrap_or_else(|| steady.leader.clone());
     let operator = scene.target.user.clone();
     let mut trial = TrialData::begun(id, scene.settings, operator, before, scene.journal.now());
     trial.began = began;
     trial.planned_after_renewal_ms = duration_millis(moment);
     trial.allowed_before = allowed_before;
+    trial.fence = scene.fence;
+    trial.unobserved = scene.unobserved();
     match fault.strike(scene, &leader).await {
-        Ok(strike) => trial.strike = strike,
+        Ok(strike) => {
+            trial.strike = strike;
+            Course::new(scene, fault, &leader).follow(&mut trial).await;
+        }
         Err(error) => {
-            let detail = crate::progress::chain(&error);
+            let detail = chain(&error);
             scene.journal.rig_fault(RigFault::FaultFailed { detail });
         }
     }
-    let blows = Blows::default();
-    tokio::select! {
-        // Neither of these ends by itself.
-        () = fault.keep_up(scene, &leader, &blows) => {}
-        () = keep_looking(scene) => {}
-        () = follow_takeover(scene, &trial) => {}
-    }
-    trial.strike.repeated = blows.all();
-    scene.canary.pace(Pace::Idle);
-    if id.fault == FaultKind::CrashLoop {
+    // What was left half done is undone as well.
+    course::undo(scene).await;
+    scene.pace(Pace::Idle);
+    if course::leaves_a_broken_pod(id.fault) {
         // The pod can't come back by itself; what is timed is how long its replacement takes.
         remove(scene, &leader.name).await;
     }
     // What the budget did not allow before can't be restored; that is for the check of evictions to say.
     let budget = matches!(trial.allowed_before, Ok(Some(allowed)) if allowed > 0);
     trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
-    trial.roles = agreed_roles(scene).await;
+    if scene.metrics {
+        trial.roles = agreed_roles(scene).await;
+    }
     finish(scene, trial).await
 }
 
@@ -118,53 +113,6 @@ fn elapsed(from: Stamp, to: Stamp) -> Duration {
     Duration::from_micros(u64::try_from(to.micros() - from.micros()).unwrap_or_default())
 }
 
-/// A read beside the watch, which bounds how long a watch that is silently dead goes unnoticed.
-async fn keep_looking(scene: &Scene<'_>) {
-    loop {
-        witness::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
-        sleep(LOOK_PERIOD).await;
-    }
-}
-
-/// Waits for the takeover and the new leader's first write, then a while for late writes of the old one.
-async fn follow_takeover(scene: &Scene<'_>, trial: &TrialData) {
-    let limit = scene.settings.duration() + scene.settings.retry_period() + PATIENCE;
-    if scene
-        .journal
-        .wait_for(limit, |seen| takeover_in(seen, trial))
-        .await
-        .is_none()
-    {
-        return;
-    }
-    let work_limit = scene.settings.retry_period() * 2 + Duration::from_secs(1);
-    // That there is none is for the judge to say.
-    let _found = scene
-        .journal
-        .wait_for(work_limit, |seen| first_write_in(seen, trial))
-        .await;
-    sleep(AFTERMATH).await;
-}
-
-fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
-    let found = takeovers(&seen.leases, &trial.before, 0.0);
-    let counts = |takeover: &Takeover| {
-        trial.id.fault != FaultKind::CrashLoop || takeover.to.holder != trial.before.holder
-    };
-    found.into_iter().find(counts)
-}
-
-fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
-    let takeover = takeover_in(seen, trial)?;
-    let tenures = exclusion::tenures(&seen.leases, &seen.calls, None);
-    let writes: Vec<&ApiCall> = seen
-        .calls
-        .iter()
-        .filter(|call| call.user == trial.operator && call.accepted() && call.is_work_write())
-        .collect();
-    exclusion::first_write(&writes, &takeover, &tenures).map(|_| ())
-}
-
 /// Reads the metrics of all replicas until they agree with the Lease, or time is up.
 async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
     let deadline = Instant::now() + AGREE_LIMIT;
@@ -173,7 +121,7 @@ async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
         let roles = scene.roles().await;
         let holder = scene
             .journal
-            .read(|seen| seen.lease().map(|lease| lease.record.holder.clone()));
+            .read(|seen| seen.lease().map(|lease| lease.record.pod().to_owned()));
         let agreed = holder.is_some_and(|holder| roles.agree_on(&holder));
         seen.push(roles);
         if agreed || Instant::now() > deadline {
@@ -185,11 +133,12 @@ async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
 
 /// Lets the last change of the canary be covered, makes sure that the audit log is complete, and cuts out the data.
 async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
-    scene.canary.pace(Pace::Silent);
-    let _covered = scene.journal.wait_for(AGREE_LIMIT, covered).await;
-    if let Err(fault) =
-        witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await
-    {
+    scene.pace(Pace::Silent);
+    if scene.canary.is_some() {
+        let _covered = scene.journal.wait_for(AGREE_LIMIT, covered).await;
+    }
+    let mark = scene.target.lease_path();
+    if let Err(fault) = witness::catch_up(&scene.requests, &scene.journal, &mark).await {
         scene.journal.rig_fault(fault);
     }
     let unschedulable = scene
@@ -214,7 +163,7 @@ async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
         trial.own.clone_from(&seen.own);
         trial.rig.clone_from(&seen.rig);
     });
-    scene.canary.pace(Pace::Idle);
+    scene.pace(Pace::Idle);
     trial
 }
 

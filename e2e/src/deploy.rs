@@ -2,8 +2,10 @@
 
 mod apply;
 mod manifests;
+mod switches;
 mod target;
 
 pub use apply::{Applied, ApplyError, apply, remove};
 pub use manifests::{ManifestError, Manifests};
+pub use switches::{NoFence, Switch, Switches};
 pub use target::{EnvOverride, Overrides, Target, TargetError, settings_of};

@@ -28,6 +28,15 @@ pub struct Tenure {
     pub ends: Option<Boundary>,
 }
 
+/// A takeover, and the write that made it as a point in the order of all writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Take<'a> {
+    /// The takeover.
+    pub takeover: &'a Takeover,
+    /// Its write.
+    pub at: Boundary,
+}
+
 /// A Lease write as a point in the order of all writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
@@ -64,6 +73,12 @@ pub struct Exclusion {
     pub unnamed: usize,
     /// Accepted work writes that were looked at.
     pub writes: usize,
+    /// Work writes that the API server refused to their writer: what a fence is for. They did no harm.
+    #[serde(default)]
+    pub refused: usize,
+    /// Work writes that ended with an error of the API server: whether they were stored is not told.
+    #[serde(default)]
+    pub unanswered: usize,
 }
 
 /// The tenures in a Lease history in store order, bounded by the writes in the audit log.
@@ -82,7 +97,7 @@ pub fn tenures(history: &[LeaseSeen], calls: &[ApiCall], map: Option<&ClockMap>)
             if !seen.deleted && !seen.record.is_free() {
                 let begins = current.is_some().then_some(boundary);
                 found.push(Tenure {
-                    pod: seen.record.holder.clone(),
+                    pod: seen.record.pod().to_owned(),
                     begins,
                     ends: None,
                 });
@@ -126,6 +141,21 @@ fn boundary(seen: &LeaseSeen, calls: &[ApiCall], map: Option<&ClockMap>) -> Boun
     }
 }
 
+impl<'a> Take<'a> {
+    /// The takeover, placed by its write in the audit log, or by its arrival.
+    pub fn of(takeover: &'a Takeover, calls: &[ApiCall], map: Option<&ClockMap>) -> Self {
+        let seen = LeaseSeen {
+            at: takeover.seen,
+            record: takeover.to.clone(),
+            deleted: false,
+        };
+        Self {
+            takeover,
+            at: boundary(&seen, calls, map),
+        }
+    }
+}
+
 impl Boundary {
     /// Whether `call` was certainly executed after this write.
     ///
@@ -151,26 +181,28 @@ impl Tenure {
 /// The first accepted work write of the new leader after it took the Lease.
 pub fn first_write<'a>(
     writes: &[&'a ApiCall],
-    takeover: &Takeover,
+    take: &Take<'_>,
     tenures: &[Tenure],
 ) -> Option<&'a ApiCall> {
-    let tenure = tenures.iter().find(|tenure| {
-        tenure.pod == takeover.to.holder
+    let to = &take.takeover.to;
+    // The term may have begun earlier: a leader that was kept goes on with it.
+    let tenure = tenures.iter().rfind(|tenure| {
+        tenure.pod == to.pod()
             && tenure
                 .begins
-                .is_some_and(|begins| begins.resource_version == takeover.to.resource_version)
+                .is_none_or(|begins| begins.resource_version <= to.resource_version)
     })?;
     writes
         .iter()
         .filter(|call| call.pod.as_deref() == Some(tenure.pod.as_str()) && tenure.may_cover(call))
         // A restarted pod has the same name as its predecessor, whose last writes were before the new process began.
-        .filter(|call| tenure.begins.is_some_and(|begins| begins.is_before(call)))
+        .filter(|call| take.at.is_before(call))
         .min_by_key(|call| call.completed)
         .copied()
 }
 
 /// Judges the accepted work writes of one trial.
-pub fn examine(writes: &[&ApiCall], takeover: Option<&Takeover>, tenures: &[Tenure]) -> Exclusion {
+pub fn examine(writes: &[&ApiCall], take: Option<&Take<'_>>, tenures: &[Tenure]) -> Exclusion {
     let mut exclusion = Exclusion {
         writes: writes.len(),
         unnamed: writes.iter().filter(|call| call.pod.is_none()).count(),
@@ -192,10 +224,8 @@ pub fn examine(writes: &[&ApiCall], takeover: Option<&Takeover>, tenures: &[Tenu
         Some(stray(call, pod, late_ms))
     });
     exclusion.by_non_holder = strays.collect();
-    if let Some((takeover, first)) =
-        takeover.and_then(|t| Some((t, first_write(writes, t, tenures)?)))
-    {
-        exclusion.overlap = overlap(writes, takeover, first, tenures);
+    if let Some((take, first)) = take.and_then(|t| Some((t, first_write(writes, t, tenures)?))) {
+        exclusion.overlap = overlap(writes, take.takeover, first, tenures);
     }
     exclusion
 }
@@ -217,7 +247,7 @@ fn overlap(
         received: first.received,
         completed: first.completed,
     };
-    let old = takeover.from.holder.as_str();
+    let old = takeover.from.pod();
     // A term that the old leader won back later is its own again.
     let won_back = |call: &ApiCall| {
         tenures.iter().any(|tenure| {

@@ -1,22 +1,37 @@
 //! What can be done to a leader. One fault, one file; each says what it does and what it proves.
 
+mod api_stop;
 mod crash;
 mod crash_loop;
+mod error;
 mod graceful;
+mod holder_overwritten;
+mod lease_deleted;
+mod pair_crash;
+mod partition;
+mod process;
+mod rbac_revoked;
+mod renewals_denied;
+mod rolling_update;
+mod scale;
+mod zombie;
+
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use crate::{
-    budget::FaultKind,
+    budget::{FaultKind, LeaseSettings},
     clock::Stamp,
-    cluster::ClusterError,
     scene::Scene,
     trial::{PodSeen, Strike},
 };
 
-pub use crash::Crash;
-pub use crash_loop::CrashLoop;
-pub use graceful::Graceful;
+pub use error::FaultError;
+pub use holder_overwritten::STRANGER;
+
+/// How long the old leader is watched for late writes, unless a fault says otherwise.
+const AFTERMATH: Duration = Duration::from_millis(1500);
 
 /// Something that is done to the leader.
 pub trait Fault: Send + Sync {
@@ -26,15 +41,32 @@ pub trait Fault: Send + Sync {
     /// What it does, in one line for the user.
     fn about(&self) -> &'static str;
 
-    /// Whether it acts on the node rather than through the API.
-    fn needs_node(&self) -> bool;
+    /// What it proves, in one line for the user.
+    fn proves(&self) -> &'static str;
 
-    /// Does it to `leader`, and says when.
+    /// What it needs beyond the API, if anything.
+    fn needs(&self) -> Option<Need> {
+        None
+    }
+
+    /// Does it to `leader`, and says when. What lasts is written down in the scene's repairs before it is done.
     fn strike<'a>(
         &'a self,
         scene: &'a Scene<'_>,
         leader: &'a PodSeen,
     ) -> BoxFuture<'a, Result<Strike, FaultError>>;
+
+    /// How long it lasts.
+    fn hold(&self, settings: &LeaseSettings) -> Hold {
+        let _ = settings;
+        Hold::Done
+    }
+
+    /// How long the old leader is watched for late writes after the new leader's first and after the fault is undone.
+    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
+        let _ = settings;
+        AFTERMATH
+    }
 
     /// Keeps it up until it is dropped, and reports every further blow. Most faults are done with one.
     fn keep_up<'a>(
@@ -48,45 +80,72 @@ pub trait Fault: Send + Sync {
     }
 }
 
+/// What a fault needs beyond the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Commands on the nodes.
+    Node,
+}
+
+/// How long a fault lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It is over as soon as it is done.
+    Done,
+    /// It is undone when another leader works, but not before this time has passed.
+    UntilTakeover(Duration),
+    /// It is undone after this time: nobody can take over before.
+    For(Duration),
+    /// It is over when the Deployment has been rolled out.
+    UntilRolledOut,
+}
+
 /// The further blows of a fault that is kept up.
 #[derive(Debug, Default)]
 pub struct Blows(std::sync::Mutex<Vec<Stamp>>);
 
-/// Why a fault could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum FaultError {
-    /// The leader's pod has no container to kill.
-    #[error("pod {0} has no running container")]
-    NoContainer(String),
-    /// The node refused.
-    #[error("failed to act on the node of pod {pod}")]
-    Node {
-        /// The pod.
-        pod: String,
-        /// Why.
-        #[source]
-        source: ClusterError,
-    },
-    /// The API server refused.
-    #[error("failed to {action} pod {pod}")]
-    Api {
-        /// What was attempted.
-        action: &'static str,
-        /// The pod.
-        pod: String,
-        /// Why.
-        #[source]
-        source: Box<kube::Error>,
-    },
-}
-
 /// The fault of this name.
 pub fn fault(kind: FaultKind) -> &'static dyn Fault {
     match kind {
-        FaultKind::Graceful => &Graceful,
-        FaultKind::Crash => &Crash,
-        FaultKind::CrashLoop => &CrashLoop,
+        FaultKind::Graceful => &graceful::Graceful,
+        FaultKind::Crash => &crash::Crash,
+        FaultKind::CrashLoop => &crash_loop::CrashLoop,
+        FaultKind::PairCrash => &pair_crash::PairCrash,
+        FaultKind::Zombie => &zombie::Zombie,
+        FaultKind::Partition => &partition::Partition,
+        FaultKind::LeaseDeleted => &lease_deleted::LeaseDeleted,
+        FaultKind::HolderOverwritten => &holder_overwritten::HolderOverwritten,
+        FaultKind::RenewalsDenied => &renewals_denied::RenewalsDenied,
+        FaultKind::RbacRevoked => &rbac_revoked::RbacRevoked,
+        FaultKind::ApiStop => &api_stop::ApiStop,
+        FaultKind::RollingUpdate => &rolling_update::RollingUpdate,
+        FaultKind::Scale => &scale::Scale,
     }
+}
+
+/// The list of faults for the user.
+pub fn list() -> String {
+    use std::fmt::Write as _;
+
+    use clap::ValueEnum;
+    let mut text = String::new();
+    for kind in FaultKind::value_variants() {
+        let fault = fault(*kind);
+        let needs = match fault.needs() {
+            Some(Need::Node) => {
+                "commands on the nodes (a started cluster has them; else --on-node)"
+            }
+            None => "nothing but the API",
+        };
+        // Writing into a string does not fail.
+        let _ = writeln!(
+            text,
+            "{kind}\n  does    {}\n  proves  {}\n  needs   {needs}",
+            fault.about(),
+            fault.proves()
+        );
+    }
+    text
 }
 
 impl Blows {
@@ -112,11 +171,56 @@ mod tests {
 
     use super::*;
 
+    const SETTINGS: LeaseSettings = LeaseSettings {
+        duration_seconds: 15,
+        renew_deadline_seconds: 10,
+        retry_period_seconds: 2,
+    };
+
     #[test]
-    fn every_name_leads_to_its_fault() {
+    fn every_name_leads_to_its_fault_and_the_list_explains_it() {
+        let list = list();
         for kind in FaultKind::value_variants() {
-            assert_eq!(fault(*kind).kind(), *kind);
-            assert!(!fault(*kind).about().is_empty());
+            let fault = fault(*kind);
+            assert_eq!(fault.kind(), *kind);
+            for words in [kind.name(), fault.about(), fault.proves()] {
+                assert!(
+                    !words.is_empty() && list.contains(words),
+                    "{words} in\n{list}"
+                );
+            }
         }
+    }
+
+    #[rstest::rstest]
+    #[case(FaultKind::Zombie)]
+    #[case(FaultKind::Partition)]
+    #[case(FaultKind::ApiStop)]
+    #[case(FaultKind::RbacRevoked)]
+    fn a_silence_that_is_to_outlast_the_lease_does(#[case] kind: FaultKind) {
+        let lasts = match fault(kind).hold(&SETTINGS) {
+            Hold::UntilTakeover(time) | Hold::For(time) => time,
+            other => panic!("{other:?}"),
+        };
+        assert!(lasts > SETTINGS.duration(), "{lasts:?}");
+    }
+
+    #[test]
+    fn what_nobody_can_take_over_from_is_undone_by_the_clock() {
+        for kind in FaultKind::value_variants() {
+            let waits_for_nobody = matches!(fault(*kind).hold(&SETTINGS), Hold::For(_));
+            assert_eq!(
+                waits_for_nobody,
+                kind.onset() == crate::budget::Onset::Undone,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_partition_is_watched_for_as_long_as_a_packet_may_be_repeated() {
+        let partition = fault(FaultKind::Partition);
+        assert!(partition.aftermath(&SETTINGS) > SETTINGS.duration());
+        assert_eq!(fault(FaultKind::Crash).aftermath(&SETTINGS), AFTERMATH);
     }
 }

@@ -61,20 +61,21 @@ pub async fn measure(
     replicas: u32,
     window: Duration,
 ) -> Result<Idle, RigFault> {
-    scene.canary.pace(Pace::Silent);
+    scene.pace(Pace::Silent);
     sleep(SETTLE).await;
-    witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await?;
+    let mark = scene.target.lease_path();
+    witness::catch_up(&scene.requests, &scene.journal, &mark).await?;
     let begun = scene.journal.now();
     sleep(window).await;
     let ended = scene.journal.now();
-    witness::catch_up(&scene.requests, &scene.journal, &scene.canary.path()).await?;
+    witness::catch_up(&scene.requests, &scene.journal, &mark).await?;
     let (map, calls) = scene.journal.read(|seen| {
         (
             crate::audit::ClockMap::measure(&seen.own, &seen.calls),
             seen.calls.clone(),
         )
     });
-    scene.canary.pace(Pace::Idle);
+    scene.pace(Pace::Idle);
     let map = map.ok_or_else(|| RigFault::AuditLost {
         detail: "no own request in the audit log".to_owned(),
     })?;

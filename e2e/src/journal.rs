@@ -114,6 +114,7 @@ impl Seen {
         if last.is_none_or(|last| {
             (PodSeen {
                 at: pod.at,
+                resource_version: pod.resource_version,
                 ..last.clone()
             }) != pod
         }) {
@@ -144,12 +145,14 @@ mod tests {
             at: Stamp::from_micros(0),
             name: name.to_owned(),
             uid: name.to_owned(),
+            resource_version: 1,
             node: None,
             container_id: None,
             ready: true,
             presence,
             restarts: 0,
             running: true,
+            last_words: Vec::new(),
             waiting: None,
         }
     }
@@ -218,6 +221,7 @@ mod tests {
         journal.record(|seen| {
             seen.add_pod(PodSeen {
                 at: Stamp::from_micros(5),
+                resource_version: 2,
                 ..pod("a", Presence::Staying)
             });
         });

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 
+/// The annotation that names the reason by which the present holder took the Lease, as the holder says.
+pub const TAKEOVER_ANNOTATION: &str = "5spot.finos.org/takeover";
+
 /// One state of the Lease, as the API server stored it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaseRecord {
@@ -18,6 +21,9 @@ pub struct LeaseRecord {
     /// The holder's process life, where the elector writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
+    /// The reason by which the holder says that it took the Lease, where the elector writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<String>,
     /// `acquireTime` as written by the holder's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquire_time: Option<String>,
@@ -57,6 +63,24 @@ impl LeaseRecord {
             }
     }
 
+    /// The pod that holds the Lease: its name, or what comes before the `_` of an elector that appends a random part,
+    /// which no pod's name has.
+    pub fn pod(&self) -> &str {
+        self.holder
+            .split_once('_')
+            .map_or(self.holder.as_str(), |(pod, _)| pod)
+    }
+
+    /// The UID of the holder's pod and the nonce of its process, where the elector writes them.
+    pub fn life(&self) -> Option<(&str, &str)> {
+        self.incarnation.as_deref()?.split_once('/')
+    }
+
+    /// Whether the elector is one that can prove the death of a leader: it writes who leads, and why.
+    pub fn is_provable(&self) -> bool {
+        self.incarnation.is_some() && self.takeover.is_some()
+    }
+
     /// Whether nobody holds the Lease.
     pub fn is_free(&self) -> bool {
         self.holder.is_empty()
@@ -66,14 +90,12 @@ impl LeaseRecord {
 impl From<&Lease> for LeaseRecord {
     fn from(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
+        let annotation = |name| lease.metadata.annotations.as_ref()?.get(name).cloned();
         Self {
             resource_version: parse_resource_version(lease.metadata.resource_version.as_deref()),
             holder: spec.holder_identity.unwrap_or_default(),
-            incarnation: lease
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(INCARNATION_ANNOTATION).cloned()),
+            incarnation: annotation(INCARNATION_ANNOTATION),
+            takeover: annotation(TAKEOVER_ANNOTATION),
             acquire_time: spec.acquire_time.map(|time| time.0.to_string()),
             renew_time: spec.renew_time.map(|time| time.0.to_string()),
             duration_seconds: spec.lease_duration_seconds,
@@ -130,6 +152,25 @@ mod tests {
         assert!(first.same_term(&record(2, "a", Some("uid/1"), "t0")));
         assert!(!first.same_term(&record(2, "a", Some("uid/2"), "t0")));
         assert!(!first.same_term(&record(2, "b", Some("uid/1"), "t0")));
+    }
+
+    #[rstest::rstest]
+    #[case("pod-a", "pod-a")]
+    #[case("pod-a_3f2b", "pod-a")]
+    fn a_random_part_behind_the_pods_name_is_no_part_of_it(
+        #[case] holder: &str,
+        #[case] pod: &str,
+    ) {
+        assert_eq!(record(1, holder, None, "t0").pod(), pod);
+    }
+
+    #[test]
+    fn an_elector_that_says_who_leads_and_why_can_prove_a_death() {
+        let mut record = record(1, "a", Some("uid/nonce"), "t0");
+        assert_eq!(record.life(), Some(("uid", "nonce")));
+        assert!(!record.is_provable());
+        record.takeover = Some("released".to_owned());
+        assert!(record.is_provable());
     }
 
     #[test]

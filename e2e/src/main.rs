@@ -12,6 +12,7 @@ use five_spot_e2e::{
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
+    fault,
     progress::{Progress, chain},
     report,
     run::{self, Outcome, RunError, RunOptions},
@@ -52,6 +53,8 @@ enum Command {
     ClusterImage(ClusterImageCommand),
     /// Start a cluster and hold it until Ctrl-C, or leave it running with --keep
     Cluster(HoldCommand),
+    /// List the faults: what each does, what it proves, what it needs
+    Faults,
     /// Print the JSON Schema of report.json
     Schema,
     /// Remove a run's containers when standard input ends
@@ -79,6 +82,7 @@ async fn main() -> ExitCode {
                 .map_err(Into::into)
         }
         Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
+        Command::Faults => print(&fault::list()).map(|()| 0),
         Command::Schema => report::schema()
             .map_err(Into::into)
             .and_then(|schema| print(&schema))

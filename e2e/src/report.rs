@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::{Bound, FaultKind, LeaseSettings},
+    budget::{Budget, FaultKind, LeaseSettings},
     clock::Millis,
     cluster::Provider,
     disruption::Disruption,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The version of the format; it changes when a reader has to.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What a run found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +84,12 @@ pub struct RunInfo {
     pub seed: u64,
     /// Environment variables that were set or changed.
     pub set_env: BTreeMap<String, String>,
+    /// Whether the fence was part of what was deployed.
+    pub fence: bool,
+    /// Whether the hint was switched on or off; null when it was left as it is.
+    pub hint: Option<bool>,
+    /// What was not looked at, and why.
+    pub not_observed: Vec<String>,
 }
 
 /// The trials of one fault with one number of replicas.
@@ -99,12 +105,12 @@ pub struct Group {
     pub reasons: BTreeMap<Reason, usize>,
     /// Fault to another holder or process life.
     pub lease: Option<Summary>,
-    /// The longest that may take.
-    pub lease_bound: Bound,
     /// Fault to the first accepted write of the new leader.
     pub work: Option<Summary>,
-    /// The longest that may take after the Lease has changed hands.
-    pub work_bound: Bound,
+    /// What these are held against.
+    pub budget: Budget,
+    /// Work writes that the API server refused to their writer, in all trials.
+    pub refused: usize,
     /// Release to new holder.
     pub release_to_holder: Option<Summary>,
     /// How the group came out.
@@ -147,9 +153,13 @@ impl Group {
             n: own.len(),
             reasons,
             lease: Summary::of(own.iter().filter_map(|trial| trial.phases.lease_ms)),
-            lease_bound: settings.lease_bound(fault),
             work: Summary::of(own.iter().filter_map(|trial| trial.phases.work_ms)),
-            work_bound: settings.work_bound(),
+            // Whether a death can be proven is known from the Lease, and is the same in all trials of a run.
+            budget: own.first().map_or_else(
+                || settings.budget(fault, false),
+                |trial| trial.budget.clone(),
+            ),
+            refused: own.iter().map(|trial| trial.exclusion.refused).sum(),
             release_to_holder: Summary::of(
                 own.iter()
                     .filter_map(|trial| trial.phases.release_to_holder_ms),

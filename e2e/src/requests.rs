@@ -99,6 +99,11 @@ impl Requests {
         .await
     }
 
+    /// Deletes the object at `path`.
+    pub async fn delete(&self, purpose: &str, path: &str) -> Result<Answer, RequestError> {
+        self.send(purpose, Method::DELETE, path, None).await
+    }
+
     async fn send(
         &self,
         purpose: &str,

@@ -6,27 +6,37 @@ mod series;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    args::RunArgs,
+    args::{CanaryChoice, MetricsChoice, RunArgs},
     budget::FaultKind,
     canary::{self, Canary, CanaryError},
     clock::RunClock,
     cluster::{Cluster, ClusterError, Provider},
-    deploy::{self, Applied, ApplyError, ManifestError, Manifests, Overrides, Target, TargetError},
+    deploy::{
+        self, Applied, ApplyError, EnvOverride, ManifestError, Manifests, NoFence, Overrides,
+        Switches, Target, TargetError,
+    },
     evidence::{Folder, WriteError},
-    fault::fault,
+    fault::{Need, fault},
+    gate::Gate,
     journal::Journal,
     progress::{Progress, chain},
+    repairs::Repairs,
     report::Report,
     requests::Requests,
     scene::Scene,
     witness::Witnesses,
 };
 
+use tokio::time::timeout;
+
 pub use series::Series;
 
 /// Tells the harness's requests from others in the audit log.
 const USER_AGENT: http::HeaderValue =
     http::HeaderValue::from_static(concat!("failover/", env!("CARGO_PKG_VERSION")));
+
+/// How long undoing what a trial that was cut short has left may take.
+const REPAIR_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a run is asked for, checked as far as it can be without a cluster.
 #[derive(Clone, Debug)]
@@ -49,6 +59,14 @@ pub struct RunOptions {
     pub steady: Duration,
     /// Environment variables set or changed.
     pub set_env: BTreeMap<String, String>,
+    /// What was asked to be on or off.
+    pub switches: Switches,
+    /// Whether the leader is given work that is looked at.
+    pub canary: bool,
+    /// Whether the replicas' metrics tell their roles.
+    pub metrics: bool,
+    /// Limits over all trials.
+    pub gates: Vec<Gate>,
     /// The takeover time promised; `None` means the lease duration.
     pub within: Option<Duration>,
     /// The folder for the results; `None` means one named after the run.
@@ -73,6 +91,18 @@ pub enum RunError {
     /// The manifests can't be put to the test.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// What is to be on is not there.
+    #[error(transparent)]
+    NoFence(#[from] NoFence),
+    /// A limit is for a fault that is not tried.
+    #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
+    GateWithoutTrial {
+        /// The limit.
+        gate: Gate,
+    },
+    /// The replicas have nothing to tell their roles with.
+    #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
+    NoMetrics(String),
     /// The cluster failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -115,7 +145,13 @@ impl RunError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Manifests(_) | Self::Target(_) | Self::Image(_) | Self::NoAuditLog => true,
+            Self::Manifests(_)
+            | Self::Target(_)
+            | Self::NoFence(_)
+            | Self::GateWithoutTrial { .. }
+            | Self::NoMetrics(_)
+            | Self::Image(_)
+            | Self::NoAuditLog => true,
             Self::Cluster(error) => error.is_usage(),
             _ => false,
         }
@@ -127,12 +163,27 @@ impl TryFrom<&RunArgs> for RunOptions {
 
     fn try_from(args: &RunArgs) -> Result<Self, RunError> {
         let mut manifests = Manifests::read(&args.deploy)?;
+        let switches = Switches {
+            fence: args.fence,
+            hint: args.hint,
+        };
+        let mut env: Vec<EnvOverride> = manifests.switch(switches)?;
+        // What is set by name outweighs a switch.
+        env.extend(args.set_env.iter().cloned());
         let overrides = Overrides {
             replicas: args.replicas.first().copied(),
             image: Some(args.cluster.image.clone()),
-            env: args.set_env.clone(),
+            env,
         };
         let target = Target::prepare(&mut manifests, &overrides)?;
+        let metrics = args.metrics != MetricsChoice::None;
+        if metrics && target.metrics_port.is_none() {
+            return Err(RunError::NoMetrics(target.deployment));
+        }
+        let tried = |gate: &&Gate| !args.faults.contains(&gate.fault());
+        if let Some(gate) = args.fail_if.iter().find(tried) {
+            return Err(RunError::GateWithoutTrial { gate: gate.clone() });
+        }
         Ok(Self {
             manifests,
             target,
@@ -147,6 +198,10 @@ impl TryFrom<&RunArgs> for RunOptions {
                 .iter()
                 .map(|env| (env.name.clone(), env.value.clone()))
                 .collect(),
+            switches,
+            canary: args.canary != CanaryChoice::None,
+            metrics,
+            gates: args.fail_if.clone(),
             within: args.within,
             out: args.out.clone(),
         })
@@ -176,8 +231,15 @@ pub async fn run(
     let folder = Folder::create(std::path::absolute(&folder).unwrap_or(folder))?;
     let client = client(cluster).await?;
     let mut applied = Applied::default();
+    let repairs = Repairs::default();
+    let rig = Rig {
+        cluster,
+        client: &client,
+        repairs: &repairs,
+        progress,
+    };
     let result = tokio::select! {
-        result = measure(options, cluster, progress, &client, &folder, &mut applied) => result,
+        result = measure(options, &rig, &folder, &mut applied) => result,
         name = interrupted => Err(RunError::Interrupted(name)),
     };
     let outcome = result.and_then(|report| {
@@ -190,8 +252,17 @@ pub async fn run(
     if let Ok(outcome) = &outcome {
         conclude(outcome);
     }
-    tidy(options, cluster, &client, applied, progress).await;
+    tidy(options, &rig, applied).await;
     outcome
+}
+
+/// What a run works with, apart from what it looks at.
+#[derive(Clone, Copy)]
+struct Rig<'a> {
+    cluster: &'a Cluster,
+    client: &'a kube::Client,
+    repairs: &'a Repairs,
+    progress: &'a dyn Progress,
 }
 
 /// Refuses a cluster that can't show what a run looks for, before anything is put into it.
@@ -200,7 +271,8 @@ fn require(
     require_nodes: impl Fn(&str) -> Result<(), ClusterError>,
     faults: &[FaultKind],
 ) -> Result<(), RunError> {
-    if let Some(kind) = faults.iter().find(|kind| fault(**kind).needs_node()) {
+    let needs_node = |kind: &&FaultKind| fault(**kind).needs() == Some(Need::Node);
+    if let Some(kind) = faults.iter().find(needs_node) {
         require_nodes(&format!("do the fault {kind}"))?;
     }
     if audit_log {
@@ -224,12 +296,16 @@ fn default_folder(cluster: &Cluster) -> PathBuf {
 
 async fn measure(
     options: &RunOptions,
-    cluster: &Cluster,
-    progress: &dyn Progress,
-    client: &kube::Client,
+    rig: &Rig<'_>,
     folder: &Folder,
     applied: &mut Applied,
 ) -> Result<Report, RunError> {
+    let Rig {
+        cluster,
+        client,
+        repairs,
+        progress,
+    } = *rig;
     progress.step("deploying the operator");
     deploy::apply(client, &options.manifests, applied).await?;
     let target = &options.target;
@@ -246,8 +322,13 @@ async fn measure(
     let journal = Arc::new(Journal::new(RunClock::start()));
     let requests = Requests::new(client.clone(), Arc::clone(&journal));
     let mut witnesses = Witnesses::begin(cluster, client, target, &journal, folder.logs()).await?;
-    let canary = Canary::create(requests.clone(), &target.namespace).await?;
-    witnesses.accompany(Arc::clone(&canary));
+    let canary = if options.canary {
+        let canary = Canary::create(requests.clone(), &target.namespace).await?;
+        witnesses.accompany(Arc::clone(&canary));
+        Some(canary)
+    } else {
+        None
+    };
     let scene = Scene {
         cluster,
         client: client.clone(),
@@ -255,6 +336,9 @@ async fn measure(
         target: target.clone(),
         settings,
         canary,
+        metrics: options.metrics,
+        fence: options.manifests.has_fence(),
+        repairs,
         journal,
         progress,
     };
@@ -263,19 +347,27 @@ async fn measure(
         .await
 }
 
-/// Takes away from a brought cluster what the run put into it; a started one goes as a whole.
-async fn tidy(
-    options: &RunOptions,
-    cluster: &Cluster,
-    client: &kube::Client,
-    applied: Applied,
-    progress: &dyn Progress,
-) {
+/// Undoes what a trial that was cut short has left, and takes away from a brought cluster what the run put into it; a
+/// started one goes as a whole.
+async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
+    let Rig {
+        cluster,
+        client,
+        repairs,
+        progress,
+    } = *rig;
+    match timeout(REPAIR_LIMIT, repairs.settle_all(cluster, client)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => progress.warn(&chain(&error)),
+        Err(_) => progress.warn("what a fault did to the cluster could not be undone in time"),
+    }
     if cluster.provider() != Provider::Kubeconfig {
         return;
     }
     progress.step("removing the operator");
-    if let Err(error) = canary::remove(client, &options.target.namespace).await {
+    if options.canary
+        && let Err(error) = canary::remove(client, &options.target.namespace).await
+    {
         progress.warn(&format!("failed to remove the canary: {}", chain(&error)));
     }
     if let Err(error) = deploy::remove(client, applied).await {

@@ -8,14 +8,15 @@ use tokio::time::timeout;
 
 use crate::{
     budget::LeaseSettings,
-    canary::Canary,
+    canary::{Canary, Pace},
     cluster::Cluster,
     deploy::Target,
     journal::Journal,
     leader_metric::{Role, RolesSeen, role},
     progress::Progress,
+    repairs::Repairs,
     requests::Requests,
-    trial::{PodSeen, present},
+    trial::{PodSeen, Unobserved, present},
 };
 
 /// Metrics that do not answer within this are not had.
@@ -33,8 +34,14 @@ pub struct Scene<'a> {
     pub target: Target,
     /// The election settings found in the cluster.
     pub settings: LeaseSettings,
-    /// What gives the leader work.
-    pub canary: Arc<Canary>,
+    /// What gives the leader work; `None` where its work is not looked at.
+    pub canary: Option<Arc<Canary>>,
+    /// Whether the replicas' metrics tell their roles.
+    pub metrics: bool,
+    /// Whether the fence is part of what was deployed.
+    pub fence: bool,
+    /// What faults have to undo.
+    pub repairs: &'a Repairs,
     /// What is seen.
     pub journal: Arc<Journal>,
     /// Where words go.
@@ -66,6 +73,20 @@ impl Scene<'_> {
         Api::namespaced(self.client.clone(), &self.target.namespace)
     }
 
+    /// Sets how often the canary is changed, if there is one.
+    pub fn pace(&self, pace: Pace) {
+        if let Some(canary) = &self.canary {
+            canary.pace(pace);
+        }
+    }
+
+    /// What this run does not look at.
+    pub fn unobserved(&self) -> Vec<Unobserved> {
+        let work = self.canary.is_none().then_some(Unobserved::Work);
+        let roles = (!self.metrics).then_some(Unobserved::Roles);
+        work.into_iter().chain(roles).collect()
+    }
+
     /// The replicas that are there, as last seen.
     pub fn replicas(&self) -> BTreeMap<String, PodSeen> {
         self.journal.read(|seen| {
@@ -88,9 +109,12 @@ impl Scene<'_> {
 
     /// Reads a replica's metrics through the API server, so that no way into the pod network is needed.
     async fn role_of(&self, pod: &str) -> Role {
+        let Some(port) = self.target.metrics_port else {
+            return Role::Unknown("it has no port for metrics".to_owned());
+        };
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{pod}:{}/proxy/metrics",
-            self.target.namespace, self.target.metrics_port
+            "/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/metrics",
+            self.target.namespace
         );
         let request = match http::Request::get(&path).body(Vec::new()) {
             Ok(request) => request,

@@ -111,8 +111,11 @@ async fn look(scene: &Scene<'_>, replicas: u32) -> Result<Steady, String> {
         .journal
         .read(|seen| steady_in(seen, scene, replicas, now))?;
     rollout_complete(scene, replicas).await?;
+    if !scene.metrics {
+        return Ok(steady);
+    }
     let roles = scene.roles().await;
-    if roles.agree_on(&steady.lease.record.holder) {
+    if roles.agree_on(steady.lease.record.pod()) {
         Ok(steady)
     } else {
         Err(format!(
@@ -129,7 +132,7 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
     let lease = seen
         .lease()
         .ok_or_else(|| format!("there is no Lease {}", scene.target.lease))?;
-    let leader = pods.get(lease.record.holder.as_str());
+    let leader = pods.get(lease.record.pod());
     let leader = *leader.ok_or_else(|| {
         format!(
             "the Lease names {:?}, which is no replica",
@@ -137,7 +140,7 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
         )
     })?;
     renewed(seen, lease, now, scene.settings.retry_period())?;
-    if !works(seen, &leader.name, &scene.target.user, now) {
+    if scene.canary.is_some() && !works(seen, &leader.name, &scene.target.user, now) {
         return Err(format!(
             "{} holds the Lease, but no write of it follows the canary",
             leader.name
@@ -224,6 +227,14 @@ fn works(seen: &Seen, leader: &str, user: &str, now: Stamp) -> bool {
             && call.observed_generation.is_none_or(|observed| observed + 1 >= generation)
     };
     seen.calls.iter().rev().any(|call| covers(&call))
+}
+
+/// Waits until the Deployment's rollout is complete, or time is up; what it lacks then shows in the trial.
+pub async fn rolled_out(scene: &Scene<'_>, replicas: u32, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while rollout_complete(scene, replicas).await.is_err() && Instant::now() < deadline {
+        sleep(PAUSE).await;
+    }
 }
 
 async fn rollout_complete(scene: &Scene<'_>, replicas: u32) -> Result<(), String> {
@@ -325,4 +336,4 @@ pub async fn recovery(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

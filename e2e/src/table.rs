@@ -40,7 +40,7 @@ fn percentiles(groups: &[Group]) -> String {
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
         "replicas, fault",
-        "seconds from fault",
+        "from fault, s",
         "n",
         "p50",
         "p95",
@@ -65,8 +65,8 @@ struct Line {
 
 /// One row of several lines: the group and its reasons beside its phases.
 fn group_cells(group: &Group) -> [String; 7] {
-    let lease_limit = group.lease_bound.limit_ms;
-    let work_limit = lease_limit + group.work_bound.limit_ms;
+    let lease_limit = group.budget.lease.limit_ms;
+    let work_limit = group.budget.work_limit_ms();
     let mut lines = vec![
         Line {
             name: "lease failover",
@@ -81,7 +81,7 @@ fn group_cells(group: &Group) -> [String; 7] {
     ];
     if group.release_to_holder.is_some() {
         lines.push(Line {
-            name: "release to holder",
+            name: "since release",
             summary: group.release_to_holder,
             bound: None,
         });
@@ -93,6 +93,9 @@ fn group_cells(group: &Group) -> [String; 7] {
             .iter()
             .map(|(reason, count)| format!("  {reason} {count}")),
     );
+    if group.refused > 0 {
+        left.push(format!("  refused {}", group.refused));
+    }
     left.push(format!("  {}", group.verdict));
     let column =
         |cell: &dyn Fn(&Line) -> String| lines.iter().map(cell).collect::<Vec<_>>().join("\n");
@@ -135,12 +138,27 @@ fn footer(report: &Report) -> String {
             seen.push(group.fault);
             lines.push(wrapped(&format!(
                 "{}: {}",
-                group.fault, group.lease_bound.reason
+                group.fault, group.budget.lease.reason
             )));
         }
     }
     if let Some(group) = report.groups.first() {
-        lines.push(wrapped(&format!("work: {}", group.work_bound.reason)));
+        lines.push(wrapped(&format!("work: {}", group.budget.work.reason)));
+    }
+    if report.groups.iter().any(|group| group.refused > 0) {
+        lines.push(wrapped(
+            "refused: work writes that the API server refused to their writer; they did no harm",
+        ));
+    }
+    let hint = match report.run.hint {
+        Some(true) => "switched on",
+        Some(false) => "switched off",
+        None => "as deployed",
+    };
+    let fence = if report.run.fence { "deployed" } else { "none" };
+    lines.push(format!("fence: {fence}; hint: {hint}"));
+    for what in &report.run.not_observed {
+        lines.push(wrapped(&format!("not observed: {what}")));
     }
     lines.join("\n")
 }
@@ -200,13 +218,24 @@ fn wrapped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        report::tests::report,
+        budget::FaultKind,
+        report::tests::{report, trial},
+        takeover::Reason,
         verdict::{Check, CheckId},
     };
 
     #[test]
     fn the_table_fits_into_eighty_columns_and_holds_the_numbers() {
-        let text = render(&report());
+        let mut report = report();
+        // The longest name there is.
+        report.trials.push(trial(
+            2,
+            FaultKind::HolderOverwritten,
+            1,
+            15_024.0,
+            Reason::Expired,
+        ));
+        let text = render(&report.concluded());
         for line in text.lines() {
             assert!(
                 line.chars().count() <= usize::from(WIDTH),

@@ -42,6 +42,12 @@ pub struct TrialData {
     pub began: Stamp,
     /// The Lease before the fault.
     pub before: LeaseRecord,
+    /// Whether the fence is part of what was deployed.
+    #[serde(default)]
+    pub fence: bool,
+    /// What this run does not look at.
+    #[serde(default)]
+    pub unobserved: Vec<Unobserved>,
     /// How many disruptions the budget allowed before the fault; null when there is no budget, an error when it could
     /// not be read.
     pub allowed_before: Result<Option<i32>, String>,
@@ -77,6 +83,19 @@ pub struct Strike {
     /// Further blows of a fault that keeps the pod down.
     #[serde(default)]
     pub repeated: Vec<Stamp>,
+    /// When it was undone, where it lasted: when the call that undid it was back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Stamp>,
+}
+
+/// Something that a run does not look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unobserved {
+    /// The leader's work: no canary gives it any.
+    Work,
+    /// What the replicas say of themselves: they have no metrics of ours.
+    Roles,
 }
 
 /// How the system came back after a trial.
@@ -100,6 +119,9 @@ pub struct PodSeen {
     pub name: String,
     /// Pod UID.
     pub uid: String,
+    /// Revision of the store at which it was so: it orders this state among the writes of the Lease.
+    #[serde(default)]
+    pub resource_version: u64,
     /// The node it runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
@@ -114,6 +136,9 @@ pub struct PodSeen {
     pub restarts: i32,
     /// Whether its container runs.
     pub running: bool,
+    /// The first line of what each life of its container that has ended left behind, as kubelet reports it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_words: Vec<String>,
     /// Why it does not run, as kubelet or the scheduler says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
@@ -145,6 +170,11 @@ pub enum RigFault {
         /// What happened.
         detail: String,
     },
+    /// What the fault did could not be undone.
+    RepairFailed {
+        /// What happened.
+        detail: String,
+    },
 }
 
 /// Where a pod is between its creation and its end.
@@ -159,7 +189,24 @@ pub enum Presence {
     Gone,
 }
 
+impl Strike {
+    /// A fault that was done between two moments.
+    pub fn between(issued: Stamp, returned: Stamp) -> Self {
+        Self {
+            issued,
+            returned,
+            repeated: Vec::new(),
+            undone: None,
+        }
+    }
+}
+
 impl TrialData {
+    /// Whether this is looked at.
+    pub fn observes(&self, what: Unobserved) -> bool {
+        !self.unobserved.contains(&what)
+    }
+
     /// A trial of which nothing has been seen yet.
     pub fn begun(
         id: TrialId,
@@ -174,13 +221,11 @@ impl TrialData {
             operator,
             began: at,
             before,
+            fence: false,
+            unobserved: Vec::new(),
             allowed_before: Ok(None),
             planned_after_renewal_ms: 0.0,
-            strike: Strike {
-                issued: at,
-                returned: at,
-                repeated: Vec::new(),
-            },
+            strike: Strike::between(at, at),
             leases: Vec::new(),
             pods: Vec::new(),
             calls: Vec::new(),
@@ -203,6 +248,17 @@ impl std::fmt::Display for TrialId {
     }
 }
 
+impl std::fmt::Display for Unobserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Work => {
+                "the leader's work, and so whether two replicas worked at a time: no canary gives it any (--canary none)"
+            }
+            Self::Roles => "what the replicas say of themselves: their metrics are not read (--metrics none)",
+        })
+    }
+}
+
 impl std::fmt::Display for RigFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -216,6 +272,7 @@ impl std::fmt::Display for RigFault {
             ),
             Self::NodeExhausted { detail } => write!(f, "the node is out of resources: {detail}"),
             Self::FaultFailed { detail } => write!(f, "the fault could not be done: {detail}"),
+            Self::RepairFailed { detail } => write!(f, "the fault could not be undone: {detail}"),
         }
     }
 }

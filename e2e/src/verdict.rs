@@ -49,6 +49,12 @@ pub enum CheckId {
     Overlap,
     /// Only the holder of the Lease wrote.
     OnlyHolderWrites,
+    /// A leader that could not renew stopped working by its renew deadline.
+    SteppedDown,
+    /// The old leader lived through a fault that gave it no reason to end.
+    Survived,
+    /// A limit that the user gave is kept.
+    Gate,
     /// Lease and metrics agree on one leader.
     OneLeader,
     /// No change of the canary was lost.
@@ -117,6 +123,9 @@ impl CheckId {
             Self::Within => "within",
             Self::Overlap => "overlap",
             Self::OnlyHolderWrites => "only-holder-writes",
+            Self::SteppedDown => "stepped-down",
+            Self::Survived => "survived",
+            Self::Gate => "gate",
             Self::OneLeader => "one-leader",
             Self::Canary => "canary",
             Self::Restored => "restored",

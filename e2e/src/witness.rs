@@ -18,7 +18,7 @@ use crate::{
     cluster::{Cluster, ClusterError},
     deploy::Target,
     journal::{Journal, Seen},
-    lease::{LeaseRecord, LeaseSeen},
+    lease::{LeaseRecord, LeaseSeen, parse_resource_version},
     requests::Requests,
     trial::{PodSeen, Presence, RigFault},
 };
@@ -144,10 +144,7 @@ pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Res
 
 /// Reads the Lease once, beside the watch. A read that fails says nothing; the watch goes on.
 pub async fn look_at_lease(requests: &Requests, journal: &Journal, target: &Target) {
-    let path = format!(
-        "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
-        target.namespace, target.lease
-    );
+    let path = target.lease_path();
     let read = timeout(Duration::from_secs(1), requests.get("lease", &path)).await;
     let Ok(Ok(answer)) = read else { return };
     if let Ok(lease) = serde_json::from_value::<Lease>(answer.object)
@@ -191,6 +188,15 @@ fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) 
         .as_ref()
         .and_then(|own| own.state.clone())
         .unwrap_or_default();
+    let last_state = own
+        .as_ref()
+        .and_then(|own| own.last_state.clone())
+        .unwrap_or_default();
+    let last_words = [state.terminated, last_state.terminated]
+        .into_iter()
+        .flatten()
+        .filter_map(|ended| Some(ended.message?.lines().next()?.to_owned()))
+        .collect();
     let waiting = state.waiting.map(|waiting| {
         [waiting.reason, waiting.message]
             .into_iter()
@@ -202,6 +208,7 @@ fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) 
         at,
         name: pod.name_any(),
         uid: pod.uid().unwrap_or_default(),
+        resource_version: parse_resource_version(pod.metadata.resource_version.as_deref()),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         container_id: own.as_ref().and_then(|own| own.container_id.clone()),
         ready: holds("Ready"),
@@ -212,6 +219,7 @@ fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) 
         },
         restarts: own.map(|own| own.restart_count).unwrap_or_default(),
         running: state.running.is_some(),
+        last_words,
         waiting: unschedulable.or(waiting),
     }
 }

@@ -120,6 +120,51 @@ fn another_term_begins_within_the_lease_duration(
     assert!(trial.exclusion.overlap.is_empty() && trial.exclusion.by_non_holder.is_empty());
 }
 
+#[rstest::rstest]
+fn whatever_is_done_to_the_leader_its_promise_is_kept(
+    #[values(
+        FaultKind::PairCrash,
+        FaultKind::Zombie,
+        FaultKind::Partition,
+        FaultKind::LeaseDeleted,
+        FaultKind::HolderOverwritten,
+        FaultKind::RenewalsDenied,
+        FaultKind::RbacRevoked,
+        FaultKind::ApiStop,
+        FaultKind::Scale
+    )]
+    fault: FaultKind,
+) {
+    let report = failover(&["--replicas", "2", "--faults", fault.name(), "--trials", "1"]);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    let [trial] = report.trials.as_slice() else {
+        panic!("one trial, not {}", report.trials.len())
+    };
+    assert!(trial.phases.lease_ms.is_some() && trial.phases.work_ms.is_some());
+    assert!(trial.exclusion.overlap.is_empty() && trial.exclusion.by_non_holder.is_empty());
+    let undone = trial.phases.undone_ms.is_some();
+    let lasts = !matches!(
+        fault,
+        FaultKind::PairCrash | FaultKind::LeaseDeleted | FaultKind::HolderOverwritten
+    );
+    assert_eq!(undone, lasts, "{:#?}", trial.phases);
+}
+
+#[rstest::rstest]
+fn a_rolling_update_moves_leadership_exactly_once(#[values(2, 3)] replicas: u32) {
+    let replicas = replicas.to_string();
+    let flags = [
+        "--replicas",
+        &replicas,
+        "--faults",
+        "rolling-update",
+        "--trials",
+        "1",
+    ];
+    let report = failover(&flags);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+}
+
 #[test]
 fn the_disruption_budget_lets_one_of_two_replicas_go_and_says_why_not_the_other() {
     let report = failover(&["--replicas", "2", "--faults", "graceful", "--trials", "1"]);

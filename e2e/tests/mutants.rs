@@ -12,9 +12,12 @@
 )]
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use five_spot_e2e::{
@@ -22,6 +25,7 @@ use five_spot_e2e::{
     console::Console,
     progress::chain,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -37,7 +41,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 struct Rig {
     /// What the cluster needs while it runs belongs to this runtime.
-    _runtime: Runtime,
+    runtime: Runtime,
     cluster: Cluster,
     folder: TempDir,
 }
@@ -66,15 +70,16 @@ impl Rig {
             .write_kubeconfig(&folder.path().join("kubeconfig"))
             .map_err(|error| chain(&error))?;
         Ok(Self {
-            _runtime: runtime,
+            runtime,
             cluster,
             folder,
         })
     }
 
-    fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
+    fn command(&self, deploy: &Path, flags: &[&str]) -> Command {
         let audit = self.cluster.audit_log().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_failover"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failover"));
+        command
             .args([
                 "run",
                 "--provider",
@@ -94,9 +99,24 @@ impl Rig {
                     .keep(),
             )
             .args(["--trials", "1", "--steady", "0s"])
-            .args(flags)
-            .output()
-            .unwrap();
+            .args(flags);
+        command
+    }
+
+    /// Whether a signal has stopped a process on the node.
+    fn has_stopped_process(&self) -> bool {
+        let node = self.cluster.nodes()[0];
+        let look = [
+            "sh",
+            "-c",
+            "cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') T '",
+        ];
+        let looked = self.runtime.block_on(self.cluster.on_node(node, &look));
+        looked.unwrap().status == 0
+    }
+
+    fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
+        let output = self.command(deploy, flags).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ended {
             code: output.status.code(),
@@ -253,6 +273,52 @@ fn a_missing_disruption_budget_fails_by_name() {
         "disruption-budget",
         "no disruption budget selects the pods of Deployment 5spot-controller",
     ]);
+}
+
+#[test]
+fn a_zombie_that_the_api_server_stops_passes_and_its_refused_writes_are_counted() {
+    let (_turn, rig) = turn();
+    let flags = [
+        "--image",
+        MUTANT_IMAGE,
+        "--set-env",
+        "FIVE_SPOT_MUTANT=writes-on",
+        "--replicas",
+        "2",
+        "--faults",
+        "graceful",
+        "--fence",
+        "on",
+    ];
+    let ended = rig.failover(Path::new(DEPLOY), &flags);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    ended.names(&["refused", "fence: deployed"]);
+}
+
+#[test]
+fn a_run_that_is_ended_in_the_middle_of_a_fault_undoes_it() {
+    let (_turn, rig) = turn();
+    let flags = ["--replicas", "2", "--faults", "zombie"];
+    let mut run = rig
+        .command(Path::new(DEPLOY), &flags)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines();
+    let stopped = said.find(|line| line.as_ref().is_ok_and(|line| line.contains("zombie #1")));
+    assert!(stopped.is_some(), "the run ended before its fault");
+    // The fault comes within the prelude and one renew period of that line, and lasts for fifteen seconds.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !rig.has_stopped_process() {
+        assert!(Instant::now() < deadline, "nothing was stopped");
+        sleep(Duration::from_millis(200));
+    }
+    let pid = Pid::from_raw(run.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let rest: Vec<String> = said.map_while(Result::ok).collect();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{rest:#?}");
+    assert!(!rig.has_stopped_process(), "{rest:#?}");
 }
 
 #[test]

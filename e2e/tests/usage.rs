@@ -43,6 +43,11 @@ fn path(folder: &Path) -> &str {
 #[case::unparsable_promise(&["--within", "soon"], &["--within", "soon"])]
 #[case::unparsable_steady(&["--steady", "1 fortnight"], &["--steady", "fortnight"])]
 #[case::nameless_variable(&["--set-env", "=1"], &["--set-env", "NAME=VALUE"])]
+#[case::gate_without_a_sign(&["--fail-if", "crash.work.p50"], &["--fail-if", "crash.work.p95>2s"])]
+#[case::gate_for_a_fault_that_is_not_tried(
+    &["--deploy", DEPLOY, "--faults", "graceful", "--fail-if", "crash.work.p50>1s"], &["--fail-if", "--faults"]
+)]
+#[case::unknown_switch(&["--fence", "maybe"], &["--fence", "on, off"])]
 #[case::missing_folder(&["--deploy", "/nonexistent"], &["--deploy=/nonexistent", "kustomization.yaml"])]
 #[case::kubeconfig_for_a_new_cluster(
     &["--deploy", DEPLOY, "--provider", "node", "--kubeconfig", "x"], &["--kubeconfig=x", "--provider node"]
@@ -53,6 +58,19 @@ fn bad_input_is_named(#[case] flags: &[&str], #[case] named: &[&str]) {
     for expected in named {
         assert!(stderr.contains(expected), "no {expected:?} in: {stderr}");
     }
+}
+
+#[test]
+fn a_fence_that_is_not_there_can_not_be_switched_on() {
+    let kustomization = "resources: [a.yaml]\n";
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let folder = folder(&[("kustomization.yaml", kustomization), ("a.yaml", object)]);
+    let (code, stderr) = failover(&["--deploy", path(folder.path()), "--fence", "on"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("--fence on") && stderr.contains("5spot-fence"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -66,6 +66,19 @@ fn a_status_patch_is_a_work_write_and_tells_the_generation_it_covers() {
     );
 }
 
+#[rstest::rstest]
+#[case(403, true)]
+#[case(422, true)]
+#[case(409, false)]
+#[case(200, false)]
+fn a_refusal_of_the_writer_is_told_from_a_conflict(#[case] code: u16, #[case] refused: bool) {
+    let mut write = call("a", "patch", "scheduledmachines");
+    write.code = code;
+    assert_eq!(write.is_refused_work_write(), refused);
+    write.dry_run = true;
+    assert!(!write.is_refused_work_write(), "a question is no write");
+}
+
 #[test]
 fn a_refused_write_has_the_code_and_no_object() {
     let line = LEASE_UPDATE

@@ -1,7 +1,10 @@
 //! What a trial waits for.
 
-use super::*;
-use crate::{audit::OwnCall, audit::tests::call, lease::LeaseSeen};
+use super::{
+    course::{first_write_in, takeover_in},
+    *,
+};
+use crate::{audit::OwnCall, audit::tests::call, budget::FaultKind, lease::LeaseSeen};
 
 fn lease(version: u64, holder: &str, life: &str) -> LeaseSeen {
     let record = LeaseRecord {

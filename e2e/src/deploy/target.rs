@@ -28,8 +28,8 @@ pub struct Target {
     pub user: String,
     /// The labels by which the Deployment selects its pods.
     pub selector: BTreeMap<String, String>,
-    /// The container port that serves `/metrics`.
-    pub metrics_port: i32,
+    /// The container port that serves `/metrics`, if it has one.
+    pub metrics_port: Option<i32>,
 }
 
 /// A change of the Deployment's environment, as given with `--set-env NAME=VALUE`.
@@ -189,11 +189,26 @@ impl Target {
                 .iter()
                 .flatten()
                 .map(|port| port.container_port)
-                .next()
-                .ok_or_else(|| missing("a containerPort (for /metrics)"))?,
+                .next(),
             deployment: name.clone(),
             namespace,
         })
+    }
+
+    /// Where the Lease is in the API.
+    pub fn lease_path(&self) -> String {
+        format!(
+            "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
+            self.namespace, self.lease
+        )
+    }
+
+    /// Where the Deployment is in the API.
+    pub fn deployment_path(&self) -> String {
+        format!(
+            "/apis/apps/v1/namespaces/{}/deployments/{}",
+            self.namespace, self.deployment
+        )
     }
 
     /// The selector as the API takes it.
@@ -331,7 +346,7 @@ spec:
         );
         assert_eq!(
             (target.label_selector().as_str(), target.metrics_port),
-            ("app=5spot-controller", 8080)
+            ("app=5spot-controller", Some(8080))
         );
     }
 

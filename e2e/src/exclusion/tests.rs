@@ -45,11 +45,8 @@ fn handover() -> (Vec<LeaseSeen>, Vec<ApiCall>) {
 fn examined(history: &[LeaseSeen], calls: &[ApiCall], writes: &[ApiCall]) -> Exclusion {
     let tenures = tenures(history, calls, None);
     let takeovers = takeovers(history, &history[0].record, 0.0);
-    examine(
-        &writes.iter().collect::<Vec<_>>(),
-        takeovers.first(),
-        &tenures,
-    )
+    let take = takeovers.first().map(|first| Take::of(first, calls, None));
+    examine(&writes.iter().collect::<Vec<_>>(), take.as_ref(), &tenures)
 }
 
 #[test]
@@ -192,7 +189,8 @@ fn the_first_write_of_a_reclaiming_pod_is_not_the_last_of_its_predecessor() {
     let before = write("a", Some(15), 90);
     let after = write("a", Some(25), 1450);
     let tenures = tenures(&history, &calls, None);
-    let first = first_write(&[&before, &after], &takeover, &tenures).unwrap();
+    let take = Take::of(&takeover, &calls, None);
+    let first = first_write(&[&before, &after], &take, &tenures).unwrap();
     assert_eq!(first.audit_id, after.audit_id);
 }
 

@@ -6,7 +6,7 @@
 
 use futures::future::BoxFuture;
 
-use super::{Fault, FaultError};
+use super::{Fault, FaultError, Need, process};
 use crate::{
     budget::FaultKind,
     cluster::Signal,
@@ -16,7 +16,7 @@ use crate::{
 
 /// Kills the leader's process.
 #[derive(Clone, Copy, Debug)]
-pub struct Crash;
+pub(super) struct Crash;
 
 impl Fault for Crash {
     fn kind(&self) -> FaultKind {
@@ -27,8 +27,12 @@ impl Fault for Crash {
         "kills the leader's process with SIGKILL; kubelet may restart it"
     }
 
-    fn needs_node(&self) -> bool {
-        true
+    fn proves(&self) -> &'static str {
+        "a leader that dies without a word is followed by another term, by proof of its death, a hint, or its own pod"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Node)
     }
 
     fn strike<'a>(
@@ -42,21 +46,12 @@ impl Fault for Crash {
 
 /// Sends SIGKILL to the container that runs in `pod`.
 pub(super) async fn kill(scene: &Scene<'_>, pod: &PodSeen) -> Result<Strike, FaultError> {
-    let (Some(node), Some(container)) = (&pod.node, &pod.container_id) else {
-        return Err(FaultError::NoContainer(pod.name.clone()));
-    };
+    let (node, container) = process::place(pod)?;
     let issued = scene.journal.now();
     let killed = scene
         .cluster
         .kill_container(node, container, Signal::Kill)
         .await;
-    killed.map_err(|source| FaultError::Node {
-        pod: pod.name.clone(),
-        source,
-    })?;
-    Ok(Strike {
-        issued,
-        returned: scene.journal.now(),
-        repeated: Vec::new(),
-    })
+    killed.map_err(FaultError::node(pod))?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }

@@ -1,6 +1,6 @@
 //! `crash-loop`: SIGKILL for the leader's process, and its pod can't run it again.
 //!
-//! Proves the takeover by expiry: no release, nobody who could reclaim, only silence. The pod is kept down by giving
+//! Proves the takeover by another replica: no release, and nobody who could reclaim. The pod is kept down by giving
 //! its container an image that does not exist, right after the kill: kubelet restarts a container about a second after
 //! its death and finds the new image by then. Should it be faster once, the process is killed again, and the takeover
 //! is measured from the last blow.
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::{Blows, Fault, FaultError, crash};
+use super::{Blows, Fault, FaultError, Need, crash};
 use crate::{
     budget::FaultKind,
     scene::Scene,
@@ -21,7 +21,7 @@ const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";
 
 /// Kills the leader's process and keeps its pod down.
 #[derive(Clone, Copy, Debug)]
-pub struct CrashLoop;
+pub(super) struct CrashLoop;
 
 impl Fault for CrashLoop {
     fn kind(&self) -> FaultKind {
@@ -32,8 +32,12 @@ impl Fault for CrashLoop {
         "kills the leader's process with SIGKILL and keeps its pod down"
     }
 
-    fn needs_node(&self) -> bool {
-        true
+    fn proves(&self) -> &'static str {
+        "another replica takes over from a dead leader: nobody released, and nobody can reclaim"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Node)
     }
 
     fn strike<'a>(
@@ -52,11 +56,7 @@ impl Fault for CrashLoop {
                     &Patch::Strategic(image),
                 )
                 .await;
-            patched.map_err(|source| FaultError::Api {
-                action: "take the image from",
-                pod: leader.name.clone(),
-                source: Box::new(source),
-            })?;
+            patched.map_err(FaultError::api("take the image from pod", &leader.name))?;
             Ok(strike)
         })
     }

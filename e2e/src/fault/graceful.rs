@@ -14,7 +14,7 @@ use crate::{
 
 /// Deletes the leader's pod.
 #[derive(Clone, Copy, Debug)]
-pub struct Graceful;
+pub(super) struct Graceful;
 
 impl Fault for Graceful {
     fn kind(&self) -> FaultKind {
@@ -25,8 +25,8 @@ impl Fault for Graceful {
         "deletes the leader's pod"
     }
 
-    fn needs_node(&self) -> bool {
-        false
+    fn proves(&self) -> &'static str {
+        "a leader that is asked to stop stops its work, releases, and a standby takes over at once"
     }
 
     fn strike<'a>(
@@ -38,16 +38,8 @@ impl Fault for Graceful {
             let pods = scene.pods();
             let issued = scene.journal.now();
             let deleted = pods.delete(&leader.name, &DeleteParams::default()).await;
-            deleted.map_err(|source| FaultError::Api {
-                action: "delete",
-                pod: leader.name.clone(),
-                source: Box::new(source),
-            })?;
-            Ok(Strike {
-                issued,
-                returned: scene.journal.now(),
-                repeated: Vec::new(),
-            })
+            deleted.map_err(FaultError::api("delete pod", &leader.name))?;
+            Ok(Strike::between(issued, scene.journal.now()))
         })
     }
 }

@@ -1,13 +1,21 @@
 //! The checks of a trial: each names what was seen, against which limit, and why that is the limit.
 
-use super::{LATENCY_LIMIT_MS, Promise, Reading};
+mod afterwards;
+mod reason;
+mod timing;
+mod writes;
+
+use super::{LATENCY_LIMIT_MS, Promise, reading::Reading};
 use crate::{
+    audit::OwnCall,
     budget::FaultKind,
     clock::Millis,
-    takeover::{Reason, Takeover},
-    trial::RigFault,
+    trial::{RigFault, Unobserved},
     verdict::{Check, CheckId, Verdict},
 };
+
+/// How long after the API server goes on requests may still be slow because of its pause.
+const API_SETTLES: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// All checks of one trial.
 pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
@@ -22,17 +30,26 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
         return checks;
     }
     checks.extend(takeover(reading));
-    if let Some(takeover) = reading.takeover() {
-        checks.push(reason(reading, takeover));
-        checks.push(lease_failover(reading));
-        checks.push(within(reading, promise));
-        checks.push(work_failover(reading));
+    checks.extend(reason::reasons(reading));
+    let works = reading.data.observes(Unobserved::Work);
+    if reading.takeover.is_some() {
+        checks.push(timing::lease_failover(reading));
+        checks.push(timing::within(reading, promise));
+        if works {
+            checks.push(timing::work_failover(reading));
+        }
     }
-    checks.push(overlap(reading));
-    checks.push(only_holder_writes(reading));
-    checks.push(one_leader(reading));
-    checks.push(canary(reading));
-    checks.push(restored(reading));
+    if works {
+        checks.push(writes::overlap(reading));
+        checks.push(writes::only_holder_writes(reading));
+        checks.extend(writes::stepped_down(reading));
+        checks.push(afterwards::canary(reading));
+    }
+    if reading.data.observes(Unobserved::Roles) {
+        checks.push(afterwards::one_leader(reading));
+    }
+    checks.extend(afterwards::survived(reading));
+    checks.push(afterwards::restored(reading));
     checks
 }
 
@@ -54,8 +71,27 @@ impl Reading<'_> {
         self.data
             .own
             .iter()
-            .map(crate::audit::OwnCall::latency_ms)
+            .filter(|own| !self.is_by_fault(own))
+            .map(OwnCall::latency_ms)
             .fold(0.0, f64::max)
+    }
+
+    /// Whether a request of the harness met the API server while the fault had stopped it.
+    fn is_by_fault(&self, own: &OwnCall) -> bool {
+        let strike = &self.data.strike;
+        let until = strike.undone.map(|undone| undone + API_SETTLES);
+        self.data.id.fault == FaultKind::ApiStop
+            && own.answered >= strike.issued
+            && until.is_none_or(|until| own.sent <= until)
+    }
+
+    /// What went wrong with the rig, without what the fault did to it.
+    fn rig_faults(&self) -> impl Iterator<Item = &RigFault> {
+        let api_stop = self.data.id.fault == FaultKind::ApiStop;
+        self.data
+            .rig
+            .iter()
+            .filter(move |fault| !(api_stop && matches!(fault, RigFault::WatchGap { .. })))
     }
 
     /// Why a missed timing may be the rig's fault.
@@ -69,7 +105,7 @@ impl Reading<'_> {
         if self.map.is_none_or(|map| map.stepped) {
             return Some("the API server's wall clock could not be followed".to_owned());
         }
-        self.data.rig.first().map(ToString::to_string)
+        self.rig_faults().next().map(ToString::to_string)
     }
 
     /// A timing: missed is a FAIL on a sound rig and INCONCLUSIVE on a troubled one.
@@ -95,9 +131,7 @@ impl Reading<'_> {
 
 fn evidence(reading: &Reading<'_>) -> Check {
     let missing = reading
-        .data
-        .rig
-        .iter()
+        .rig_faults()
         .map(ToString::to_string)
         .chain(
             reading
@@ -106,7 +140,8 @@ fn evidence(reading: &Reading<'_>) -> Check {
                 .then(|| "none of the harness's own requests is in the audit log".to_owned()),
         )
         .chain(
-            (reading.exclusion.writes == 0).then(|| "no work write is in the audit log".to_owned()),
+            (reading.exclusion.writes == 0 && reading.data.observes(Unobserved::Work))
+                .then(|| "no work write is in the audit log".to_owned()),
         )
         .chain((reading.exclusion.unnamed > 0).then(|| {
             format!(
@@ -141,6 +176,11 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
         .collect();
     let allowed = 1 + data.strike.repeated.len();
     match hops.len() {
+        0 if reading.takeover.is_some() => {
+            let leader = &data.before.holder;
+            let detail = format!("{leader} went on");
+            vec![reading.check(CheckId::Takeover, Verdict::Pass, detail)]
+        }
         0 => vec![reading.timing(
             CheckId::Takeover,
             false,
@@ -149,7 +189,7 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
                 data.before.holder
             ),
         )],
-        _ if reading.takeover().is_none() => vec![reading.timing(
+        _ if reading.takeover.is_none() => vec![reading.timing(
             CheckId::Takeover,
             false,
             format!(
@@ -167,281 +207,4 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
         )],
         _ => vec![reading.check(CheckId::Takeover, Verdict::Pass, hops.join(", then "))],
     }
-}
-
-fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
-    let promised = takeover.from.duration_seconds.unwrap_or_default();
-    match takeover.reason {
-        Reason::Unexplained => reading.check(
-            CheckId::Reason,
-            Verdict::Fail,
-            format!(
-                "{} took the Lease from {} after {:.0} ms of silence: it was not released, and its \
-                 leaseDurationSeconds={promised} had not passed (measuring error {:.1} ms)",
-                takeover.to.holder,
-                takeover.from.holder,
-                takeover.silence_ms,
-                reading.error.total_ms
-            ),
-        ),
-        Reason::Expired => reading.check(
-            CheckId::Reason,
-            Verdict::Pass,
-            format!(
-                "expired: {:.0} ms of silence, leaseDurationSeconds={promised}",
-                takeover.silence_ms
-            ),
-        ),
-        Reason::Released => release(reading, takeover),
-        Reason::Reclaimed => {
-            reading.check(CheckId::Reason, Verdict::Pass, takeover.reason.to_string())
-        }
-    }
-}
-
-/// Whether the old holder itself emptied the Lease, and could have: a standby that empties a Lease steals it.
-fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
-    let (old, new) = (&takeover.from.holder, &takeover.to.holder);
-    let version = takeover.release_version.unwrap_or_default();
-    let write = reading.data.calls.iter().find(|call| {
-        call.is_lease()
-            && call.is_write()
-            && call.accepted()
-            && call.resource_version == Some(version)
-    });
-    let Some((write, pod)) = write.and_then(|write| Some((write, write.pod.as_ref()?))) else {
-        let detail = format!(
-            "the Lease of {old} was emptied (resourceVersion {version}) before {new} took it, but the audit log does \
-             not say by which pod"
-        );
-        return reading.check(CheckId::Reason, Verdict::Inconclusive, detail);
-    };
-    if pod != old {
-        let detail = format!(
-            "{pod} emptied the Lease that {old} held, and {new} took it after {:.0} ms of silence: it was not \
-             released by its holder (audit event {})",
-            takeover.silence_ms, write.audit_id
-        );
-        return reading.check(CheckId::Reason, Verdict::Fail, detail);
-    }
-    let strike = &reading.data.strike;
-    let after_fault = takeover
-        .released
-        .map(|released| released.since(strike.issued));
-    match (reading.data.id.fault, after_fault) {
-        (FaultKind::Crash | FaultKind::CrashLoop, Some(after))
-            if after > reading.error.total_ms =>
-        {
-            let detail = format!(
-                "the Lease was emptied with the identity of {old} {after:.0} ms after its process was killed, and a \
-                 killed process can't release (audit event {})",
-                write.audit_id
-            );
-            reading.check(CheckId::Reason, Verdict::Fail, detail)
-        }
-        _ => {
-            let detail = format!("released by {old}");
-            reading.check(CheckId::Reason, Verdict::Pass, detail)
-        }
-    }
-}
-
-fn lease_failover(reading: &Reading<'_>) -> Check {
-    let bound = reading.data.settings.lease_bound(reading.data.id.fault);
-    let took = reading.lease_failover_ms();
-    let kept = took <= bound.limit_ms + reading.error.since_fault_ms();
-    let relation = if kept { "within" } else { "over" };
-    let detail = format!(
-        "lease failover took {took:.0} ms, {relation} the {} bound of {:.0} ms (+{}): {}",
-        reading.data.id.fault, bound.limit_ms, reading.error, bound.reason
-    );
-    reading.timing(CheckId::LeaseFailover, kept, detail)
-}
-
-fn within(reading: &Reading<'_>, promise: Promise) -> Check {
-    let took = reading.lease_failover_ms();
-    let kept = took <= promise.within_ms + reading.error.since_fault_ms();
-    let relation = if kept { "within" } else { "over" };
-    let detail = format!(
-        "the takeover took {took:.0} ms, {relation} the promised {:.0} ms (--within) (+{})",
-        promise.within_ms, reading.error
-    );
-    reading.timing(CheckId::Within, kept, detail)
-}
-
-fn work_failover(reading: &Reading<'_>) -> Check {
-    let bound = reading.data.settings.work_bound();
-    let lease_ms = reading.phases.lease_ms.unwrap_or_default();
-    match (reading.first_write, reading.phases.work_ms) {
-        (Some(_), Some(work_ms)) => {
-            let after = work_ms - lease_ms;
-            let kept = after <= bound.limit_ms + reading.error.total_ms;
-            let relation = if kept { "within" } else { "over" };
-            let detail = format!(
-                "the new leader's first write came {after:.0} ms after it took the Lease, {relation} {:.0} ms: {}",
-                bound.limit_ms, bound.reason
-            );
-            reading.timing(CheckId::WorkFailover, kept, detail)
-        }
-        // An audit log that shows nobody's writes says nothing about this leader's.
-        _ if reading.exclusion.writes == 0 => reading.check(
-            CheckId::WorkFailover,
-            Verdict::Inconclusive,
-            "the audit log shows no work write of any replica".to_owned(),
-        ),
-        _ => reading.timing(
-            CheckId::WorkFailover,
-            false,
-            "the new leader holds the Lease but no work write of it was accepted".to_owned(),
-        ),
-    }
-}
-
-fn overlap(reading: &Reading<'_>) -> Check {
-    let found = &reading.exclusion.overlap;
-    match found.first() {
-        Some(first) => reading.check(
-            CheckId::Overlap,
-            Verdict::Fail,
-            format!(
-                "{} accepted work writes by the old leader {} after the first one of the new leader, such as {} \
-                 {:.0} ms after it (audit event {})",
-                found.len(),
-                first.pod,
-                first.what,
-                first.late_ms,
-                first.audit_id
-            ),
-        ),
-        None if reading.exclusion.writes == 0 => {
-            reading.check(CheckId::Overlap, Verdict::Inconclusive, "no work write to look at".to_owned())
-        }
-        None => reading.check(
-            CheckId::Overlap,
-            Verdict::Pass,
-            "0 work writes of the old leader after the first one of the new leader".to_owned(),
-        ),
-    }
-}
-
-fn only_holder_writes(reading: &Reading<'_>) -> Check {
-    let found = &reading.exclusion.by_non_holder;
-    match found.first() {
-        Some(first) => reading.check(
-            CheckId::OnlyHolderWrites,
-            Verdict::Fail,
-            format!(
-                "{} accepted work writes by a replica that did not hold the Lease, such as {} by {} (audit event {})",
-                found.len(),
-                first.what,
-                first.pod,
-                first.audit_id
-            ),
-        ),
-        None if reading.exclusion.writes == 0 => {
-            reading.check(CheckId::OnlyHolderWrites, Verdict::Inconclusive, "no work write to look at".to_owned())
-        }
-        None => reading.check(
-            CheckId::OnlyHolderWrites,
-            Verdict::Pass,
-            format!("all {} work writes by the holder of the Lease", reading.exclusion.writes),
-        ),
-    }
-}
-
-fn one_leader(reading: &Reading<'_>) -> Check {
-    let Some(leader) = reading
-        .takeovers
-        .last()
-        .map(|takeover| takeover.to.holder.as_str())
-    else {
-        return reading.check(
-            CheckId::OneLeader,
-            Verdict::Inconclusive,
-            "no takeover to agree on".to_owned(),
-        );
-    };
-    let Some(last) = reading.data.roles.last() else {
-        return reading.check(
-            CheckId::OneLeader,
-            Verdict::Inconclusive,
-            "the metrics were never read".to_owned(),
-        );
-    };
-    let leading = last.leading();
-    if last.agree_on(leader) {
-        let detail = format!(
-            "the Lease and the metrics of {} replicas agree on {leader}",
-            last.roles.len()
-        );
-        reading.check(CheckId::OneLeader, Verdict::Pass, detail)
-    } else if leading.len() > 1 {
-        let detail = format!(
-            "{} replicas lead by their metrics: {}",
-            leading.len(),
-            leading.join(", ")
-        );
-        reading.check(CheckId::OneLeader, Verdict::Fail, detail)
-    } else {
-        let detail = format!(
-            "the Lease names {leader}, but by the metrics {}",
-            last.phrase()
-        );
-        reading.timing(CheckId::OneLeader, false, detail)
-    }
-}
-
-fn canary(reading: &Reading<'_>) -> Check {
-    let count = reading.canary;
-    let longest = count.longest_ms.unwrap_or_default();
-    let detail = format!(
-        "{} changes, {} covered, {} lost, {} late, the longest waited {longest:.0} ms",
-        count.changed, count.covered, count.lost, count.late
-    );
-    if count.changed == 0 || count.covered == 0 {
-        return reading.check(
-            CheckId::Canary,
-            Verdict::Inconclusive,
-            format!("the canary shows nothing: {detail}"),
-        );
-    }
-    reading.timing(CheckId::Canary, count.lost == 0, detail)
-}
-
-fn restored(reading: &Reading<'_>) -> Check {
-    let phases = &reading.phases;
-    let budget_expected = match &reading.data.allowed_before {
-        Ok(allowed) => allowed.is_some_and(|allowed| allowed > 0),
-        Err(why) if phases.replicas_restored_ms.is_some() => {
-            let detail = format!("whether a disruption was allowed before is not known: {why}");
-            return reading.check(CheckId::Restored, Verdict::Inconclusive, detail);
-        }
-        Err(_) => true,
-    };
-    let detail = match (phases.replicas_restored_ms, phases.budget_restored_ms) {
-        (Some(replicas), Some(budget)) => {
-            format!(
-                "replicas Ready after {replicas:.0} ms, a disruption allowed after {budget:.0} ms"
-            )
-        }
-        (Some(replicas), None) if !budget_expected => {
-            format!(
-                "replicas Ready after {replicas:.0} ms; no disruption was allowed before either"
-            )
-        }
-        _ => {
-            let waiting = reading
-                .data
-                .recovery
-                .waiting_for
-                .as_deref()
-                .unwrap_or("replicas and disruption budget");
-            return reading.timing(
-                CheckId::Restored,
-                false,
-                format!("not restored, still waiting for {waiting}"),
-            );
-        }
-    };
-    reading.check(CheckId::Restored, Verdict::Pass, detail)
 }

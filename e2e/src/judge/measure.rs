@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{ApiCall, ClockMap, OwnCall},
-    budget::FaultKind,
+    budget::Onset,
     clock::{Millis, Stamp, duration_millis},
     lease::LeaseSeen,
     takeover::Takeover,
@@ -18,11 +18,18 @@ const LATE_MS: Millis = 1000.0;
 /// The purpose that [`OwnCall::purpose`] holds for changes of the canary.
 pub const CANARY: &str = "canary";
 
-/// When each phase was reached, in milliseconds after the fault was issued.
+/// When each phase was reached, in milliseconds after the onset: the moment from which the promise counts. For most
+/// faults that is when the fault was issued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Phases {
+    /// How long after the fault was issued the onset came; 0 for most faults.
+    #[serde(default)]
+    pub onset_ms: Millis,
     /// The call that does the fault was back.
     pub fault_returned_ms: Option<Millis>,
+    /// What the fault did was undone, where it lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_ms: Option<Millis>,
     /// The old leader's process was dead: for a kill the call is back, else its pod is seen without a running container.
     pub process_dead_ms: Option<Millis>,
     /// The Lease was released.
@@ -106,9 +113,10 @@ pub(super) fn error(
     map: Option<&ClockMap>,
 ) -> MeasuringError {
     let strike = &data.strike;
-    let kill_ms = match data.id.fault {
-        FaultKind::Graceful => 0.0,
-        FaultKind::Crash | FaultKind::CrashLoop => strike.returned.since(strike.issued),
+    let kill_ms = if data.id.fault.strikes_for_a_while() {
+        strike.returned.since(strike.issued)
+    } else {
+        0.0
     };
     let observation_ms = duration_millis(data.id.fault.observation_allowance());
     let Some(map) = map else {
@@ -155,50 +163,67 @@ pub(super) fn phases(
     first_write: Option<&ApiCall>,
     map: Option<&ClockMap>,
 ) -> Phases {
-    let issued = data.strike.issued;
-    let after = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.since(issued));
+    let onset = onset(data, takeover);
+    let after = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.since(onset));
     let released = takeover.and_then(|takeover| takeover.released);
     Phases {
+        onset_ms: onset.since(data.strike.issued),
         fault_returned_ms: after(Some(data.strike.returned)),
+        undone_ms: after(data.strike.undone),
         process_dead_ms: after(process_dead(data)),
         released_ms: after(released),
         lease_ms: after(takeover.map(|takeover| takeover.seen)),
         lease_since_last_blow_ms: takeover
-            .map(|takeover| takeover.seen.since(last_blow(data, takeover))),
+            .map(|takeover| takeover.seen.since(last_blow(data, takeover, onset))),
         release_to_holder_ms: takeover
             .and_then(|takeover| Some(takeover.seen.since(takeover.released?))),
         work_ms: first_write
             .zip(map)
-            .map(|(call, map)| map.stamp(call.completed).since(issued)),
+            .map(|(call, map)| map.stamp(call.completed).since(onset)),
         replicas_restored_ms: after(data.recovery.replicas),
         budget_restored_ms: after(data.recovery.budget),
     }
 }
 
+/// The moment from which what is promised counts.
+fn onset(data: &TrialData, takeover: Option<&Takeover>) -> Stamp {
+    let issued = data.strike.issued;
+    match data.id.fault.onset() {
+        Onset::Fault => issued,
+        Onset::Undone => data.strike.undone.unwrap_or(issued),
+        Onset::AskedToStop => {
+            let leader = takeover.map_or(data.before.pod(), |takeover| takeover.from.pod());
+            let asked = data.pods.iter().find(|pod| {
+                pod.name == leader && pod.at >= issued && pod.presence != Presence::Staying
+            });
+            asked.map_or(issued, |pod| pod.at)
+        }
+    }
+}
+
 /// The last blow that the old leader got before the takeover.
-fn last_blow(data: &TrialData, takeover: &Takeover) -> Stamp {
+fn last_blow(data: &TrialData, takeover: &Takeover, onset: Stamp) -> Stamp {
     let strike = &data.strike;
     let before = strike.repeated.iter().copied();
     before
         .filter(|blow| *blow <= takeover.seen)
         .max()
-        .unwrap_or(strike.issued)
+        .unwrap_or(onset)
 }
 
 fn process_dead(data: &TrialData) -> Option<Stamp> {
-    match data.id.fault {
+    if data.id.fault.kills() {
         // SIGKILL is delivered before the call is back, and no process outlives it.
-        FaultKind::Crash | FaultKind::CrashLoop => Some(data.strike.returned),
-        FaultKind::Graceful => data
-            .pods
-            .iter()
-            .find(|pod| {
-                pod.name == data.before.holder
-                    && pod.at >= data.strike.issued
-                    && (pod.presence == Presence::Gone || !pod.running)
-            })
-            .map(|pod| pod.at),
+        return Some(data.strike.returned);
     }
+    data.pods
+        .iter()
+        .find(|pod| {
+            pod.name == data.before.pod()
+                && pod.at >= data.strike.issued
+                && (pod.presence == Presence::Gone || !pod.running)
+        })
+        .map(|pod| pod.at)
 }
 
 /// What became of the canary's changes.

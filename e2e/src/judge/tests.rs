@@ -1,5 +1,6 @@
 //! Hand-built trials: what is found, and what is not silently passed.
 
+mod faults;
 pub(crate) mod history;
 
 use super::*;
@@ -453,12 +454,14 @@ fn a_graceful_process_is_dead_when_its_container_no_longer_runs() {
         at: stamp(at),
         name: "a".to_owned(),
         uid: "u".to_owned(),
+        resource_version: 1,
         node: None,
         container_id: None,
         ready: running,
         presence: Presence::Terminating,
         restarts: 0,
         running,
+        last_words: Vec::new(),
         waiting: None,
     };
     data.pods = vec![pod(1010, true), pod(1180, false)];

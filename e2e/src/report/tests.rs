@@ -41,6 +41,7 @@ pub(crate) fn trial(
         reason: Some(reason),
         old_leader: "a".to_owned(),
         new_leader: Some("b".to_owned()),
+        budget: SETTINGS.budget(fault, false),
         phases: Phases {
             lease_ms: Some(lease_ms),
             work_ms: Some(lease_ms + 100.0),
@@ -105,6 +106,9 @@ pub(crate) fn report() -> Report {
             trials: 1,
             seed: 7,
             set_env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+            fence: true,
+            hint: Some(false),
+            not_observed: vec!["the weather".to_owned()],
         },
         settings: Some(SETTINGS),
         promise: Some(Promise {

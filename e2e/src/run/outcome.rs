@@ -6,6 +6,7 @@ use super::RunOptions;
 use crate::{
     budget::LeaseSettings,
     clock::duration_millis,
+    deploy::Switch,
     judge::Promise,
     lease::LeaseRecord,
     report::{FORMAT_VERSION, Report, RunInfo},
@@ -40,6 +41,9 @@ pub(super) fn begun(
             trials: options.trials,
             seed: options.seed,
             set_env: options.set_env.clone(),
+            fence: scene.fence,
+            hint: options.switches.hint.map(|hint| hint == Switch::On),
+            not_observed: scene.unobserved().iter().map(ToString::to_string).collect(),
         },
         settings: Some(scene.settings),
         promise: Some(promise),

@@ -83,6 +83,9 @@ impl<'a> Series<'a> {
                 }
             }
         }
+        for gate in &self.options.gates {
+            self.report.checks.push(gate.check(&self.report.trials));
+        }
         self.report.run.took_ms = duration_millis(self.began.elapsed());
         Ok(self.report.concluded())
     }
@@ -139,7 +142,7 @@ impl<'a> Series<'a> {
 
     /// Waits for the steady state; `None` when it does not come, which is checked and written down.
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
-        self.scene.canary.pace(Pace::Idle);
+        self.scene.pace(Pace::Idle);
         let limit = SETTLE_LIMIT + self.scene.settings.duration();
         let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
             Ok(steady) => return Ok(Some(steady)),

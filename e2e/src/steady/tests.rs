@@ -15,12 +15,14 @@ pub(crate) fn pod(name: &str) -> PodSeen {
         at: stamp(0),
         name: name.to_owned(),
         uid: name.to_owned(),
+        resource_version: 1,
         node: Some("node".to_owned()),
         container_id: Some(format!("containerd://{name}")),
         ready: true,
         presence: Presence::Staying,
         restarts: 0,
         running: true,
+        last_words: Vec::new(),
         waiting: None,
     }
 }

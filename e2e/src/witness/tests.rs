@@ -41,6 +41,19 @@ fn a_ready_replica_has_a_node_and_a_container() {
 }
 
 #[test]
+fn the_last_words_are_the_first_line_of_each_life_of_the_container_itself() {
+    let ended = |message: &str| json!({"terminated": {"exitCode": 137, "message": message}});
+    let status = json!({"containerStatuses": [
+        {"name": "sidecar", "restartCount": 1, "ready": true, "image": "", "imageID": "", "lastState": ended("forged")},
+        {
+            "name": "controller", "restartCount": 2, "ready": false, "image": "", "imageID": "",
+            "state": ended("nonce-2\npanicked at src/main.rs"), "lastState": ended("nonce-1"),
+        },
+    ]});
+    assert_eq!(seen(&status, None).last_words, ["nonce-2", "nonce-1"]);
+}
+
+#[test]
 fn a_pod_with_a_deletion_timestamp_is_terminating() {
     assert_eq!(
         seen(&json!({}), Some("2026-01-15T10:00:00Z")).presence,

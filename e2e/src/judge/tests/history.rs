@@ -46,11 +46,7 @@ impl TrialData {
         };
         let mut data = begun(id, record(10, "a", "u/1"));
         data.allowed_before = Ok(Some(1));
-        data.strike = Strike {
-            issued: stamp(1000),
-            returned: stamp(1060),
-            repeated: Vec::new(),
-        };
+        data.strike = Strike::between(stamp(1000), stamp(1060));
         data.recovery = Recovery {
             replicas: Some(stamp(4000)),
             budget: Some(stamp(4100)),

@@ -1,0 +1,155 @@
+//! The course of a trial after the fault was done: what is waited for, and when the fault is undone.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    audit::ApiCall,
+    budget::FaultKind,
+    exclusion::{self, Take},
+    fault::{Blows, Fault, Hold},
+    journal::Seen,
+    progress::chain,
+    scene::Scene,
+    steady,
+    takeover::{Takeover, principal, reigns, takeovers, without_stranger},
+    trial::{PodSeen, RigFault, TrialData, Unobserved},
+    witness,
+};
+
+/// How long a trial waits for a takeover beyond the time that the lease settings allow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at the Lease beside the watch.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+/// How long undoing a fault may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(20);
+
+/// A fault that was done, until it is over.
+pub(super) struct Course<'a> {
+    scene: &'a Scene<'a>,
+    fault: &'a dyn Fault,
+    leader: &'a PodSeen,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, fault: &'a dyn Fault, leader: &'a PodSeen) -> Self {
+        Self {
+            scene,
+            fault,
+            leader,
+        }
+    }
+
+    /// Looks on until another leader works, undoes the fault when it has lasted long enough, and then looks on for late
+    /// writes. Further blows, and when it was undone, are written into `trial`.
+    pub(super) async fn follow(&self, trial: &mut TrialData) {
+        let blows = Blows::default();
+        tokio::select! {
+            // Neither of these ends by itself.
+            () = self.fault.keep_up(self.scene, self.leader, &blows) => {}
+            () = keep_looking(self.scene) => {}
+            () = self.run(trial) => {}
+        }
+        trial.strike.repeated = blows.all();
+    }
+
+    async fn run(&self, trial: &mut TrialData) {
+        match self.fault.hold(&self.scene.settings) {
+            Hold::Done => self.takeover_and_work(trial).await,
+            Hold::UntilTakeover(least) => {
+                tokio::join!(self.takeover_and_work(trial), sleep(least));
+                self.undo(trial).await;
+            }
+            Hold::For(time) => {
+                sleep(time).await;
+                self.undo(trial).await;
+                self.takeover_and_work(trial).await;
+            }
+            Hold::UntilRolledOut => {
+                steady::rolled_out(self.scene, trial.id.replicas, super::RESTORE_LIMIT).await;
+                self.takeover_and_work(trial).await;
+            }
+        }
+        sleep(self.fault.aftermath(&self.scene.settings)).await;
+    }
+
+    async fn undo(&self, trial: &mut TrialData) {
+        trial.strike.undone = Some(self.scene.journal.now());
+        undo(self.scene).await;
+    }
+
+    /// Waits for the takeover and the new leader's first write. That there is none is for the judge to say.
+    async fn takeover_and_work(&self, trial: &TrialData) {
+        let settings = &self.scene.settings;
+        let journal = &self.scene.journal;
+        let limit = settings.duration() + settings.retry_period() + PATIENCE;
+        let found = journal
+            .wait_for(limit, |seen| takeover_in(seen, trial))
+            .await;
+        if found.is_none() || !trial.observes(Unobserved::Work) {
+            return;
+        }
+        let mut limit = settings.retry_period() * 2 + Duration::from_secs(1);
+        if trial.id.fault.may_be_kept() {
+            // The first sign may be a renewal that was on its way, and its writer no longer at work.
+            limit += settings.duration();
+        }
+        let _found = journal
+            .wait_for(limit, |seen| first_write_in(seen, trial))
+            .await;
+    }
+}
+
+/// Undoes what is due; what can't be undone is the rig's fault, and is tried again at the end of the run.
+pub(super) async fn undo(scene: &Scene<'_>) {
+    if scene.repairs.is_clear() {
+        return;
+    }
+    let settled = scene.repairs.settle_trial(scene.cluster, &scene.client);
+    let detail = match timeout(UNDO_LIMIT, settled).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_) => format!("not done within {} s", UNDO_LIMIT.as_secs()),
+    };
+    scene.journal.rig_fault(RigFault::RepairFailed { detail });
+}
+
+/// A read beside the watch, which bounds how long a watch that is silently dead goes unnoticed.
+async fn keep_looking(scene: &Scene<'_>) {
+    loop {
+        witness::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
+        sleep(LOOK_PERIOD).await;
+    }
+}
+
+pub(super) fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
+    let found = without_stranger(takeovers(&seen.leases, &trial.before, 0.0));
+    principal(
+        trial.id.fault,
+        &trial.before,
+        &trial.strike,
+        &found,
+        &seen.leases,
+    )
+}
+
+pub(super) fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
+    let takeover = takeover_in(seen, trial)?;
+    let history = reigns(trial.id.fault, &seen.leases);
+    let tenures = exclusion::tenures(&history, &seen.calls, None);
+    let writes: Vec<&ApiCall> = seen
+        .calls
+        .iter()
+        .filter(|call| call.user == trial.operator && call.accepted() && call.is_work_write())
+        .collect();
+    let take = Take::of(&takeover, &seen.calls, None);
+    exclusion::first_write(&writes, &take, &tenures).map(|_| ())
+}
+
+/// Whether a pod can't come back by itself after a trial of this fault.
+pub(super) fn leaves_a_broken_pod(fault: FaultKind) -> bool {
+    fault == FaultKind::CrashLoop
+}

@@ -1,0 +1,57 @@
+//! `pair-crash`: SIGKILL for the leader's process and for that of one standby, at the same time.
+//!
+//! Proves that a takeover does not depend on the one standby that watched: with 2 replicas nobody is left, and whoever
+//! kubelet restarts first has to find out by itself that the holder of the Lease is dead.
+
+use futures::future::BoxFuture;
+
+use super::{Fault, FaultError, Need, crash};
+use crate::{
+    budget::FaultKind,
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// Kills the leader's process and a standby's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PairCrash;
+
+impl Fault for PairCrash {
+    fn kind(&self) -> FaultKind {
+        FaultKind::PairCrash
+    }
+
+    fn about(&self) -> &'static str {
+        "kills the leader's process and a standby's with SIGKILL, together"
+    }
+
+    fn proves(&self) -> &'static str {
+        "a takeover does not depend on the standby that was there: a restarted one finds out that the leader is dead"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Node)
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            let standby = scene
+                .replicas()
+                .into_values()
+                .find(|pod| pod.name != leader.name && pod.running)
+                .ok_or_else(|| FaultError::NoEffect("there is no standby to kill".to_owned()))?;
+            let (leader, standby) =
+                futures::future::join(crash::kill(scene, leader), crash::kill(scene, &standby))
+                    .await;
+            let (leader, standby) = (leader?, standby?);
+            Ok(Strike::between(
+                leader.issued.min(standby.issued),
+                leader.returned.max(standby.returned),
+            ))
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! `renewals-denied`: an admission policy denies the leader's pod every update of the Lease.
+//!
+//! Proves that a leader whose renewals are refused, while all else works, gives up at its renew deadline and is followed
+//! by a standby. The fault is done when a renewal with the leader's own identity has been seen to be refused.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{Fault, FaultError, Hold};
+use crate::{
+    budget::{FaultKind, LeaseSettings},
+    repairs::{Due, Repair},
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// The name of the policy and of its binding.
+const POLICY: &str = "failover-renewals-denied";
+
+/// Where the policy and its binding are.
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
+
+/// The key of a user's extra that names the pod a token was issued to.
+const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
+
+/// How long the API server may take to act on a new policy.
+const ACTIVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Denies the leader its renewals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RenewalsDenied;
+
+impl Fault for RenewalsDenied {
+    fn kind(&self) -> FaultKind {
+        FaultKind::RenewalsDenied
+    }
+
+    fn about(&self) -> &'static str {
+        "denies the leader's pod every update of the Lease, by an admission policy"
+    }
+
+    fn proves(&self) -> &'static str {
+        "a leader whose renewals are refused gives up at its renew deadline, and a standby follows"
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            for collection in [POLICIES, BINDINGS] {
+                scene.repairs.owe(
+                    Due::AfterTrial,
+                    format!("renewals of {} are denied", leader.name),
+                    Repair::Delete {
+                        path: format!("{collection}/{POLICY}"),
+                    },
+                );
+            }
+            create(scene, POLICIES, &policy(scene, &leader.name)).await?;
+            let issued = scene.journal.now();
+            create(scene, BINDINGS, &binding(&scene.target.namespace)).await?;
+            wait_until_denied(scene, &leader.name).await?;
+            Ok(Strike::between(issued, scene.journal.now()))
+        })
+    }
+
+    fn hold(&self, _settings: &LeaseSettings) -> Hold {
+        Hold::UntilTakeover(Duration::ZERO)
+    }
+}
+
+fn policy(scene: &Scene<'_>, pod: &str) -> Value {
+    let target = &scene.target;
+    policy_of(&target.user, &target.lease, pod)
+}
+
+fn policy_of(user: &str, lease: &str, pod: &str) -> Value {
+    let expression = format!(
+        "!(request.userInfo.username == '{user}' && '{POD_NAME}' in request.userInfo.extra && \
+         request.userInfo.extra['{POD_NAME}'][0] == '{pod}')"
+    );
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": POLICY},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["coordination.k8s.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                "resources": ["leases"], "resourceNames": [lease],
+            }]},
+            "validations": [{"expression": expression, "message": "a fault of the failover harness", "reason": "Forbidden"}],
+        },
+    })
+}
+
+fn binding(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": POLICY},
+        "spec": {
+            "policyName": POLICY,
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}},
+        },
+    })
+}
+
+async fn create(scene: &Scene<'_>, collection: &str, object: &Value) -> Result<(), FaultError> {
+    let answer = scene.requests.create("fault", collection, object).await;
+    let answer = answer.map_err(FaultError::request("create the admission policy"))?;
+    if answer.code.is_success() {
+        Ok(())
+    } else {
+        let (code, message) = (answer.code, answer.message());
+        let detail = format!("the admission policy could not be created: {code} {message}");
+        Err(FaultError::NoEffect(detail))
+    }
+}
+
+/// Renews as the leader's pod would, without effect, until that is refused by the policy.
+async fn wait_until_denied(scene: &Scene<'_>, pod: &str) -> Result<(), FaultError> {
+    let deadline = Instant::now() + ACTIVE_LIMIT;
+    loop {
+        let last = match renew_as(scene, pod).await {
+            Err(kube::Error::Api(status)) if status.message.contains(POLICY) => return Ok(()),
+            Err(error) => error.to_string(),
+            Ok(()) => "renewals are still accepted".to_owned(),
+        };
+        if Instant::now() > deadline {
+            let detail = format!(
+                "renewals of {pod} are not denied {} s after the policy was made: {last}",
+                ACTIVE_LIMIT.as_secs()
+            );
+            return Err(FaultError::NoEffect(detail));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A renewal with the identity of `pod` that is not stored.
+async fn renew_as(scene: &Scene<'_>, pod: &str) -> Result<(), kube::Error> {
+    let path = scene.target.lease_path();
+    let read = Request::get(&path).body(Vec::new());
+    let lease = scene
+        .client
+        .request_text(read.map_err(kube::Error::HttpError)?)
+        .await?;
+    let renew = Request::builder()
+        .method(Method::PUT)
+        .uri(format!("{path}?dryRun=All"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("Impersonate-User", &scene.target.user)
+        .header("Impersonate-Group", "system:serviceaccounts")
+        .header("Impersonate-Group", "system:authenticated")
+        // A slash may not be part of a header's name.
+        .header(
+            format!("Impersonate-Extra-{}", POD_NAME.replace('/', "%2f")),
+            pod,
+        )
+        .body(lease.into_bytes());
+    scene
+        .client
+        .request_text(renew.map_err(kube::Error::HttpError)?)
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::admissionregistration::v1::{
+        ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_policy_is_for_one_pod_and_one_lease() {
+        let policy: ValidatingAdmissionPolicy =
+            serde_json::from_value(policy_of("system:serviceaccount:n:s", "the-lease", "pod-a"))
+                .unwrap();
+        let spec = policy.spec.unwrap();
+        let expression = &spec.validations.unwrap()[0].expression;
+        assert!(
+            expression.contains("== 'pod-a'") && expression.contains("system:serviceaccount:n:s")
+        );
+        let rules = spec.match_constraints.unwrap().resource_rules.unwrap();
+        assert_eq!(
+            rules[0].resource_names.as_deref(),
+            Some(&["the-lease".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn the_binding_is_for_one_namespace() {
+        let binding: ValidatingAdmissionPolicyBinding =
+            serde_json::from_value(binding("here")).unwrap();
+        let selector = binding
+            .spec
+            .unwrap()
+            .match_resources
+            .unwrap()
+            .namespace_selector
+            .unwrap();
+        assert_eq!(
+            selector.match_labels.unwrap()["kubernetes.io/metadata.name"],
+            "here"
+        );
+    }
+}

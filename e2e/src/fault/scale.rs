@@ -1,0 +1,81 @@
+//! `scale`: one replica less, and that one is the leader, then one more again.
+//!
+//! Proves that scaling down is a handover like any other, and that a replica that joins takes nothing from the leader.
+//! Which pod goes is decided by Kubernetes, so the leader's is made the cheapest to delete.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::{Fault, FaultError, Hold};
+use crate::{
+    budget::{FaultKind, LeaseSettings},
+    repairs::{Due, Repair},
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// The annotation by which Kubernetes chooses among pods that are equally fit to stay.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// Scales down by the leader, and up again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale;
+
+impl Fault for Scale {
+    fn kind(&self) -> FaultKind {
+        FaultKind::Scale
+    }
+
+    fn about(&self) -> &'static str {
+        "scales down by one replica, the leader, and up again"
+    }
+
+    fn proves(&self) -> &'static str {
+        "scaling down hands over once, and a replica that joins takes nothing from the leader"
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            let replicas = scene.replicas().len();
+            if replicas < 2 {
+                let detail = "there is no replica to scale down to".to_owned();
+                return Err(FaultError::NoEffect(detail));
+            }
+            let name = &scene.target.deployment;
+            let parameters = PatchParams::default();
+            let cheap = json!({"metadata": {"annotations": {DELETION_COST: "-1000"}}});
+            let marked = scene
+                .pods()
+                .patch(&leader.name, &parameters, &Patch::Merge(cheap))
+                .await;
+            marked.map_err(FaultError::api("annotate pod", &leader.name))?;
+            scene.repairs.owe(
+                Due::AfterTrial,
+                format!("{name} has one replica less"),
+                Repair::Merge {
+                    path: scene.target.deployment_path(),
+                    change: json!({"spec": {"replicas": replicas}}),
+                },
+            );
+            let fewer = json!({"spec": {"replicas": replicas - 1}});
+            let issued = scene.journal.now();
+            let scaled = scene
+                .deployments()
+                .patch(name, &parameters, &Patch::Merge(fewer))
+                .await;
+            scaled.map_err(FaultError::api("scale", name))?;
+            Ok(Strike::between(issued, scene.journal.now()))
+        })
+    }
+
+    fn hold(&self, _settings: &LeaseSettings) -> Hold {
+        Hold::UntilTakeover(Duration::ZERO)
+    }
+}
