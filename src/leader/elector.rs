@@ -382,8 +382,10 @@ impl<A: LeaseApi> Elector<A> {
                     }
                 }
                 news = self.holder.next() => {
-                    // Of the predecessor: that its death is proven after a takeover by a hint.
-                    self.holder.learn(news);
+                    // Of the predecessor: that its death is proven after a takeover by a hint. The next renewal says so.
+                    if self.holder.learn(news) {
+                        reign.held.record.prove();
+                    }
                 }
                 change = self.changes.next() => {
                     self.heard(change);

@@ -284,6 +284,15 @@ impl Record {
         Some(self.spec()?.acquire_time.as_ref()?.0)
     }
 
+    /// Says in the next write that a take on a hint was right: the predecessor's death is proven by now.
+    pub(super) fn prove(&mut self) {
+        if self.takeover() == Some(Reason::Hint)
+            && let Some(annotations) = &mut self.object.metadata.annotations
+        {
+            annotations.insert(TAKEOVER.to_owned(), Reason::Proof.as_str().to_owned());
+        }
+    }
+
     fn annotation(&self, name: &str) -> Option<&str> {
         let annotations = self.object.metadata.annotations.as_ref()?;
         annotations.get(name).map(String::as_str)

@@ -5,8 +5,9 @@
 //!
 //! # Damping
 //! Whoever can forge hints could move the Lease as often as he likes. So a term that was itself taken by a hint is given
-//! one lease duration before it can be taken by another; and a replica that took one acts on no further hint until the
-//! death was proven, or until a time has passed that doubles with each that was not.
+//! one lease duration before it can be taken by another, unless its leader has seen the proof meanwhile and says so in
+//! the Lease; and a replica that took one acts on no further hint until the death was proven, or until a time has passed
+//! that doubles with each that was not.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -65,12 +66,15 @@ struct Followed {
     incarnation: Incarnation,
     term: TermSeen,
     address: Option<IpAddr>,
+    /// Until when its term is spared, because it was itself taken on a hint.
+    spared_until: Option<Moment>,
     pod: BoxStream<'static, Result<Option<Pod>, PodError>>,
     hint: Option<BoxFuture<'static, bool>>,
 }
 
-/// What tells one term of a process from another: the transitions and the time of the take.
-type TermSeen = (i32, Option<Timestamp>);
+/// What tells one term of a process from another, and an unproven one from one that was proven right: the transitions,
+/// the time and the reason of the take.
+type TermSeen = (i32, Option<Timestamp>, Option<Reason>);
 
 /// Something that happened to the process.
 pub(super) enum News {
@@ -123,18 +127,17 @@ impl Holder {
         if incarnation == me.incarnation {
             return;
         }
-        let term = (record.transitions(), record.acquired());
-        // A term that was itself taken on a hint gets a lease duration before another hint counts.
-        let from =
+        let term = (record.transitions(), record.acquired(), record.takeover());
+        let spared_until =
             (record.takeover() == Some(Reason::Hint)).then(|| self.clock.now() + self.duration);
         if let Some(followed) = &mut self.followed
             && followed.incarnation == incarnation
         {
             if followed.term != term {
-                // It leads again, so it lives: what was sensed before is void.
-                followed.term = term;
+                // It leads again, or its take was proven right: what was sensed before is void.
+                (followed.term, followed.spared_until) = (term, spared_until);
                 self.evidence.gone = None;
-                self.listen_from(from);
+                self.listen_from(None);
             }
             return;
         }
@@ -149,10 +152,10 @@ impl Holder {
             incarnation,
             term,
             address: None,
+            spared_until,
             hint: None,
         });
         self.evidence = Evidence::default();
-        self.quiet_until = self.quiet_until.max(from);
     }
 
     /// The next thing that happens to the process; never, where none is followed.
@@ -244,7 +247,7 @@ impl Holder {
         let (Some((peers, fence)), Some(address)) = (&self.senses.hints, followed.address) else {
             return;
         };
-        let from = from.max(self.quiet_until);
+        let from = from.max(self.quiet_until).max(followed.spared_until);
         let (lost, fence, clock) = (
             peers.lost(address, &followed.incarnation),
             Arc::clone(fence),
