@@ -136,6 +136,18 @@ impl ApiCall {
         self.is_work_write() && matches!(self.code, 403 | 422)
     }
 
+    /// Whether it asks a pod to stop: a delete, or an eviction that was allowed.
+    pub fn is_end_of_pod(&self) -> bool {
+        self.group.is_empty()
+            && self.resource == "pods"
+            && self.accepted()
+            && !self.dry_run
+            && matches!(
+                (self.verb.as_str(), self.subresource.as_str()),
+                ("delete", "") | ("create", "eviction")
+            )
+    }
+
     /// The object and the verb in one phrase, for messages.
     pub fn phrase(&self) -> String {
         let slash = if self.subresource.is_empty() { "" } else { "/" };

@@ -141,6 +141,7 @@ impl LeaseSettings {
             FaultKind::CrashLoop
             | FaultKind::Zombie
             | FaultKind::Partition
+            | FaultKind::LateWrite
             | FaultKind::RenewalsDenied => silent(format!(
                 "a standby takes the Lease LEASE_DURATION_SECONDS={d} after it saw the last renewal, which came \
                      before the fault"
@@ -199,6 +200,7 @@ mod tests {
     #[case(FaultKind::CrashLoop, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::PairCrash, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::Zombie, 15_000.0, "LEASE_DURATION_SECONDS=15")]
+    #[case(FaultKind::LateWrite, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::Partition, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::RenewalsDenied, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::LeaseDeleted, 15_000.0, "LEASE_DURATION_SECONDS=15")]

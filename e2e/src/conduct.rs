@@ -155,8 +155,11 @@ async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
             .iter()
             .filter_map(|own| own.audit_id.as_deref())
             .collect();
-        let ours =
-            |call: &&ApiCall| call.user == trial.operator || own.contains(call.audit_id.as_str());
+        let ours = |call: &&ApiCall| {
+            call.user == trial.operator
+                || own.contains(call.audit_id.as_str())
+                || (call.is_end_of_pod() && call.namespace == scene.target.namespace)
+        };
         trial.calls = seen.calls.iter().filter(ours).cloned().collect();
         trial.leases.clone_from(&seen.leases);
         trial.pods.clone_from(&seen.pods);

@@ -6,6 +6,7 @@ mod crash_loop;
 mod error;
 mod graceful;
 mod holder_overwritten;
+mod late_write;
 mod lease_deleted;
 mod pair_crash;
 mod partition;
@@ -113,6 +114,7 @@ pub fn fault(kind: FaultKind) -> &'static dyn Fault {
         FaultKind::PairCrash => &pair_crash::PairCrash,
         FaultKind::Zombie => &zombie::Zombie,
         FaultKind::Partition => &partition::Partition,
+        FaultKind::LateWrite => &late_write::LateWrite,
         FaultKind::LeaseDeleted => &lease_deleted::LeaseDeleted,
         FaultKind::HolderOverwritten => &holder_overwritten::HolderOverwritten,
         FaultKind::RenewalsDenied => &renewals_denied::RenewalsDenied,
@@ -195,6 +197,7 @@ mod tests {
     #[rstest::rstest]
     #[case(FaultKind::Zombie)]
     #[case(FaultKind::Partition)]
+    #[case(FaultKind::LateWrite)]
     #[case(FaultKind::ApiStop)]
     #[case(FaultKind::RbacRevoked)]
     fn a_silence_that_is_to_outlast_the_lease_does(#[case] kind: FaultKind) {

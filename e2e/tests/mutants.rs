@@ -17,7 +17,7 @@ use std::{
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use five_spot_e2e::{
@@ -27,7 +27,7 @@ use five_spot_e2e::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::Instant};
 
 /// The operator built with the feature `mutants`; `FIVE_SPOT_MUTANT` says what it breaks.
 const MUTANT_IMAGE: &str = "five-spot/mutant:dev";

@@ -37,6 +37,8 @@ pub enum FaultKind {
     Zombie,
     /// The leader's pod is cut off from the API server, and reached again.
     Partition,
+    /// A write of the leader is held back, and the leader stopped, until another one leads.
+    LateWrite,
     /// The Lease is deleted.
     LeaseDeleted,
     /// A stranger's name is written into the Lease.
@@ -74,6 +76,7 @@ impl FaultKind {
             Self::PairCrash => "pair-crash",
             Self::Zombie => "zombie",
             Self::Partition => "partition",
+            Self::LateWrite => "late-write",
             Self::LeaseDeleted => "lease-deleted",
             Self::HolderOverwritten => "holder-overwritten",
             Self::RenewalsDenied => "renewals-denied",
@@ -108,7 +111,11 @@ impl FaultKind {
     pub fn moves_away(self) -> bool {
         matches!(
             self,
-            Self::CrashLoop | Self::Zombie | Self::Partition | Self::RenewalsDenied
+            Self::CrashLoop
+                | Self::Zombie
+                | Self::Partition
+                | Self::LateWrite
+                | Self::RenewalsDenied
         )
     }
 
@@ -127,7 +134,11 @@ impl FaultKind {
         self.kills()
             || matches!(
                 self,
-                Self::Zombie | Self::Partition | Self::RenewalsDenied | Self::HolderOverwritten
+                Self::Zombie
+                    | Self::Partition
+                    | Self::LateWrite
+                    | Self::RenewalsDenied
+                    | Self::HolderOverwritten
             )
     }
 

@@ -78,10 +78,7 @@ impl Fault for ApiStop {
             let stop = command("-STOP");
             let stop: Vec<&str> = stop.iter().map(String::as_str).collect();
             let issued = scene.journal.now();
-            let stopped = scene.cluster.on_node(&node, &stop).await;
-            stopped
-                .and_then(|output| output.success(&node, &stop))
-                .map_err(FaultError::node(leader))?;
+            process::run(scene, leader, &node, &stop).await?;
             let returned = scene.journal.now();
             for pid in &pids {
                 let stopped = process::is_stopped(scene, &node, pid).await;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
-use serde_json::Value;
 
 use super::{Fault, FaultError, Hold, Need, process};
 use crate::{
@@ -22,9 +21,6 @@ use crate::{
 
 /// How much longer than the lease it lasts.
 const BEYOND_LEASE: Duration = Duration::from_secs(1);
-
-/// Names a container's sandbox in what the runtime tells of it.
-const SANDBOX: &str = "io.kubernetes.cri.sandbox-id";
 
 /// Cuts the leader's pod off from the API server.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +50,8 @@ impl Fault for Partition {
     ) -> BoxFuture<'a, Result<Strike, FaultError>> {
         Box::pin(async move {
             let api = api_address(scene).await?;
-            let (node, container) = process::place(leader)?;
-            let sandbox = sandbox_pid(scene, node, container, leader).await?;
+            let (node, _) = process::place(leader)?;
+            let sandbox = process::sandbox(scene, leader).await?;
             for direction in Direction::BOTH {
                 scene.repairs.owe(
                     Due::AfterTrial,
@@ -66,9 +62,7 @@ impl Fault for Partition {
             let issued = scene.journal.now();
             for direction in Direction::BOTH {
                 let command = direction.rule(&sandbox, "-I", &api);
-                let cut = scene.cluster.on_node(node, &command).await;
-                cut.and_then(|output| output.success(node, &command))
-                    .map_err(FaultError::node(leader))?;
+                process::run(scene, leader, node, &command).await?;
             }
             Ok(Strike::between(issued, scene.journal.now()))
         })
@@ -118,45 +112,9 @@ async fn api_address(scene: &Scene<'_>) -> Result<String, FaultError> {
         .ok_or_else(|| FaultError::NoEffect("the Service kubernetes has no address".to_owned()))
 }
 
-/// The process that holds the pod's network for as long as the pod lives, also when its container is restarted.
-async fn sandbox_pid(
-    scene: &Scene<'_>,
-    node: &str,
-    container: &str,
-    pod: &PodSeen,
-) -> Result<String, FaultError> {
-    let id = container.split_once("://").map_or(container, |(_, id)| id);
-    let command = ["ctr", "-n", "k8s.io", "containers", "info", id];
-    let told = scene.cluster.on_node(node, &command).await;
-    let told = told
-        .and_then(|output| output.success(node, &command))
-        .map_err(FaultError::node(pod))?;
-    let missing = || FaultError::NoEffect(format!("the runtime names no sandbox of {}", pod.name));
-    let sandbox = sandbox_of(&told.stdout).ok_or_else(missing)?;
-    let pid = scene.cluster.container_pid(node, &sandbox).await;
-    let pid = pid.map_err(FaultError::node(pod))?.ok_or_else(missing)?;
-    Ok(pid.to_string())
-}
-
-/// The sandbox in what `ctr containers info` writes.
-fn sandbox_of(info: &str) -> Option<String> {
-    let info: Value = serde_json::from_str(info).ok()?;
-    let annotations = info.get("Spec")?.get("annotations")?;
-    annotations.get(SANDBOX)?.as_str().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sandbox_is_read_from_what_the_runtime_tells() {
-        let info = r#"{"ID": "c", "Labels": {"io.kubernetes.pod.name": "p"},
-            "Spec": {"annotations": {"io.kubernetes.cri.sandbox-id": "s1"}}}"#;
-        assert_eq!(sandbox_of(info).as_deref(), Some("s1"));
-        assert_eq!(sandbox_of("{}"), None);
-        assert_eq!(sandbox_of("ctr: not found"), None);
-    }
 
     #[test]
     fn each_rule_is_deleted_as_it_was_inserted() {

@@ -1,8 +1,13 @@
 //! Processes as the node numbers them: found, signalled and looked at by plain commands, without a shell in between,
 //! since a command that reaches a node by ssh is parsed once more on the way.
 
+use serde_json::Value;
+
 use super::FaultError;
 use crate::{cluster::ClusterError, scene::Scene, trial::PodSeen};
+
+/// Names a container's sandbox in what the runtime tells of it.
+const SANDBOX: &str = "io.kubernetes.cri.sandbox-id";
 
 /// The node and the container of a pod.
 pub(super) fn place(pod: &PodSeen) -> Result<(&str, &str), FaultError> {
@@ -19,6 +24,40 @@ pub(super) async fn of(scene: &Scene<'_>, pod: &PodSeen) -> Result<String, Fault
     pid.map_err(FaultError::node(pod))?
         .map(|pid| pid.to_string())
         .ok_or_else(|| FaultError::NoContainer(pod.name.clone()))
+}
+
+/// Runs a command on the node of `pod`, which must succeed; gives what it wrote.
+pub(super) async fn run(
+    scene: &Scene<'_>,
+    pod: &PodSeen,
+    node: &str,
+    command: &[&str],
+) -> Result<String, FaultError> {
+    let output = scene.cluster.on_node(node, command).await;
+    output
+        .and_then(|output| output.success(node, command))
+        .map(|output| output.stdout)
+        .map_err(FaultError::node(pod))
+}
+
+/// The process that holds the pod's network for as long as the pod lives, also when its container is restarted.
+pub(super) async fn sandbox(scene: &Scene<'_>, pod: &PodSeen) -> Result<String, FaultError> {
+    let (node, container) = place(pod)?;
+    let id = container.split_once("://").map_or(container, |(_, id)| id);
+    let command = ["ctr", "-n", "k8s.io", "containers", "info", id];
+    let told = run(scene, pod, node, &command).await?;
+    let missing = || FaultError::NoEffect(format!("the runtime names no sandbox of {}", pod.name));
+    let sandbox = sandbox_of(&told).ok_or_else(missing)?;
+    let pid = scene.cluster.container_pid(node, &sandbox).await;
+    let pid = pid.map_err(FaultError::node(pod))?.ok_or_else(missing)?;
+    Ok(pid.to_string())
+}
+
+/// The sandbox in what `ctr containers info` writes.
+fn sandbox_of(info: &str) -> Option<String> {
+    let info: Value = serde_json::from_str(info).ok()?;
+    let annotations = info.get("Spec")?.get("annotations")?;
+    annotations.get(SANDBOX)?.as_str().map(str::to_owned)
 }
 
 /// Whether the process is stopped by a signal.
@@ -40,6 +79,15 @@ fn state_of(stat: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sandbox_is_read_from_what_the_runtime_tells() {
+        let info = r#"{"ID": "c", "Labels": {"io.kubernetes.pod.name": "p"},
+            "Spec": {"annotations": {"io.kubernetes.cri.sandbox-id": "s1"}}}"#;
+        assert_eq!(sandbox_of(info).as_deref(), Some("s1"));
+        assert_eq!(sandbox_of("{}"), None);
+        assert_eq!(sandbox_of("ctr: not found"), None);
+    }
 
     #[rstest::rstest]
     #[case("41 (kube) S 1 41", Some('S'))]

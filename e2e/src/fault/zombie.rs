@@ -56,10 +56,7 @@ impl Fault for Zombie {
             );
             let command = ["kill", "-STOP", &pid];
             let issued = scene.journal.now();
-            let stopped = scene.cluster.on_node(node, &command).await;
-            stopped
-                .and_then(|output| output.success(node, &command))
-                .map_err(FaultError::node(leader))?;
+            process::run(scene, leader, node, &command).await?;
             let returned = scene.journal.now();
             let stopped = process::is_stopped(scene, node, &pid).await;
             if stopped.map_err(FaultError::node(leader))? {

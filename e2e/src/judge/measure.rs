@@ -163,7 +163,7 @@ pub(super) fn phases(
     first_write: Option<&ApiCall>,
     map: Option<&ClockMap>,
 ) -> Phases {
-    let onset = onset(data, takeover);
+    let onset = onset(data, takeover, map);
     let after = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.since(onset));
     let released = takeover.and_then(|takeover| takeover.released);
     Phases {
@@ -186,17 +186,24 @@ pub(super) fn phases(
 }
 
 /// The moment from which what is promised counts.
-fn onset(data: &TrialData, takeover: Option<&Takeover>) -> Stamp {
+fn onset(data: &TrialData, takeover: Option<&Takeover>, map: Option<&ClockMap>) -> Stamp {
     let issued = data.strike.issued;
     match data.id.fault.onset() {
         Onset::Fault => issued,
         Onset::Undone => data.strike.undone.unwrap_or(issued),
         Onset::AskedToStop => {
             let leader = takeover.map_or(data.before.pod(), |takeover| takeover.from.pod());
-            let asked = data.pods.iter().find(|pod| {
+            let audited = data
+                .calls
+                .iter()
+                .find(|call| call.is_end_of_pod() && call.name == leader);
+            let audited = audited.zip(map).map(|(call, map)| map.stamp(call.received));
+            let watched = data.pods.iter().find(|pod| {
                 pod.name == leader && pod.at >= issued && pod.presence != Presence::Staying
             });
-            asked.map_or(issued, |pod| pod.at)
+            audited
+                .or(watched.map(|pod| pod.at))
+                .map_or(issued, |asked| asked.max(issued))
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     exclusion::{self, Exclusion, Take},
     lease::{self, LeaseSeen},
     takeover::{Evidence, Takeover, principal, reigns, takeovers, without_stranger},
-    trial::TrialData,
+    trial::{TrialData, Unobserved},
 };
 
 /// A trial's data with what follows from it.
@@ -58,6 +58,7 @@ impl<'a> Reading<'a> {
         };
         let first_write = take
             .as_ref()
+            .filter(|_| data.observes(Unobserved::Work))
             .and_then(|take| exclusion::first_write(&writes, take, &tenures));
         let canary = measure::canary(&data.own, &writes, map.as_ref());
         let phases = measure::phases(data, takeover.as_ref(), first_write, map.as_ref());

@@ -1,6 +1,6 @@
 //! What each kind of fault is held against, beyond what all have in common.
 
-use super::history::{SETTINGS, expiry, handover, record, stamp};
+use super::history::{SETTINGS, expiry, handover, record, stamp, wall};
 use super::*;
 use crate::{steady::tests::pod, trial::Unobserved};
 
@@ -35,6 +35,7 @@ fn asked(mut data: TrialData, sent: i64, took: i64) -> TrialData {
 #[rstest::rstest]
 #[case(FaultKind::Zombie)]
 #[case(FaultKind::Partition)]
+#[case(FaultKind::LateWrite)]
 #[case(FaultKind::RenewalsDenied)]
 fn a_silenced_leader_is_followed_within_the_lease_duration(#[case] fault: FaultKind) {
     let result = judge(&silenced(fault), PROMISE);
@@ -179,6 +180,19 @@ fn a_rollout_hands_over_once_and_counts_from_when_the_leader_was_asked_to_stop()
         (lease_ms - 120.0).abs() <= result.error.total_ms,
         "{lease_ms}"
     );
+}
+
+#[test]
+fn the_audit_log_times_the_end_of_a_pod_better_than_the_watch() {
+    let mut data = rollout();
+    let mut delete = crate::audit::tests::call("x", "delete", "pods");
+    delete.user = "system:serviceaccount:kube-system:replicaset-controller".to_owned();
+    delete.group = String::new();
+    delete.name = "a".to_owned();
+    delete.received = wall(4_950);
+    data.calls.push(delete);
+    let lease_ms = judge(&data, PROMISE).phases.lease_ms.unwrap();
+    assert!((lease_ms - 170.0).abs() <= 5.0, "{lease_ms}");
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! `late-write`: a write of the leader is held up on its way, the leader is stopped, and the write arrives when another
+//! one leads.
+//!
+//! Proves the fence, and nothing else can: the write was sent in time, its sender can't take it back, and no clock of the
+//! operator's reaches it. Without the fence it is accepted, and the old leader has written after the new one. The packets
+//! of the leader's pod are held back by a queue that lets next to nothing through, and then all of it; its connections stay
+//! as they are. Needs `tc` on the node and the queueing discipline `tbf` in its kernel.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::sleep;
+
+use super::{Fault, FaultError, Hold, Need, process};
+use crate::{
+    budget::{FaultKind, LeaseSettings},
+    repairs::{Due, Repair},
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
+
+/// How much longer than the lease it lasts.
+const BEYOND_LEASE: Duration = Duration::from_millis(500);
+
+/// How long the leader goes on while its packets are held back: the canary changes ten times in it, so it writes.
+const WRITES_ON: Duration = Duration::from_secs(1);
+
+/// An address that answers nobody (RFC 5737).
+const NOBODY: &str = "192.0.2.1";
+
+/// The network device of every pod.
+const DEVICE: &str = "eth0";
+
+/// By its path: a busybox among whose parts is a `tc` would take that one, which knows less.
+const TC: &str = "/sbin/tc";
+
+/// A queue that lets next to nothing through, and keeps what it gets.
+const HELD: [&str; 6] = ["rate", "8bit", "burst", "2kb", "limit", "4mb"];
+/// The same queue, letting everything through.
+const FREE: [&str; 6] = ["rate", "1gbit", "burst", "1mb", "limit", "4mb"];
+
+/// Holds a write of the leader back until another one leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LateWrite;
+
+impl Fault for LateWrite {
+    fn kind(&self) -> FaultKind {
+        FaultKind::LateWrite
+    }
+
+    fn about(&self) -> &'static str {
+        "holds a write of the leader back on its way and stops the leader; both go on when another one leads"
+    }
+
+    fn proves(&self) -> &'static str {
+        "a write that was sent in time and arrives too late is refused by the API server"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Node)
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            let (node, _) = process::place(leader)?;
+            let pid = process::of(scene, leader).await?;
+            let sandbox = process::sandbox(scene, leader).await?;
+            let owe = |what: &str, command: &[&str]| {
+                let what = format!("{what} of {}", leader.name);
+                scene
+                    .repairs
+                    .owe(Due::AfterTrial, what, Repair::on_node(node, command));
+            };
+            // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, and the process
+            // goes on a second later.
+            owe("the process", &["kill", "-CONT", &pid]);
+            owe(
+                "the packets",
+                &[
+                    "nsenter", "-t", &sandbox, "-n", "ping", "-c", "1", "-W", "1", NOBODY,
+                ],
+            );
+            owe("the network", &queue(&sandbox, "change", FREE));
+            let issued = scene.journal.now();
+            let hold = queue(&sandbox, "add", HELD);
+            process::run(scene, leader, node, &hold).await?;
+            sleep(WRITES_ON).await;
+            process::run(scene, leader, node, &["kill", "-STOP", &pid]).await?;
+            Ok(Strike::between(issued, scene.journal.now()))
+        })
+    }
+
+    fn hold(&self, settings: &LeaseSettings) -> Hold {
+        Hold::UntilTakeover(settings.duration() + BEYOND_LEASE)
+    }
+
+    /// Long enough for what was held back, and for the leader to contend again.
+    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
+        settings.retry_period() * 2
+    }
+}
+
+/// The command that makes or changes the queue in the network of process `pid`.
+fn queue<'a>(pid: &'a str, action: &'a str, shape: [&'a str; 6]) -> Vec<&'a str> {
+    let begin = [
+        "nsenter", "-t", pid, "-n", TC, "qdisc", action, "dev", DEVICE,
+    ];
+    begin
+        .into_iter()
+        .chain(["root", "tbf"])
+        .chain(shape)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_that_holds_is_the_one_that_lets_go() {
+        let hold = queue("41", "add", HELD).join(" ");
+        assert_eq!(
+            hold,
+            "nsenter -t 41 -n /sbin/tc qdisc add dev eth0 root tbf rate 8bit burst 2kb limit 4mb"
+        );
+        // Deleting it would drop what it holds.
+        let free = queue("41", "change", FREE).join(" ");
+        assert!(
+            free.contains("/sbin/tc qdisc change dev eth0 root tbf rate 1gbit"),
+            "{free}"
+        );
+    }
+}
