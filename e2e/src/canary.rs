@@ -9,7 +9,7 @@ use five_spot::api::ScheduledMachine;
 use kube::{Api, Client, Resource, api::DeleteParams};
 use serde_json::json;
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -41,6 +41,8 @@ pub struct Canary {
     requests: Requests,
     namespace: String,
     pace: watch::Sender<Pace>,
+    /// Held while a change is under way.
+    changing: Mutex<()>,
 }
 
 /// Why there is no canary.
@@ -76,6 +78,7 @@ impl Canary {
             requests,
             namespace: namespace.to_owned(),
             pace: watch::Sender::new(Pace::Silent),
+            changing: Mutex::new(()),
         };
         let created = timeout(CREATE_LIMIT, canary.try_create_until_served()).await;
         created.unwrap_or_else(|_| {
@@ -96,6 +99,12 @@ impl Canary {
     /// Sets how often it is changed.
     pub fn pace(&self, pace: Pace) {
         self.pace.send_replace(pace);
+    }
+
+    /// Falls silent, and waits for the change that is under way: what is asked next is about all changes there were.
+    pub async fn hush(&self) {
+        self.pace(Pace::Silent);
+        drop(self.changing.lock().await);
     }
 
     /// Changes the canary at its pace. Never returns.
@@ -129,6 +138,11 @@ impl Canary {
 
     /// A change that fails is recorded with the other requests of the harness, and shows as the rig's latency.
     async fn change(&self, priority: u8) {
+        let _under_way = self.changing.lock().await;
+        if *self.pace.borrow() == Pace::Silent {
+            // It was told so in the moment in which this change came due.
+            return;
+        }
         let change = json!({"spec": {"priority": priority}});
         let _recorded = self.requests.merge(CANARY, &self.path(), &change).await;
     }

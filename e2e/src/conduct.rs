@@ -133,7 +133,7 @@ async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
 
 /// Lets the last change of the canary be covered, makes sure that the audit log is complete, and cuts out the data.
 async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
-    scene.pace(Pace::Silent);
+    scene.hush().await;
     if scene.canary.is_some() {
         let _covered = scene.journal.wait_for(AGREE_LIMIT, covered).await;
     }

@@ -61,7 +61,7 @@ pub async fn measure(
     replicas: u32,
     window: Duration,
 ) -> Result<Idle, RigFault> {
-    scene.pace(Pace::Silent);
+    scene.hush().await;
     sleep(SETTLE).await;
     let mark = scene.target.lease_path();
     witness::catch_up(&scene.requests, &scene.journal, &mark).await?;

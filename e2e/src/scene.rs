@@ -80,6 +80,13 @@ impl Scene<'_> {
         }
     }
 
+    /// Silences the canary, if there is one; no change of it is under way any more.
+    pub async fn hush(&self) {
+        if let Some(canary) = &self.canary {
+            canary.hush().await;
+        }
+    }
+
     /// What this run does not look at.
     pub fn unobserved(&self) -> Vec<Unobserved> {
         let work = self.canary.is_none().then_some(Unobserved::Work);
