@@ -370,6 +370,12 @@ async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
     {
         progress.warn(&format!("failed to remove the canary: {}", chain(&error)));
     }
+    if applied.has_binding() {
+        progress.warn(
+            "an admission policy's binding goes: if it was the last one on its kind of parameter, this API server has to \
+             be restarted before one can work again (kubernetes/kubernetes issue 130887)",
+        );
+    }
     if let Err(error) = deploy::remove(client, applied).await {
         progress.warn(&format!(
             "what the run put into the cluster is not all removed: {}",

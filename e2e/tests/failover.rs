@@ -19,7 +19,7 @@ use clap::Parser;
 use five_spot_e2e::{
     args::RunArgs,
     budget::FaultKind,
-    cluster::{Cluster, ClusterOptions},
+    cluster::{Cluster, ClusterOptions, Provider},
     console::Console,
     progress::{Progress, chain},
     report::Report,
@@ -148,6 +148,28 @@ fn whatever_is_done_to_the_leader_its_promise_is_kept(
         FaultKind::PairCrash | FaultKind::LeaseDeleted | FaultKind::HolderOverwritten
     );
     assert_eq!(undone, lasts, "{:#?}", trial.phases);
+}
+
+#[test]
+fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server() {
+    let report = failover(&["--replicas", "2", "--faults", "late-write", "--trials", "1"]);
+    if report.run.provider == Provider::K3s {
+        // Its image has no tc, and a fault that can't be done says so and passes nothing.
+        assert_eq!(report.verdict, Verdict::Inconclusive);
+        assert!(
+            report.why.iter().any(|why| why.contains("/sbin/tc")),
+            "{:#?}",
+            report.why
+        );
+        return;
+    }
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    assert!(report.run.fence);
+    assert!(
+        report.trials[0].exclusion.refused > 0,
+        "{:#?}",
+        report.trials[0]
+    );
 }
 
 #[rstest::rstest]

@@ -21,11 +21,16 @@ use std::{
 };
 
 use five_spot_e2e::{
-    cluster::{Cluster, ClusterOptions, OPERATOR_IMAGE},
+    cluster::{Cluster, ClusterOptions, OPERATOR_IMAGE, Provider},
     console::Console,
     progress::chain,
 };
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use kube::{Api, api::PostParams};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, time::Instant};
 
@@ -65,6 +70,7 @@ impl Rig {
         let cluster = runtime
             .block_on(Cluster::start(&options, &console))
             .map_err(|error| chain(&error))?;
+        runtime.block_on(keep_leases_followed(&cluster));
         let folder = tempfile::tempdir().unwrap();
         cluster
             .write_kubeconfig(&folder.path().join("kubeconfig"))
@@ -124,6 +130,43 @@ impl Rig {
             stderr: text(&output.stderr),
         }
     }
+}
+
+/// Every run applies the fence and removes it again. An API server that has seen no binding for a second stops following
+/// what its parameters are until it is restarted (kubernetes/kubernetes issue 130887), so a binding stays that is about
+/// nothing.
+async fn keep_leases_followed(cluster: &Cluster) {
+    let client = cluster.client().await.unwrap();
+    let policy = json!({
+        "metadata": {"name": "leases-stay-followed"},
+        "spec": {
+            "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["nothing.invalid"], "apiVersions": ["*"], "operations": ["*"], "resources": ["nothing"],
+            }]},
+            "validations": [{"expression": "true"}],
+        },
+    });
+    let binding = json!({
+        "metadata": {"name": "leases-stay-followed"},
+        "spec": {
+            "policyName": "leases-stay-followed",
+            "validationActions": ["Deny"],
+            "paramRef": {"name": "nothing", "namespace": "default", "parameterNotFoundAction": "Allow"},
+        },
+    });
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    let policy = serde_json::from_value(policy).unwrap();
+    policies
+        .create(&PostParams::default(), &policy)
+        .await
+        .unwrap();
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client);
+    let binding = serde_json::from_value(binding).unwrap();
+    bindings
+        .create(&PostParams::default(), &binding)
+        .await
+        .unwrap();
 }
 
 impl Ended {
@@ -196,6 +239,8 @@ fn an_operator_that_never_releases_breaks_the_graceful_bound() {
 fn an_operator_that_writes_on_is_caught_by_its_writes() {
     let (_turn, rig) = turn();
     let flags = [
+        "--fence",
+        "off",
         "--set-env",
         "FIVE_SPOT_MUTANT=writes-on",
         "--replicas",
@@ -276,23 +321,26 @@ fn a_missing_disruption_budget_fails_by_name() {
 }
 
 #[test]
-fn a_zombie_that_the_api_server_stops_passes_and_its_refused_writes_are_counted() {
+fn without_the_fence_a_write_that_was_held_up_is_accepted_and_that_is_seen() {
     let (_turn, rig) = turn();
+    if rig.cluster.provider() == Provider::K3s {
+        // Its image has no tc; `tests/failover.rs` shows that the fault says so.
+        return;
+    }
     let flags = [
-        "--image",
-        MUTANT_IMAGE,
-        "--set-env",
-        "FIVE_SPOT_MUTANT=writes-on",
+        "--fence",
+        "off",
         "--replicas",
         "2",
         "--faults",
-        "graceful",
-        "--fence",
-        "on",
+        "late-write",
     ];
     let ended = rig.failover(Path::new(DEPLOY), &flags);
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    ended.names(&["refused", "fence: deployed"]);
+    ended.fails_naming(&[
+        "accepted work writes by the old leader",
+        "after the first one of the new leader",
+        "fence: none",
+    ]);
 }
 
 #[test]

@@ -24,6 +24,15 @@ pub struct Applied {
     created: Vec<(DynamicObject, ApiResource, Scope)>,
 }
 
+impl Applied {
+    /// Whether a policy that has parameters was bound.
+    pub fn has_binding(&self) -> bool {
+        self.created
+            .iter()
+            .any(|(object, ..)| kind(object) == "ValidatingAdmissionPolicyBinding")
+    }
+}
+
 /// Why the operator could not be put into the cluster, or taken out of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {

@@ -75,8 +75,14 @@ impl Fault for LateWrite {
                     .repairs
                     .owe(Due::AfterTrial, what, Repair::on_node(node, command));
             };
-            // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, and the process
-            // goes on a second later.
+            // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, the process goes
+            // on a second later, and the queue goes when it holds nothing.
+            owe(
+                "the queue",
+                &[
+                    "nsenter", "-t", &sandbox, "-n", TC, "qdisc", "del", "dev", DEVICE, "root",
+                ],
+            );
             owe("the process", &["kill", "-CONT", &pid]);
             owe(
                 "the packets",
@@ -86,7 +92,7 @@ impl Fault for LateWrite {
             );
             owe("the network", &queue(&sandbox, "change", FREE));
             let issued = scene.journal.now();
-            let hold = queue(&sandbox, "add", HELD);
+            let hold = queue(&sandbox, "replace", HELD);
             process::run(scene, leader, node, &hold).await?;
             sleep(WRITES_ON).await;
             process::run(scene, leader, node, &["kill", "-STOP", &pid]).await?;
@@ -122,10 +128,10 @@ mod tests {
 
     #[test]
     fn the_queue_that_holds_is_the_one_that_lets_go() {
-        let hold = queue("41", "add", HELD).join(" ");
+        let hold = queue("41", "replace", HELD).join(" ");
         assert_eq!(
             hold,
-            "nsenter -t 41 -n /sbin/tc qdisc add dev eth0 root tbf rate 8bit burst 2kb limit 4mb"
+            "nsenter -t 41 -n /sbin/tc qdisc replace dev eth0 root tbf rate 8bit burst 2kb limit 4mb"
         );
         // Deleting it would drop what it holds.
         let free = queue("41", "change", FREE).join(" ");
