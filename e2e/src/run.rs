@@ -1,23 +1,22 @@
 //! One run: deploys the operator, and for each number of replicas evicts, then breaks the leader again and again.
 
+mod error;
+mod options;
 mod outcome;
 mod series;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::{
-    args::{CanaryChoice, MetricsChoice, RunArgs},
     budget::FaultKind,
-    canary::{self, Canary, CanaryError},
+    canary::{self, Canary},
     clock::RunClock,
     cluster::{Cluster, ClusterError, Provider},
-    deploy::{
-        self, Applied, ApplyError, EnvOverride, ManifestError, Manifests, NoFence, Overrides,
-        Switches, Target, TargetError,
-    },
-    evidence::{Folder, WriteError},
+    deploy::{self, Applied},
+    evidence::Folder,
     fault::{Need, fault},
-    gate::Gate,
     journal::Journal,
     progress::{Progress, chain},
     repairs::Repairs,
@@ -27,8 +26,8 @@ use crate::{
     witness::Witnesses,
 };
 
-use tokio::time::timeout;
-
+pub use error::RunError;
+pub use options::RunOptions;
 pub use series::Series;
 
 /// Tells the harness's requests from others in the audit log.
@@ -38,41 +37,6 @@ const USER_AGENT: http::HeaderValue =
 /// How long undoing what a trial that was cut short has left may take.
 const REPAIR_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a run is asked for, checked as far as it can be without a cluster.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// The operator's objects, with image and environment changed as asked.
-    pub manifests: Manifests,
-    /// What they put to the test.
-    pub target: Target,
-    /// Image of the operator.
-    pub image: String,
-    /// Numbers of replicas.
-    pub replicas: Vec<u32>,
-    /// Faults.
-    pub faults: Vec<FaultKind>,
-    /// Trials of each.
-    pub trials: u32,
-    /// Seed of the moments of the faults.
-    pub seed: u64,
-    /// How long calls are counted while nothing changes; zero skips it.
-    pub steady: Duration,
-    /// Environment variables set or changed.
-    pub set_env: BTreeMap<String, String>,
-    /// What was asked to be on or off.
-    pub switches: Switches,
-    /// Whether the leader is given work that is looked at.
-    pub canary: bool,
-    /// Whether the replicas' metrics tell their roles.
-    pub metrics: bool,
-    /// Limits over all trials.
-    pub gates: Vec<Gate>,
-    /// The takeover time promised; `None` means the lease duration.
-    pub within: Option<Duration>,
-    /// The folder for the results; `None` means one named after the run.
-    pub out: Option<PathBuf>,
-}
-
 /// What a run ended with.
 #[derive(Debug)]
 pub struct Outcome {
@@ -80,132 +44,6 @@ pub struct Outcome {
     pub report: Report,
     /// Where the results are.
     pub folder: PathBuf,
-}
-
-/// Why a run has no report.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The manifests can't be read.
-    #[error(transparent)]
-    Manifests(#[from] ManifestError),
-    /// The manifests can't be put to the test.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// What is to be on is not there.
-    #[error(transparent)]
-    NoFence(#[from] NoFence),
-    /// A limit is for a fault that is not tried.
-    #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
-    GateWithoutTrial {
-        /// The limit.
-        gate: Gate,
-    },
-    /// The replicas have nothing to tell their roles with.
-    #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
-    NoMetrics(String),
-    /// The cluster failed.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The operator could not be deployed or removed.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// There is no canary.
-    #[error(transparent)]
-    Canary(#[from] CanaryError),
-    /// Nothing can be judged without the audit log.
-    #[error(
-        "the audit log of this cluster is needed to judge a takeover: say where it is with --audit-log and how to \
-         reach it with --on-node"
-    )]
-    NoAuditLog,
-    /// A result could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The Deployment can't be read back.
-    #[error("failed to read Deployment {name}")]
-    Deployment {
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The API can't be reached the way the harness needs it.
-    #[error("failed to make a client")]
-    Client(#[source] Box<kube::Error>),
-    /// It was ended from outside.
-    #[error("ended by {0}")]
-    Interrupted(&'static str),
-    /// The operator's image can't be had.
-    #[error("{0}")]
-    Image(String),
-}
-
-impl RunError {
-    /// Whether the user's input is at fault.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Manifests(_)
-            | Self::Target(_)
-            | Self::NoFence(_)
-            | Self::GateWithoutTrial { .. }
-            | Self::NoMetrics(_)
-            | Self::Image(_)
-            | Self::NoAuditLog => true,
-            Self::Cluster(error) => error.is_usage(),
-            _ => false,
-        }
-    }
-}
-
-impl TryFrom<&RunArgs> for RunOptions {
-    type Error = RunError;
-
-    fn try_from(args: &RunArgs) -> Result<Self, RunError> {
-        let mut manifests = Manifests::read(&args.deploy)?;
-        let switches = Switches {
-            fence: args.fence,
-            hint: args.hint,
-        };
-        let mut env: Vec<EnvOverride> = manifests.switch(switches)?;
-        // What is set by name outweighs a switch.
-        env.extend(args.set_env.iter().cloned());
-        let overrides = Overrides {
-            replicas: args.replicas.first().copied(),
-            image: Some(args.cluster.image.clone()),
-            env,
-        };
-        let target = Target::prepare(&mut manifests, &overrides)?;
-        let metrics = args.metrics != MetricsChoice::None;
-        if metrics && target.metrics_port.is_none() {
-            return Err(RunError::NoMetrics(target.deployment));
-        }
-        let tried = |gate: &&Gate| !args.faults.contains(&gate.fault());
-        if let Some(gate) = args.fail_if.iter().find(tried) {
-            return Err(RunError::GateWithoutTrial { gate: gate.clone() });
-        }
-        Ok(Self {
-            manifests,
-            target,
-            image: args.cluster.image.clone(),
-            replicas: args.replicas.clone(),
-            faults: args.faults.clone(),
-            trials: args.trials,
-            seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
-            steady: args.steady,
-            set_env: args
-                .set_env
-                .iter()
-                .map(|env| (env.name.clone(), env.value.clone()))
-                .collect(),
-            switches,
-            canary: args.canary != CanaryChoice::None,
-            metrics,
-            gates: args.fail_if.clone(),
-            within: args.within,
-            out: args.out.clone(),
-        })
-    }
 }
 
 /// Runs on `cluster`, and leaves a brought cluster as it was found. `interrupted` resolves with the reason to end early.

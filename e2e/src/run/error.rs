@@ -1,0 +1,85 @@
+//! Why a run has no report, and whether the user's input is at fault.
+
+use crate::{
+    canary::CanaryError,
+    cluster::ClusterError,
+    deploy::{ApplyError, ManifestError, NoFence, TargetError},
+    evidence::WriteError,
+    gate::Gate,
+};
+
+/// Why a run has no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The manifests can't be read.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The manifests can't be put to the test.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What is to be on is not there.
+    #[error(transparent)]
+    NoFence(#[from] NoFence),
+    /// A limit is for a fault that is not tried.
+    #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
+    GateWithoutTrial {
+        /// The limit.
+        gate: Gate,
+    },
+    /// The replicas have nothing to tell their roles with.
+    #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
+    NoMetrics(String),
+    /// The cluster failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The operator could not be deployed or removed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// There is no canary.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
+    /// Nothing can be judged without the audit log.
+    #[error(
+        "the audit log of this cluster is needed to judge a takeover: say where it is with --audit-log and how to \
+         reach it with --on-node"
+    )]
+    NoAuditLog,
+    /// A result could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The Deployment can't be read back.
+    #[error("failed to read Deployment {name}")]
+    Deployment {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API can't be reached the way the harness needs it.
+    #[error("failed to make a client")]
+    Client(#[source] Box<kube::Error>),
+    /// It was ended from outside.
+    #[error("ended by {0}")]
+    Interrupted(&'static str),
+    /// The operator's image can't be had.
+    #[error("{0}")]
+    Image(String),
+}
+
+impl RunError {
+    /// Whether the user's input is at fault.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Manifests(_)
+            | Self::Target(_)
+            | Self::NoFence(_)
+            | Self::GateWithoutTrial { .. }
+            | Self::NoMetrics(_)
+            | Self::Image(_)
+            | Self::NoAuditLog => true,
+            Self::Cluster(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}

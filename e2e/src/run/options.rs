@@ -1,0 +1,96 @@
+//! What a run is asked for.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::RunError;
+use crate::{
+    args::{CanaryChoice, MetricsChoice, RunArgs},
+    budget::FaultKind,
+    deploy::{EnvOverride, Manifests, Overrides, Switches, Target},
+    gate::Gate,
+};
+
+/// What a run is asked for, checked as far as it can be without a cluster.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The operator's objects, with image and environment changed as asked.
+    pub manifests: Manifests,
+    /// What they put to the test.
+    pub target: Target,
+    /// Image of the operator.
+    pub image: String,
+    /// Numbers of replicas.
+    pub replicas: Vec<u32>,
+    /// Faults.
+    pub faults: Vec<FaultKind>,
+    /// Trials of each.
+    pub trials: u32,
+    /// Seed of the moments of the faults.
+    pub seed: u64,
+    /// How long calls are counted while nothing changes; zero skips it.
+    pub steady: Duration,
+    /// Environment variables set or changed.
+    pub set_env: BTreeMap<String, String>,
+    /// What was asked to be on or off.
+    pub switches: Switches,
+    /// Whether the leader is given work that is looked at.
+    pub canary: bool,
+    /// Whether the replicas' metrics tell their roles.
+    pub metrics: bool,
+    /// Limits over all trials.
+    pub gates: Vec<Gate>,
+    /// The takeover time promised; `None` means the lease duration.
+    pub within: Option<Duration>,
+    /// The folder for the results; `None` means one named after the run.
+    pub out: Option<PathBuf>,
+}
+
+impl TryFrom<&RunArgs> for RunOptions {
+    type Error = RunError;
+
+    fn try_from(args: &RunArgs) -> Result<Self, RunError> {
+        let mut manifests = Manifests::read(&args.deploy)?;
+        let switches = Switches {
+            fence: args.fence,
+            hint: args.hint,
+        };
+        let mut env: Vec<EnvOverride> = manifests.switch(switches)?;
+        // What is set by name outweighs a switch.
+        env.extend(args.set_env.iter().cloned());
+        let overrides = Overrides {
+            replicas: args.replicas.first().copied(),
+            image: Some(args.cluster.image.clone()),
+            env,
+        };
+        let target = Target::prepare(&mut manifests, &overrides)?;
+        let metrics = args.metrics != MetricsChoice::None;
+        if metrics && target.metrics_port.is_none() {
+            return Err(RunError::NoMetrics(target.deployment));
+        }
+        let tried = |gate: &&Gate| !args.faults.contains(&gate.fault());
+        if let Some(gate) = args.fail_if.iter().find(tried) {
+            return Err(RunError::GateWithoutTrial { gate: gate.clone() });
+        }
+        Ok(Self {
+            manifests,
+            target,
+            image: args.cluster.image.clone(),
+            replicas: args.replicas.clone(),
+            faults: args.faults.clone(),
+            trials: args.trials,
+            seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+            steady: args.steady,
+            set_env: args
+                .set_env
+                .iter()
+                .map(|env| (env.name.clone(), env.value.clone()))
+                .collect(),
+            switches,
+            canary: args.canary != CanaryChoice::None,
+            metrics,
+            gates: args.fail_if.clone(),
+            within: args.within,
+            out: args.out.clone(),
+        })
+    }
+}
