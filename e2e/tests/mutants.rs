@@ -269,7 +269,7 @@ fn lease_settings_that_allow_more_than_is_promised_fail_by_name() {
         "--replicas",
         "2",
         "--faults",
-        "crash-loop",
+        "partition",
     ];
     let ended = rig.failover(Path::new(DEPLOY), &flags);
     ended.fails_naming(&[

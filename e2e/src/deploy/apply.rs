@@ -15,6 +15,9 @@ use super::Manifests;
 /// The field manager under which the harness applies.
 const FIELD_MANAGER: &str = "failover";
 
+/// How long an admission policy that was removed may still be in force.
+const POLICY_LINGERS: Duration = Duration::from_secs(10);
+
 /// How long the API server may take to serve a kind that was just defined, or to remove what is removed.
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 
@@ -85,9 +88,13 @@ pub async fn apply(
         let failed = |action| call_failed(action, object);
         let existed = api.get_opt(&name).await.map_err(failed("read"))?.is_some();
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch(&name, &parameters, &Patch::Apply(object))
-            .await
-            .map_err(failed("apply"))?;
+        let deadline = Instant::now() + POLICY_LINGERS;
+        while let Err(source) = api.patch(&name, &parameters, &Patch::Apply(object)).await {
+            if !is_of_a_removed_policy(&source) || Instant::now() > deadline {
+                return Err(failed("apply")(source));
+            }
+            sleep(Duration::from_millis(250)).await;
+        }
         if !existed {
             applied
                 .created
@@ -95,6 +102,12 @@ pub async fn apply(
         }
     }
     Ok(())
+}
+
+/// Whether a policy refuses the object because the Lease that it goes by is gone, which it does whoever asks: one that
+/// was removed a moment ago is in force until the API server has noticed.
+fn is_of_a_removed_policy(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("no params found"))
 }
 
 /// Removes what was created, last first, and waits until it is gone. What was there before stays.
