@@ -40,6 +40,11 @@ unit:
     cargo test --locked --workspace --lib --bins
     cargo test --locked --workspace --doc
 
+# Simulated elections: --seeds N, --from SEED, --mutants; a failure again: --seed S --trace
+[group('test')]
+sim *options:
+    cargo run --quiet --locked --release --features sim --bin sim -- "$@"
+
 # Tests of the node image's entry point
 [group('test')]
 node-test:

@@ -59,6 +59,8 @@ pub use identity::{Identity, Incarnation};
 pub use lock::{KubeLeases, LeaseApi, LeaseError, Lock};
 pub use metrics::LeaderMetrics;
 pub use pods::{KubePods, PodApi, PodError};
+#[cfg(test)]
+pub(crate) use proof::proves_death;
 pub use record::{
     Evidence, INCARNATION as INCARNATION_ANNOTATION, Observed, Reason, Record,
     SUCCESSOR as SUCCESSOR_ANNOTATION, TAKEOVER as TAKEOVER_ANNOTATION, Verdict, decide,

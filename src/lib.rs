@@ -31,9 +31,12 @@ pub mod manifest;
 pub mod metrics;
 #[cfg(feature = "mutants")]
 mod mutant;
+pub mod mutation;
 pub mod operator;
 pub mod schedule;
 pub mod shutdown;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod telemetry;
 pub mod term;
 pub mod termination;

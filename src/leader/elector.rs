@@ -27,13 +27,14 @@ use super::{
     ending::Cause,
     lock::{Held, LeaseApi, LeaseError, Lock},
     metrics::LeaderMetrics,
-    record::{Observed, Reason, Record, Verdict, decide},
+    record::{Observed, Reason, Record, Verdict},
     standing::{Pulse, Standing},
     successor::successor,
 };
 use crate::{
     clock::{Moment, sleep_until, within},
     errors::Chain,
+    mutation::{self, Mutation},
     term::{Generation, Term, TermControl},
 };
 use holder::Holder;
@@ -184,11 +185,7 @@ impl<A: LeaseApi> Elector<A> {
                 return None;
             }
             let now = self.lock.clock().now();
-            let evidence = self.holder.evidence();
-            let verdict = self
-                .observed
-                .as_ref()
-                .map(|observed| decide(observed, self.lock.me(), evidence, now));
+            let verdict = self.verdict(now);
             self.show(verdict);
             if let (Some(Verdict::Take(reason)), Some(observed)) = (verdict, &self.observed)
                 && *is_ready
@@ -245,7 +242,7 @@ impl<A: LeaseApi> Elector<A> {
         F: Future<Output = ()> + Send + 'static,
     {
         let generation = Generation(held.record.transitions());
-        let deadline = held.sent + self.lock.config().renew_deadline();
+        let deadline = self.deadline(&held);
         let (term, control) = Term::begin(generation, deadline, Arc::clone(self.lock.clock()));
         control.on_first_write(self.tell_first_write());
         let mut reign = Reign {
@@ -302,10 +299,7 @@ impl<A: LeaseApi> Elector<A> {
     /// Renews until the term comes to its end, and says how it did.
     async fn keep(&mut self, reign: &mut Reign, shutdown: &CancellationToken) -> Ending {
         let clock = Arc::clone(self.lock.clock());
-        let (retry, renew_deadline) = (
-            self.lock.config().retry_period(),
-            self.lock.config().renew_deadline(),
-        );
+        let retry = self.lock.config().retry_period();
         let mut next_renew = reign.held.sent + retry;
         let mut drained_by = None;
         let mut next_doubt = clock.now();
@@ -333,6 +327,9 @@ impl<A: LeaseApi> Elector<A> {
                     if crate::mutant::is(crate::mutant::WRITES_ON) {
                         return Ending::WoundUp;
                     }
+                    if mutation::is(Mutation::ReleasesBeforeTheWorkStopped) {
+                        self.try_to_release(reign.held.record.clone()).await;
+                    }
                     info!("winding up before the Lease is released");
                     reign.control.wind_down();
                     drained_by = Some(clock.now() + self.drain_timeout);
@@ -350,7 +347,7 @@ impl<A: LeaseApi> Elector<A> {
                     match self.lock.renew(&reign.held.record, deadline).await {
                         Ok(held) => {
                             next_renew = held.sent + retry;
-                            reign.control.prolong(held.sent + renew_deadline);
+                            reign.control.prolong(self.deadline(&held));
                             self.tell_renewed(&held);
                             self.see(Some(held.record.clone()));
                             reign.held = held;
@@ -466,6 +463,14 @@ impl<A: LeaseApi> Elector<A> {
                 None
             }
         }
+    }
+
+    /// Until when a term may write that rests on this acknowledged write of the Lease.
+    fn deadline(&self, held: &Held) -> Moment {
+        if mutation::is(Mutation::IgnoresTheRenewDeadline) {
+            return held.sent + Duration::from_secs(86_400);
+        }
+        held.sent + self.lock.config().renew_deadline()
     }
 
     /// How long to wait after a call that failed: shorter than the retry period, so that the end of an outage is not

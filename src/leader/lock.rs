@@ -21,7 +21,10 @@ use super::{
     metrics::LeaderMetrics,
     record::{Observed, Reason, Record},
 };
-use crate::clock::{Moment, SharedClock, within};
+use crate::{
+    clock::{Moment, SharedClock, within},
+    mutation::{self, Mutation},
+};
 
 /// What the election needs of the Kubernetes API, for one Lease.
 pub trait LeaseApi: Send + Sync + 'static {
@@ -200,13 +203,10 @@ impl<A: LeaseApi> Lock<A> {
         let sent = self.clock.now();
         let limit = self.config.call_timeout();
         let lease = match existing {
-            Some(_) => self.call("write", limit, self.api.replace(object)).await?,
+            Some(_) => self.call("write", limit, self.replace(object)).await?,
             None => self.call("create", limit, self.api.create(object)).await?,
         };
-        Ok(Held {
-            record: Record::new(lease),
-            sent,
-        })
+        Ok(self.held(lease, sent))
     }
 
     /// Renews what is held; gives up at `deadline` even if the call's own timeout is later.
@@ -218,11 +218,8 @@ impl<A: LeaseApi> Lock<A> {
         let object = record.renewed(self.config.duration(), (self.wall)());
         let sent = self.clock.now();
         let limit = self.config.call_timeout().min(deadline.since(sent));
-        let lease = self.call("write", limit, self.api.replace(object)).await?;
-        Ok(Held {
-            record: Record::new(lease),
-            sent,
-        })
+        let lease = self.call("write", limit, self.replace(object)).await?;
+        Ok(self.held(lease, sent))
     }
 
     pub(super) async fn release(
@@ -231,13 +228,32 @@ impl<A: LeaseApi> Lock<A> {
         successor: Option<&str>,
     ) -> Result<(), LeaseError> {
         let object = record.released(successor, (self.wall)());
-        self.call(
-            "write",
-            self.config.call_timeout(),
-            self.api.replace(object),
-        )
-        .await?;
+        self.call("write", self.config.call_timeout(), self.replace(object))
+            .await?;
         Ok(())
+    }
+
+    /// The PUT that every write is: it names the version that was read.
+    fn replace(&self, mut lease: Lease) -> impl Future<Output = Result<Lease, LeaseError>> {
+        if mutation::is(Mutation::WritesWithoutVersion) {
+            lease.metadata.resource_version = None;
+        }
+        self.api.replace(lease)
+    }
+
+    /// What a mutation goes by, and nothing else: the record's age by the wall clocks of its writer and of this replica.
+    pub(super) fn seems_old(&self, record: &Record) -> bool {
+        record
+            .renewed_at()
+            .is_some_and(|at| at + record.duration() < (self.wall)())
+    }
+
+    fn held(&self, lease: Lease, sent: Moment) -> Held {
+        let late = mutation::is(Mutation::CountsFromTheAnswer);
+        Held {
+            record: Record::new(lease),
+            sent: if late { self.clock.now() } else { sent },
+        }
     }
 
     async fn call<T>(

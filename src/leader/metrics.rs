@@ -161,7 +161,7 @@ impl LeaderMetrics {
         metrics
     }
 
-    pub(super) fn unregistered() -> Self {
+    pub(crate) fn unregistered() -> Self {
         Self {
             transitions: Family::default(),
             terms_ended: Family::default(),

@@ -9,13 +9,19 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 use super::identity::Incarnation;
+use crate::mutation::{self, Mutation};
 
 /// Whether `pod` proves that the process `incarnation` of its container `container` is dead.
-pub(super) fn proves_death(pod: &Pod, incarnation: &Incarnation, container: &str) -> bool {
+pub(crate) fn proves_death(pod: &Pod, incarnation: &Incarnation, container: &str) -> bool {
     // Without a UID any pod of that name could be meant.
-    if incarnation.pod_uid.is_empty() || pod.metadata.uid.as_ref() != Some(&incarnation.pod_uid) {
+    let is_same = pod.metadata.uid.as_ref() == Some(&incarnation.pod_uid);
+    if incarnation.pod_uid.is_empty() || !(is_same || mutation::is(Mutation::BelievesANamesake)) {
         return false;
     }
+    if mutation::is(Mutation::BelievesADeletion) && pod.metadata.deletion_timestamp.is_some() {
+        return true;
+    }
+    let any = mutation::is(Mutation::BelievesAnyLastWords) || !is_same;
     let nonce = incarnation.nonce.to_string();
     let statuses = pod
         .status
@@ -27,7 +33,7 @@ pub(super) fn proves_death(pod: &Pod, incarnation: &Incarnation, container: &str
         .iter()
         .filter(|status| status.name == container)
         .flat_map(last_words)
-        .any(|message| message.lines().next() == Some(nonce.as_str()))
+        .any(|message| any || message.lines().next() == Some(nonce.as_str()))
 }
 
 /// The termination messages of a container: of the process that is dead now, and of the one before the present one.

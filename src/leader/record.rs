@@ -12,7 +12,10 @@ use k8s_openapi::{
 };
 
 use super::identity::{Identity, Incarnation};
-use crate::clock::Moment;
+use crate::{
+    clock::Moment,
+    mutation::{self, Mutation},
+};
 
 /// The annotation of the Lease that carries the holder's [`Incarnation`].
 pub const INCARNATION: &str = "5spot.finos.org/incarnation";
@@ -102,6 +105,9 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
         };
         return from(observed.vacant_since + patience, Reason::Released, now);
     };
+    if mutation::is(Mutation::ReclaimsByName) && holder == me.pod_name {
+        return Verdict::Take(Reason::Reclaimed);
+    }
     if let Some(incarnation) = record.incarnation() {
         if holder == me.pod_name && incarnation == me.incarnation {
             return Verdict::Take(Reason::Own);
@@ -139,10 +145,15 @@ impl Observed {
     /// `retry_period` is the unit of patience: how long a named successor goes first, and half of what is waited where
     /// there is no Lease at all.
     pub fn first(record: Option<Record>, now: Moment, retry_period: Duration) -> Self {
+        let unseen = mutation::is(Mutation::TakesWhatItSeesFirst);
         Self {
             exists: record.is_some(),
             record,
-            changed_at: now,
+            changed_at: if unseen {
+                Moment::from_start(Duration::ZERO)
+            } else {
+                now
+            },
             vacant_since: now,
             retry_period,
         }
@@ -291,6 +302,11 @@ impl Record {
         {
             annotations.insert(TAKEOVER.to_owned(), Reason::Proof.as_str().to_owned());
         }
+    }
+
+    /// When the holder last wrote, by the holder's wall clock. Nothing may be concluded from it.
+    pub(super) fn renewed_at(&self) -> Option<Timestamp> {
+        Some(self.spec()?.renew_time.as_ref()?.0)
     }
 
     fn annotation(&self, name: &str) -> Option<&str> {

@@ -5,12 +5,14 @@ use tracing::{debug, info, warn};
 
 use super::Elector;
 use crate::{
+    clock::Moment,
     errors::Chain,
     leader::{
         lock::{LeaseApi, LeaseError},
-        record::{Observed, Record, Verdict},
+        record::{Observed, Reason, Record, Verdict, decide},
         standing::Standing,
     },
+    mutation::{self, Mutation},
 };
 
 /// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
@@ -48,8 +50,14 @@ impl<A: LeaseApi> Elector<A> {
             Some(Ok(lease)) => {
                 self.missed_by_watch = 0;
                 self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
-                if self.see(lease.map(Record::new)) {
-                    // A new state is a new chance, whatever went wrong with the old one.
+                let record = lease.map(Record::new);
+                let own = record
+                    .as_ref()
+                    .is_some_and(|record| record.is_held_by(self.lock.me()));
+                // A new state is a new chance, whatever went wrong with the old one; unless it is the echo of this
+                // replica's own write whose answer was lost: where all answers are lost, taking it anew each time it
+                // is heard of would be a spin.
+                if self.see(record) && !own {
                     self.next_take = self.lock.clock().now();
                 }
             }
@@ -59,6 +67,20 @@ impl<A: LeaseApi> Elector<A> {
             ),
             None => self.changes = self.lock.watch(),
         }
+    }
+
+    /// What is to be done about the Lease; `None` while nothing is known of it.
+    pub(super) fn verdict(&mut self, now: Moment) -> Option<Verdict> {
+        let observed = self.observed.as_ref()?;
+        if mutation::is(Mutation::TrustsRenewTime)
+            && observed
+                .record()
+                .is_some_and(|record| self.lock.seems_old(record))
+        {
+            return Some(Verdict::Take(Reason::Expired));
+        }
+        let evidence = self.holder.evidence();
+        Some(decide(observed, self.lock.me(), evidence, now))
     }
 
     /// Notes a state of the Lease; whether it is news.

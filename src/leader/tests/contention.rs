@@ -231,6 +231,22 @@ async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_take_whose_answers_are_all_lost_is_not_repeated_in_a_spin() {
+    let scene = Scene::new();
+    let replica = scene.start(a());
+    // Every take is accepted, and the watch tells of it at once; but its answer is an error.
+    replica
+        .link
+        .inject(std::iter::repeat_n(Fault::ErrorAfter, 100_000));
+    sleep(Duration::from_secs(60)).await;
+    assert!(
+        replica.link.calls() < 400,
+        "{} calls in a minute",
+        replica.link.calls()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_take_that_is_refused_without_a_reason_is_not_repeated_in_a_spin_and_can_be_stopped() {
     let scene = Scene::new();
     let replica = scene.start(a());

@@ -1,0 +1,335 @@
+//! How each fault is done to the world, and how it ends.
+
+use k8s_openapi::api::coordination::v1::Lease;
+
+use super::{Fault, Target, Then};
+use crate::sim::{
+    gate::Mode,
+    hints,
+    line::Noise,
+    pod, trace,
+    watches::{self, On},
+    world::{Millis, State, World},
+};
+
+impl Fault {
+    /// Does it, and schedules its end.
+    pub(in crate::sim) fn strike(self, world: &World, state: &mut State) {
+        trace::note(|| format!("fault: {self:?}"));
+        match self {
+            Self::Stop(target, lasts) => stop(world, state, target, lasts),
+            Self::Kill(target) => {
+                if let Some(pod) = find(state, target) {
+                    pod::kill(world, state, pod);
+                }
+            }
+            Self::WorkEnds(target) => {
+                if let Some(life) =
+                    find(state, target).and_then(|pod| state.pods.get(pod)?.life.as_ref())
+                {
+                    life.work_ends.cancel();
+                }
+            }
+            Self::NodeLost(target, lasts) => {
+                let Some(pod) = find(state, target) else {
+                    return;
+                };
+                if let Some(entry) = state.pods.get_mut(pod) {
+                    entry.node_lost = true;
+                }
+                pod::kill(world, state, pod);
+                world.after(state, lasts, move |world, state| replace(world, state, pod));
+            }
+            Self::Delete(target) => {
+                let Some(pod) = find(state, target) else {
+                    return;
+                };
+                pod::delete(world, state, pod);
+                let template = state.template;
+                world.after(state, 100, move |world, state| {
+                    pod::create(world, state, template, None);
+                });
+            }
+            Self::Rollout => {
+                state.template += 1;
+                roll(world, state);
+            }
+            Self::Partition {
+                target,
+                lasts,
+                requests,
+                answers,
+                resends,
+            } => {
+                if let Some(pod) = find(state, target) {
+                    partition(world, state, pod, lasts, (requests, answers, resends));
+                }
+            }
+            Self::Unreachable {
+                target,
+                lasts,
+                then,
+            } => unreachable(world, state, target, lasts, then),
+            Self::ApiDown(lasts) => api_down(world, state, lasts),
+            Self::Noise {
+                target,
+                lasts,
+                noise,
+                often,
+            } => noisy(world, state, target, lasts, (noise, often)),
+            Self::SlowWatch {
+                target,
+                lasts,
+                delay,
+            } => slow_watch(world, state, target, lasts, delay),
+            Self::DeafWatch(target) => {
+                if let Some(pod) = find(state, target) {
+                    watches::deafen(state, pod);
+                }
+            }
+            Self::LeaseLabelled | Self::LeaseDeleted | Self::LeaseOverwritten => {
+                self.edit(world, state);
+            }
+            Self::HintForged => {
+                if let Some(pod) = find(state, Target::Holder) {
+                    state.checks.forged();
+                    hints::forge(world, state, pod);
+                }
+            }
+        }
+    }
+
+    fn edit(self, world: &World, state: &mut State) {
+        let Some(mut lease) = state.server.lease.clone() else {
+            return;
+        };
+        let edited: Option<Lease> = match self {
+            Self::LeaseLabelled => {
+                let label = state.dice.throw().to_string();
+                lease
+                    .metadata
+                    .labels
+                    .get_or_insert_default()
+                    .insert("edited".to_owned(), label);
+                Some(lease)
+            }
+            Self::LeaseOverwritten => {
+                state.checks.edited_by_a_stranger();
+                lease.spec.get_or_insert_default().holder_identity = Some("stranger".to_owned());
+                Some(lease)
+            }
+            _ => {
+                state.checks.edited_by_a_stranger();
+                None
+            }
+        };
+        state.server.edit(world.now(), edited);
+        state.checks.lease_edited(world.now());
+        watches::changed(world, state, &On::Lease);
+    }
+}
+
+/// The pod that is meant, among those with a process.
+fn find(state: &State, target: Target) -> Option<usize> {
+    let alive: Vec<usize> = (0..state.pods.len())
+        .filter(|pod| state.pods.get(*pod).is_some_and(|pod| pod.life.is_some()))
+        .collect();
+    let number = match target {
+        Target::Pod(number) => number,
+        Target::Holder => {
+            let held = state.server.held()?;
+            let holder = alive.iter().copied().find(|pod| {
+                state.pods.get(*pod).is_some_and(|pod| {
+                    pod.life.as_ref().is_some_and(|life| {
+                        held.incarnation == format!("{}/{}", pod.uid, life.nonce)
+                    })
+                })
+            });
+            if holder.is_some() {
+                return holder;
+            }
+            held.since
+        }
+    };
+    alive
+        .get(usize::try_from(number % (alive.len() as u64).max(1)).unwrap_or(0))
+        .copied()
+}
+
+fn stop(world: &World, state: &mut State, target: Target, lasts: Millis) {
+    let Some(pod) = find(state, target) else {
+        return;
+    };
+    let Some(life) = state.pods.get(pod).and_then(|pod| pod.life.as_ref()) else {
+        return;
+    };
+    let (gate, number) = (life.gate.clone(), life.number);
+    trace::note(|| format!("process {number} is stopped"));
+    gate.set(Mode::Stopped);
+    world.after(state, lasts, move |_, _| {
+        trace::note(|| format!("process {number} goes on"));
+        gate.set(Mode::Running);
+    });
+}
+
+fn partition(
+    world: &World,
+    state: &mut State,
+    pod: usize,
+    lasts: Millis,
+    (requests, answers, resends): (bool, bool, bool),
+) {
+    let Some(entry) = state.pods.get_mut(pod) else {
+        return;
+    };
+    let name = entry.name.clone();
+    trace::note(|| {
+        format!("pod {name} is cut off: requests {requests}, answers {answers}, resent {resends}")
+    });
+    entry.line.cut(requests, answers, resends);
+    world.after(state, lasts, move |world, state| {
+        let Some(entry) = state.pods.get_mut(pod) else {
+            return;
+        };
+        trace::note(|| format!("pod {name} is connected again"));
+        for effect in entry.line.mend(requests, answers) {
+            let delay = state.dice.between(1, 500);
+            world.after(state, delay, effect);
+        }
+        let reconnects = state.dice.between(0, 1500);
+        world.after(state, reconnects, move |world, state| {
+            if state
+                .pods
+                .get(pod)
+                .is_some_and(|pod| !pod.line.answers_are_lost())
+            {
+                watches::reconnect(world, state, Some(pod));
+            }
+        });
+    });
+}
+
+fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, then: Then) {
+    let Some(pod) = find(state, target) else {
+        return;
+    };
+    let resends = state.dice.per_mille(500);
+    partition(world, state, pod, lasts, (true, true, resends));
+    let delay = state.dice.below(lasts.max(1));
+    world.after(state, delay, move |world, state| {
+        let template = state.template;
+        let Some(entry) = state.pods.get_mut(pod) else {
+            return;
+        };
+        let name = entry.name.clone();
+        match then {
+            Then::Failed => entry.phase_failed = true,
+            Then::Deleting => entry.deleting = true,
+            Then::Gone | Then::Namesake => {
+                pod::remove(world, state, pod);
+                let name = matches!(then, Then::Namesake).then_some(name);
+                pod::create(world, state, template, name);
+                return;
+            }
+        }
+        trace::note(|| format!("the API shows pod {name} as {then:?}, but its process runs on"));
+        watches::changed(world, state, &On::Pod(name));
+    });
+    world.after(state, lasts + 1000, move |world, state| {
+        // The node is back: kubelet does what it was told, and ends what is no longer in the API.
+        let Some(entry) = state.pods.get_mut(pod) else {
+            return;
+        };
+        entry.phase_failed = false;
+        if entry.deleting || !entry.exists {
+            pod::kill(world, state, pod);
+            if matches!(then, Then::Deleting) {
+                let template = state.template;
+                pod::create(world, state, template, None);
+            }
+        }
+    });
+}
+
+fn replace(world: &World, state: &mut State, pod: usize) {
+    let template = state.template;
+    pod::remove(world, state, pod);
+    pod::create(world, state, template, None);
+}
+
+/// One step of a rolling update: a new pod first, an old one goes when it is ready.
+fn roll(world: &World, state: &mut State) {
+    let template = state.template;
+    let olds: Vec<usize> = (0..state.pods.len())
+        .filter(|pod| {
+            state
+                .pods
+                .get(*pod)
+                .is_some_and(|pod| pod.exists && !pod.deleting && pod.template < template)
+        })
+        .collect();
+    let choice = state.dice.index(olds.len().max(1));
+    let Some(old) = olds.get(choice).copied() else {
+        return;
+    };
+    let new = pod::create(world, state, template, None);
+    until_ready(world, state, new, old, template);
+}
+
+fn until_ready(world: &World, state: &mut State, new: usize, old: usize, template: u64) {
+    world.after(state, 100, move |world, state| {
+        let ready = |pod: &pod::SimPod| {
+            !pod.exists || pod.deleting || pod.life.as_ref().is_some_and(|life| life.ready)
+        };
+        if !state.pods.get(new).is_some_and(ready) {
+            until_ready(world, state, new, old, template);
+            return;
+        }
+        pod::delete(world, state, old);
+        if state.template == template {
+            world.after(state, 500, roll);
+        }
+    });
+}
+
+fn api_down(world: &World, state: &mut State, lasts: Millis) {
+    state.server.up = false;
+    state.downs += 1;
+    world.after(state, lasts, |world, state| {
+        state.downs -= 1;
+        if state.downs == 0 {
+            trace::note(|| "the API server is up again".to_owned());
+            state.server.up = true;
+            watches::reconnect(world, state, None);
+        }
+    });
+}
+
+fn noisy(world: &World, state: &mut State, target: Target, lasts: Millis, noise: (Noise, u64)) {
+    let Some(pod) = find(state, target) else {
+        return;
+    };
+    if let Some(entry) = state.pods.get_mut(pod) {
+        entry.line.noise = Some(noise);
+    }
+    world.after(state, lasts, move |_, state| {
+        if let Some(entry) = state.pods.get_mut(pod) {
+            entry.line.noise = None;
+        }
+    });
+}
+
+fn slow_watch(world: &World, state: &mut State, target: Target, lasts: Millis, delay: Millis) {
+    let Some(pod) = find(state, target) else {
+        return;
+    };
+    if let Some(entry) = state.pods.get_mut(pod) {
+        entry.line.watch_delay = delay;
+    }
+    // What is late already still comes late.
+    world.after(state, lasts + delay, move |_, state| {
+        if let Some(entry) = state.pods.get_mut(pod) {
+            entry.line.watch_delay = 0;
+        }
+    });
+}

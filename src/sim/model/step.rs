@@ -1,0 +1,324 @@
+//! What each action does to a state.
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
+
+use super::{
+    Action, At, D, Flight, RD, RP, Replica, Says, Small, State, Term, View,
+    real::{incarnation, moment, observed, record, ticks, verdict},
+};
+use crate::{
+    leader::{Observed, Reason, Verdict, proves_death},
+    mutation::{self, Mutation},
+};
+
+impl Replica {
+    pub(super) fn is_live(&self) -> bool {
+        self.alive && self.term.is_some_and(|term| term.age <= RD)
+    }
+}
+impl State {
+    /// `None` where the action is not possible.
+    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
+    pub(super) fn act(&mut self, world: Small, action: Action) -> Option<()> {
+        match action {
+            // Clocks that are never apart go on together, and the first of them stands for all.
+            Action::Tick(number) if world.skew == 0 => {
+                (number == 0).then_some(())?;
+                for number in 0..world.replicas {
+                    self.tick(number, 1)?;
+                }
+            }
+            Action::Tick(number) => self.tick(number, world.skew)?,
+            Action::Read(number) => {
+                let lease = self.lease;
+                let replica = self
+                    .replica(number)
+                    .filter(|replica| replica.alive && replica.flight.is_none())?;
+                replica.read(lease);
+            }
+            Action::Look(number) => {
+                let replica = *self.replica(number).filter(|replica| replica.alive)?;
+                let holder = replica.view?.says?.holder?;
+                let proven = proves_death(&self.pod(holder.0), &incarnation(holder), "controller");
+                self.replica(number)?.view.as_mut()?.proven |= proven;
+            }
+            Action::Take(number) => {
+                let replica = self
+                    .replica(number)
+                    .filter(|replica| replica.alive && !replica.going)?;
+                if replica.flight.is_some() || replica.term.is_some() {
+                    return None;
+                }
+                let view = replica.view?;
+                let Verdict::Take(reason) = verdict(view, (number, replica.life)) else {
+                    return None;
+                };
+                let says = Says {
+                    holder: Some((number, replica.life)),
+                    successor: None,
+                };
+                replica.send(says, Some(reason), view.current);
+            }
+            Action::Renew(number) => {
+                let replica = self.replica(number).filter(|replica| replica.is_live())?;
+                if replica.flight.is_some() {
+                    return None;
+                }
+                let view = replica.view?;
+                replica.send(view.says?, None, view.current);
+            }
+            Action::Terminate(number) => {
+                let replica = self.replica(number).filter(|replica| replica.is_live())?;
+                replica.going = true;
+            }
+            Action::Release(number, successor) => {
+                let replica = self
+                    .replica(number)
+                    .filter(|replica| replica.is_live() && replica.going)?;
+                if replica.flight.is_some() {
+                    return None;
+                }
+                let view = replica.view?;
+                if !mutation::is(Mutation::ReleasesBeforeTheWorkStopped) {
+                    replica.term = None;
+                }
+                replica.send(
+                    Says {
+                        holder: None,
+                        successor,
+                    },
+                    None,
+                    view.current,
+                );
+            }
+            Action::Arrive(number) => {
+                let flight = self
+                    .replica(number)?
+                    .flight
+                    .filter(|flight| flight.at == At::Client)?;
+                let accepted = self.write(flight.writes, flight.current);
+                let flight = self.replica(number)?.flight.as_mut()?;
+                flight.at = if accepted { At::Accepted } else { At::Refused };
+                flight.current = accepted;
+            }
+            Action::Answer(number) => {
+                let lease = self.lease;
+                let replica = self.replica(number)?;
+                let flight = replica.flight.filter(|flight| flight.at != At::Client)?;
+                replica.flight = None;
+                replica.answered(flight, lease);
+            }
+            Action::GiveUp(number) => {
+                let replica = self.replica(number).filter(|replica| replica.alive)?;
+                let flight = replica.flight.take()?;
+                if world.late_writes && flight.at == At::Client {
+                    replica.late = Some((flight.writes, flight.current));
+                }
+            }
+            Action::ArriveLate(number) => {
+                let (writes, current) = self.replica(number)?.late.take()?;
+                self.write(writes, current);
+            }
+            Action::Crash(number) => {
+                let replica = self.replica(number).filter(|replica| replica.alive)?;
+                let flight = replica
+                    .flight
+                    .take()
+                    .filter(|flight| world.late_writes && flight.at == At::Client);
+                let late = flight
+                    .map(|flight| (flight.writes, flight.current))
+                    .or(replica.late);
+                *replica = Replica {
+                    alive: false,
+                    view: None,
+                    term: None,
+                    going: false,
+                    late,
+                    ..*replica
+                };
+            }
+            Action::Restart(number) => {
+                let replica = self
+                    .replica(number)
+                    .filter(|replica| !replica.alive && replica.life < world.lives)?;
+                *replica = Replica {
+                    alive: true,
+                    life: replica.life + 1,
+                    ..*replica
+                };
+            }
+        }
+        Some(())
+    }
+
+    fn replica(&mut self, number: u8) -> Option<&mut Replica> {
+        self.replicas.get_mut(usize::from(number))
+    }
+
+    /// One clock goes on, unless that takes it too far ahead of another.
+    fn tick(&mut self, number: u8, skew: u8) -> Option<()> {
+        let replica = self.replica(number)?;
+        replica.ahead += 1;
+        if let Some(view) = &mut replica.view {
+            view.age = (view.age + 1).min(D + 1);
+        }
+        if let Some(flight) = &mut replica.flight {
+            flight.age = (flight.age + 1).min(RD + 1);
+        }
+        if let Some(term) = &mut replica.term
+            && !mutation::is(Mutation::IgnoresTheRenewDeadline)
+        {
+            term.age += 1;
+        }
+        if !replica.is_live() {
+            replica.term = None;
+        }
+        let behind = self
+            .replicas
+            .iter()
+            .map(|replica| replica.ahead)
+            .min()
+            .unwrap_or(0);
+        for replica in &mut self.replicas {
+            replica.ahead -= behind;
+        }
+        self.replicas
+            .iter()
+            .all(|replica| replica.ahead <= skew)
+            .then_some(())
+    }
+
+    /// A write arrives at the server; whether it is accepted.
+    fn write(&mut self, says: Says, current: bool) -> bool {
+        let unconditional = mutation::is(Mutation::WritesWithoutVersion) && self.lease.is_some();
+        if !current && !unconditional {
+            return false;
+        }
+        self.lease = Some(says);
+        for replica in &mut self.replicas {
+            if let Some(view) = &mut replica.view {
+                view.current = false;
+            }
+            if let Some(flight) = &mut replica.flight {
+                flight.current = false;
+            }
+            if let Some((_, current)) = &mut replica.late {
+                *current = false;
+            }
+        }
+        true
+    }
+
+    /// What the API shows of a pod: the last words of its last dead process, and whether it is being deleted.
+    fn pod(&self, number: u8) -> Pod {
+        let replica = self.replicas.get(usize::from(number));
+        let dead = replica.map_or(0, |replica| {
+            if replica.alive {
+                replica.life - 1
+            } else {
+                replica.life
+            }
+        });
+        let words = (dead > 0).then(|| ContainerState {
+            terminated: Some(ContainerStateTerminated {
+                message: Some(format!("{}\n", incarnation((number, dead)).nonce)),
+                ..ContainerStateTerminated::default()
+            }),
+            ..ContainerState::default()
+        });
+        let container = ContainerStatus {
+            name: "controller".to_owned(),
+            last_state: words,
+            ..ContainerStatus::default()
+        };
+        let deleting = replica.is_some_and(|replica| replica.going);
+        Pod {
+            metadata: ObjectMeta {
+                uid: Some(format!("uid-{number}")),
+                deletion_timestamp: deleting.then_some(Time(Timestamp::UNIX_EPOCH)),
+                ..ObjectMeta::default()
+            },
+            status: Some(PodStatus {
+                container_statuses: Some(vec![container]),
+                ..PodStatus::default()
+            }),
+            ..Pod::default()
+        }
+    }
+}
+impl Replica {
+    fn send(&mut self, writes: Says, reason: Option<Reason>, current: bool) {
+        self.flight = Some(Flight {
+            writes,
+            reason,
+            age: 0,
+            at: At::Client,
+            current,
+        });
+    }
+
+    fn answered(&mut self, flight: Flight, lease: Option<Says>) {
+        if flight.at == At::Refused {
+            self.read(lease);
+            let mine = self.view.and_then(|view| view.says?.holder) == flight.writes.holder;
+            if flight.reason.is_none() && !mine {
+                self.term = None;
+            }
+            return;
+        }
+        self.view = Some(View {
+            says: Some(flight.writes),
+            current: flight.current,
+            age: 0,
+            proven: false,
+        });
+        if flight.writes.holder.is_none() {
+            self.term = None;
+            return;
+        }
+        let age = if mutation::is(Mutation::CountsFromTheAnswer) {
+            0
+        } else {
+            flight.age
+        };
+        let reason = flight.reason.or(self.term.and_then(|term| term.reason));
+        // A renewal prolongs a term and does not revive one.
+        if flight.reason.is_some() || self.term.is_some() {
+            self.term = Some(Term { age, reason });
+        }
+        if !self.is_live() {
+            self.term = None;
+        }
+    }
+
+    /// Takes in what the server has, by the real rule for what is news.
+    fn read(&mut self, lease: Option<Says>) {
+        let now = moment(0);
+        let read = |renewed| lease.map(|says| record(says, renewed));
+        let (observed, same) = match self.view {
+            None => (Observed::first(read(0), now, ticks(RP)), false),
+            Some(view) => {
+                let mut observed = observed(view);
+                let news = observed.update(read(u8::from(!view.current)), now);
+                (observed, !news)
+            }
+        };
+        let age = match self.view {
+            Some(view) if same => view.age,
+            _ => u8::try_from(now.since(observed.changed_at()).as_secs())
+                .unwrap_or(u8::MAX)
+                .min(D + 1),
+        };
+        let proven = same && self.view.is_some_and(|view| view.proven);
+        self.view = Some(View {
+            says: lease,
+            current: true,
+            age,
+            proven,
+        });
+    }
+}

@@ -1,0 +1,205 @@
+//! True time, what is due when, and the state of everything that is not a replica.
+//!
+//! One driver takes what is due in order of time and of being scheduled. Replicas run on their own between two steps, and
+//! reach the world only over their [`Line`](super::line::Line).
+
+use std::{
+    cmp::Ordering,
+    collections::BinaryHeap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    check::{Checks, Violation},
+    dice::Dice,
+    hints::Connection,
+    pod::SimPod,
+    server::Server,
+    settings::Settings,
+    trace,
+    watches::Watches,
+};
+
+/// True time in milliseconds since the start of the scenario.
+pub(super) type Millis = u64;
+
+/// What is done to the world when it is due.
+pub(super) type Effect = Box<dyn FnOnce(&World, &mut State) + Send>;
+
+/// The world of one scenario, shared by everything in it.
+#[derive(Clone)]
+pub(super) struct World(Arc<Shared>);
+
+struct Shared {
+    start: Instant,
+    settings: Settings,
+    state: Mutex<State>,
+    earlier: Notify,
+}
+
+/// All that changes.
+pub(super) struct State {
+    pub(super) dice: Dice,
+    pub(super) server: Server,
+    pub(super) watches: Watches,
+    pub(super) pods: Vec<SimPod>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) checks: Checks,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) lives: usize,
+    /// The newest pod template.
+    pub(super) template: u64,
+    /// How many outages of the API server are going on.
+    pub(super) downs: u32,
+    due: BinaryHeap<Due>,
+    scheduled: u64,
+    driver_sleeps_until: Millis,
+}
+
+struct Due {
+    at: Millis,
+    number: u64,
+    effect: Effect,
+}
+
+/// How often the world is looked at when nothing happens.
+const LOOK: Millis = 400;
+
+impl World {
+    pub(super) fn new(settings: Settings, dice: Dice) -> Self {
+        let checks = Checks::new(&settings);
+        let server = Server::new(&settings);
+        Self(Arc::new(Shared {
+            start: Instant::now(),
+            settings,
+            state: Mutex::new(State {
+                dice,
+                server,
+                watches: Watches::default(),
+                pods: Vec::new(),
+                connections: Vec::new(),
+                checks,
+                tasks: JoinSet::new(),
+                lives: 0,
+                template: 1,
+                downs: 0,
+                due: BinaryHeap::new(),
+                scheduled: 0,
+                driver_sleeps_until: 0,
+            }),
+            earlier: Notify::new(),
+        }))
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(super) fn start(&self) -> Instant {
+        self.0.start
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `effect` happen in `delay` milliseconds.
+    pub(super) fn after(
+        &self,
+        state: &mut State,
+        delay: Millis,
+        effect: impl FnOnce(&Self, &mut State) + Send + 'static,
+    ) {
+        let at = self.now() + delay;
+        state.scheduled += 1;
+        let number = state.scheduled;
+        state.due.push(Due {
+            at,
+            number,
+            effect: Box::new(effect),
+        });
+        if at < state.driver_sleeps_until {
+            self.0.earlier.notify_one();
+        }
+    }
+
+    /// Lets the scenario happen until its end or the first violation.
+    pub(super) async fn drive(&self, end: Millis) -> Option<Violation> {
+        loop {
+            let next = {
+                let mut state = self.state();
+                let next = state
+                    .due
+                    .peek()
+                    .map_or(end, |due| due.at)
+                    .min(self.now() + LOOK)
+                    .min(end);
+                state.driver_sleeps_until = next;
+                next
+            };
+            tokio::select! {
+                biased;
+                () = sleep_until(self.0.start + Duration::from_millis(next)) => {}
+                () = self.0.earlier.notified() => continue,
+            }
+            if let Some(violation) = self.step() {
+                return Some(violation);
+            }
+            if self.now() >= end {
+                return None;
+            }
+        }
+    }
+
+    /// Does what is due, and checks what must hold.
+    fn step(&self) -> Option<Violation> {
+        let now = self.now();
+        trace::at(now);
+        let mut state = self.state();
+        while state.due.peek().is_some_and(|due| due.at <= now) {
+            if let Some(due) = state.due.pop() {
+                (due.effect)(self, &mut state);
+            }
+        }
+        let State {
+            checks,
+            pods,
+            server,
+            ..
+        } = &mut *state;
+        checks.look(now, pods, server);
+        checks.violation.take()
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    /// The earliest is the greatest, which is what a heap gives first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
