@@ -2,7 +2,7 @@
 //!
 //! The simulator and the model checker are worth something only if they find a bug that is there. Each mutation takes one
 //! rule back at the very place where the code keeps it; `just sim --mutants` shows what catches it. The switch exists
-//! only in tests and with the feature `sim`: in a shipped build [`is`] is the constant `false`.
+//! only in tests and with the feature `sim`: in a shipped build `is` is the constant `false`.
 
 /// A rule that can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@
 //! says, its own timers, the end of the work, and the call to shut down.
 
 mod holder;
+mod release;
 mod story;
 mod view;
 
@@ -27,12 +28,11 @@ use super::{
     ending::Cause,
     lock::{Held, LeaseApi, LeaseError, Lock},
     metrics::LeaderMetrics,
-    record::{Observed, Reason, Record, Verdict},
+    record::{Observed, Reason, Verdict},
     standing::{Pulse, Standing},
-    successor::successor,
 };
 use crate::{
-    clock::{Moment, sleep_until, within},
+    clock::{Moment, sleep_until},
     errors::Chain,
     mutation::{self, Mutation},
     term::{Generation, Term, TermControl},
@@ -43,9 +43,6 @@ use story::Story;
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long finding a successor may take. It is a courtesy: without one, whoever is first takes the Lease.
-const SUCCESSOR_LIMIT: Duration = Duration::from_millis(500);
 
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
@@ -413,55 +410,6 @@ impl<A: LeaseApi> Elector<A> {
                 Ok(true)
             }
             _ => Ok(false),
-        }
-    }
-
-    /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires.
-    async fn release(&mut self, record: Record) {
-        let clock = Arc::clone(self.lock.clock());
-        let limit = clock.now() + RELEASE_TIMEOUT;
-        tokio::select! {
-            biased;
-            () = self.try_to_release(record) => {}
-            () = sleep_until(clock.as_ref(), limit) => warn!("the Lease was not released and expires by itself"),
-        }
-    }
-
-    async fn try_to_release(&mut self, mut record: Record) {
-        #[cfg(feature = "mutants")]
-        if crate::mutant::is(crate::mutant::NEVER_RELEASE) {
-            return;
-        }
-        let successor = self.successor().await;
-        loop {
-            match self.lock.release(&record, successor.as_deref()).await {
-                Ok(()) => {
-                    self.tell_released(&record, successor.as_deref());
-                    return;
-                }
-                Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
-            }
-            match self.read().await {
-                Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
-                Some(_) => return,
-                None => self.lock.clock().sleep(self.pause_after_failure()).await,
-            }
-        }
-    }
-
-    /// The pod that should lead next, as far as that can be found out in a moment.
-    async fn successor(&mut self) -> Option<String> {
-        let pods = self.holder.list_pods();
-        match within(self.lock.clock().as_ref(), SUCCESSOR_LIMIT, pods).await {
-            Some(Ok(pods)) => successor(&pods, &self.lock.me().pod_name),
-            Some(Err(error)) => {
-                warn!(error = %Chain(&error), "no successor is named");
-                None
-            }
-            None => {
-                warn!(limit = ?SUCCESSOR_LIMIT, "no successor is named: the pods were not listed in time");
-                None
-            }
         }
     }
 

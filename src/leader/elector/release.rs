@@ -1,0 +1,66 @@
+//! Giving the Lease back, to the pod that should lead next.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::warn;
+
+use super::{Elector, RELEASE_TIMEOUT};
+use crate::{
+    clock::{sleep_until, within},
+    errors::Chain,
+    leader::{lock::LeaseApi, record::Record, successor::successor},
+};
+
+/// How long finding a successor may take. It is a courtesy: without one, whoever is first takes the Lease.
+const SUCCESSOR_LIMIT: Duration = Duration::from_millis(500);
+
+impl<A: LeaseApi> Elector<A> {
+    /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires.
+    pub(super) async fn release(&mut self, record: Record) {
+        let clock = Arc::clone(self.lock.clock());
+        let limit = clock.now() + RELEASE_TIMEOUT;
+        tokio::select! {
+            biased;
+            () = self.try_to_release(record) => {}
+            () = sleep_until(clock.as_ref(), limit) => warn!("the Lease was not released and expires by itself"),
+        }
+    }
+
+    pub(super) async fn try_to_release(&mut self, mut record: Record) {
+        #[cfg(feature = "mutants")]
+        if crate::mutant::is(crate::mutant::NEVER_RELEASE) {
+            return;
+        }
+        let successor = self.successor().await;
+        loop {
+            match self.lock.release(&record, successor.as_deref()).await {
+                Ok(()) => {
+                    self.tell_released(&record, successor.as_deref());
+                    return;
+                }
+                Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
+            }
+            match self.read().await {
+                Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
+                Some(_) => return,
+                None => self.lock.clock().sleep(self.pause_after_failure()).await,
+            }
+        }
+    }
+
+    /// The pod that should lead next, as far as that can be found out in a moment.
+    async fn successor(&mut self) -> Option<String> {
+        let pods = self.holder.list_pods();
+        match within(self.lock.clock().as_ref(), SUCCESSOR_LIMIT, pods).await {
+            Some(Ok(pods)) => successor(&pods, &self.lock.me().pod_name),
+            Some(Err(error)) => {
+                warn!(error = %Chain(&error), "no successor is named");
+                None
+            }
+            None => {
+                warn!(limit = ?SUCCESSOR_LIMIT, "no successor is named: the pods were not listed in time");
+                None
+            }
+        }
+    }
+}
