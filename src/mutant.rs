@@ -13,6 +13,21 @@ pub(crate) const WRITES_ON: &str = "writes-on";
 /// How long the work goes on after the release.
 pub(crate) const WRITES_ON_FOR: Duration = Duration::from_secs(8);
 
+/// The leader holds the Lease and does nothing.
+pub(crate) const IDLE_LEADER: &str = "idle-leader";
+
+/// Every replica works, whoever holds the Lease.
+pub(crate) const WORKS_WITHOUT_LEASE: &str = "works-without-lease";
+
+/// The leader takes the Lease and does not renew it.
+pub(crate) const NEVER_RENEWS: &str = "never-renews";
+
+/// A standby waits for a silent leader for [`PATIENCE`] only, whatever the Lease promises.
+pub(crate) const IMPATIENT: &str = "impatient";
+
+/// How long an impatient standby waits: longer than the renew period, so that it shows only after a fault.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Whether this process is to have the fault `name`.
 pub(crate) fn is(name: &str) -> bool {
     static CHOSEN: OnceLock<String> = OnceLock::new();

@@ -147,6 +147,8 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
         let ready = caches.clone();
         tasks.spawn(async move {
             let ready = async move { ready.synced().await };
+            #[cfg(feature = "mutants")]
+            let _beside = work.beside_the_lease(&clock);
             let ended = Box::pin(elector.run(ready, token, move |term| work.run(term))).await;
             (Part::Election, ended.map_err(OperatorError::from))
         });
@@ -272,13 +274,41 @@ async fn work_alone(
 impl Work {
     fn run(&self, term: Term) -> impl Future<Output = ()> + Send + use<> {
         let (client, caches) = (self.client.clone(), self.caches.clone());
-        controller::run(
+        let work = controller::run(
             term,
             client,
             caches,
             self.metrics.clone(),
             self.pod_name.clone(),
-        )
+        );
+        #[cfg(feature = "mutants")]
+        let work = async {
+            if crate::mutant::is(crate::mutant::IDLE_LEADER) {
+                std::future::pending::<()>().await;
+            }
+            work.await;
+        };
+        work
+    }
+
+    /// The work that a replica of the mutant does without the Lease, for as long as the result is kept.
+    #[cfg(feature = "mutants")]
+    fn beside_the_lease(
+        &self,
+        clock: &SharedClock,
+    ) -> Option<(tokio::task::JoinSet<()>, crate::term::TermControl)> {
+        if !crate::mutant::is(crate::mutant::WORKS_WITHOUT_LEASE) {
+            return None;
+        }
+        let (term, control) =
+            Term::begin(Generation(0), clock.now() + UNLIMITED, Arc::clone(clock));
+        let (work, caches) = (self.run(term), self.caches.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            caches.synced().await;
+            work.await;
+        });
+        Some((tasks, control))
     }
 }
 

@@ -41,6 +41,9 @@ pub struct RunArgs {
     /// How long lease calls and writes are counted while nothing changes; 0s skips it
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub steady: Duration,
+    /// How long the replicas may take to settle, beyond the lease duration
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = positive_duration)]
+    pub settle: Duration,
     /// Environment variable of the operator to set or change; may be repeated
     #[arg(long = "set-env", value_name = "NAME=VALUE")]
     pub set_env: Vec<EnvOverride>,
@@ -135,6 +138,7 @@ mod tests {
     #[case(&["--within", "soon"], "--within")]
     #[case(&["--within", "0s"], "longer than 0s")]
     #[case(&["--steady", "x"], "--steady")]
+    #[case(&["--settle", "0s"], "longer than 0s")]
     #[case(&["--fence", "maybe"], "--fence")]
     #[case(&["--canary", "parrot"], "--canary")]
     #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::api::ListParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -96,7 +97,11 @@ pub async fn wait(
             return Err(match unschedulable {
                 Some(why) => Unsteady::Node(why),
                 None => Unsteady::TimeUp {
-                    waiting_for: missing,
+                    waiting_for: if scene.replicas().is_empty() {
+                        format!("{missing} ({})", no_pods(scene).await)
+                    } else {
+                        missing
+                    },
                     limit,
                 },
             });
@@ -132,6 +137,15 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
     let lease = seen
         .lease()
         .ok_or_else(|| format!("there is no Lease {}", scene.target.lease))?;
+    let writers = writers(seen, &lease.record.holder, &scene.target.user);
+    if writers.len() > 1 {
+        return Err(format!(
+            "{} replicas renew the Lease as {:?}, one identity for all of them: {}",
+            writers.len(),
+            lease.record.holder,
+            writers.join(", ")
+        ));
+    }
     let leader = pods.get(lease.record.pod());
     let leader = *leader.ok_or_else(|| {
         format!(
@@ -229,6 +243,26 @@ fn works(seen: &Seen, leader: &str, user: &str, now: Stamp) -> bool {
     seen.calls.iter().rev().any(|call| covers(&call))
 }
 
+/// The pods that wrote the Lease under its present holder's name, while that name did not change.
+fn writers<'a>(seen: &'a Seen, holder: &str, user: &str) -> Vec<&'a str> {
+    let since = seen
+        .leases
+        .iter()
+        .rev()
+        .find(|known| known.deleted || known.record.holder != holder)
+        .map_or(0, |other| other.record.resource_version);
+    let mut pods: Vec<&str> = seen
+        .calls
+        .iter()
+        .filter(|call| call.user == user && call.is_lease() && call.is_write() && call.accepted())
+        .filter(|call| call.resource_version.is_some_and(|version| version > since))
+        .filter_map(|call| call.pod.as_deref())
+        .collect();
+    pods.sort_unstable();
+    pods.dedup();
+    pods
+}
+
 /// Waits until the Deployment's rollout is complete, or time is up; what it lacks then shows in the trial.
 pub async fn rolled_out(scene: &Scene<'_>, replicas: u32, limit: Duration) {
     let deadline = Instant::now() + limit;
@@ -265,6 +299,49 @@ fn complete(deployment: &Deployment, replicas: u32) -> bool {
         ]
         .iter()
         .all(|count| *count == wanted)
+}
+
+/// Why there may be no pods at all: what the API server says of the Deployment now.
+async fn no_pods(scene: &Scene<'_>) -> String {
+    let name = &scene.target.deployment;
+    let pods = match scene.pods().list(&ListParams::default()).await {
+        Ok(pods) => format!("the namespace has {} pods", pods.items.len()),
+        Err(error) => format!("pods can't be listed: {error}"),
+    };
+    match scene.deployments().get(name).await {
+        Ok(deployment) => format!("{pods}, {}", deployment_says(name, &deployment)),
+        Err(error) => format!("{pods}, Deployment {name}: {error}"),
+    }
+}
+
+fn deployment_says(name: &str, deployment: &Deployment) -> String {
+    let status = deployment.status.clone().unwrap_or_default();
+    if status.observed_generation < deployment.metadata.generation {
+        return format!(
+            "the Deployment controller has not looked at {name} since it was changed (generation {}, looked at {})",
+            deployment.metadata.generation.unwrap_or(0),
+            status.observed_generation.unwrap_or(0),
+        );
+    }
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    let conditions: Vec<String> = status
+        .conditions
+        .into_iter()
+        .flatten()
+        .map(|condition| {
+            let message = condition.message.unwrap_or_default();
+            format!("{}={}: {message}", condition.type_, condition.status)
+        })
+        .collect();
+    format!(
+        "Deployment {name} wants {} replicas and says {}",
+        wanted.unwrap_or(1),
+        if conditions.is_empty() {
+            "nothing".to_owned()
+        } else {
+            conditions.join("; ")
+        }
+    )
 }
 
 /// A reason why waiting is of no use.

@@ -121,6 +121,16 @@ impl Rig {
         looked.unwrap().status == 0
     }
 
+    /// Runs the build with mutants, with one of them chosen.
+    fn mutant(&self, mutant: &str, flags: &[&str]) -> Ended {
+        let chosen = format!("FIVE_SPOT_MUTANT={mutant}");
+        let own = ["--image", MUTANT_IMAGE, "--set-env", &chosen];
+        self.failover(
+            Path::new(DEPLOY),
+            &[&own, ["--replicas", "2"].as_slice(), flags].concat(),
+        )
+    }
+
     fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
         let output = self.command(deploy, flags).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -217,42 +227,82 @@ fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
 #[test]
 fn an_operator_that_never_releases_is_caught_by_the_takeover_without_a_release() {
     let (_turn, rig) = turn();
-    let flags = [
-        "--set-env",
-        "FIVE_SPOT_MUTANT=never-release",
-        "--replicas",
-        "2",
-        "--faults",
-        "graceful",
-    ];
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &[&["--image", MUTANT_IMAGE], flags.as_slice()].concat(),
-    );
+    let ended = rig.mutant("never-release", &["--faults", "graceful"]);
     ended.fails_naming(&["reason: ", "took the Lease from", "it was not released"]);
 }
 
 #[test]
 fn an_operator_that_writes_on_is_caught_by_its_writes() {
     let (_turn, rig) = turn();
-    let flags = [
-        "--fence",
-        "off",
-        "--set-env",
-        "FIVE_SPOT_MUTANT=writes-on",
-        "--replicas",
-        "2",
-        "--faults",
-        "graceful",
-    ];
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &[&["--image", MUTANT_IMAGE], flags.as_slice()].concat(),
+    let ended = rig.mutant("writes-on", &["--fence", "off", "--faults", "graceful"]);
+    ended.fails_naming(&[
+        "only-holder-writes",
+        "accepted work writes by a replica that did not hold the Lease",
+    ]);
+}
+
+#[test]
+fn an_operator_that_works_without_the_lease_is_caught_by_its_writes() {
+    let (_turn, rig) = turn();
+    let ended = rig.mutant(
+        "works-without-lease",
+        &["--fence", "off", "--faults", "graceful"],
     );
     ended.fails_naming(&[
         "only-holder-writes",
         "accepted work writes by a replica that did not hold the Lease",
     ]);
+}
+
+#[test]
+fn a_leader_that_holds_the_lease_and_does_nothing_is_named() {
+    let (_turn, rig) = turn();
+    let ended = rig.mutant("idle-leader", &["--settle", "30s", "--faults", "graceful"]);
+    ended.fails_naming(&[
+        "steady-state",
+        "holds the Lease, but no write of it follows the canary",
+    ]);
+}
+
+#[test]
+fn a_leader_that_does_not_renew_is_named() {
+    let (_turn, rig) = turn();
+    let ended = rig.mutant("never-renews", &["--settle", "30s", "--faults", "graceful"]);
+    ended.fails_naming(&["steady-state", "has not renewed the Lease for"]);
+}
+
+#[test]
+fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
+    let (_turn, rig) = turn();
+    let ended = rig.mutant("impatient", &["--faults", "holder-overwritten"]);
+    ended.fails_naming(&[
+        "reason: ",
+        "took the Lease from",
+        "its leaseDurationSeconds=15 had not passed",
+    ]);
+}
+
+#[test]
+fn replicas_that_share_one_identity_are_named() {
+    let (_turn, rig) = turn();
+    let ended = rig.failover(
+        Path::new(DEPLOY),
+        &[
+            "--set-env",
+            "POD_NAME=operator",
+            "--set-env",
+            "POD_UID=00000000-0000-4000-8000-000000000001",
+            "--fence",
+            "off",
+            "--settle",
+            "30s",
+            "--replicas",
+            "2",
+            "--faults",
+            "graceful",
+        ],
+    );
+    ended.fails_naming(&["steady-state", "one identity for all of them"]);
 }
 
 #[test]
@@ -289,9 +339,8 @@ fn one_replica_fails_for_want_of_a_standby() {
     ]);
 }
 
-#[test]
-fn a_missing_disruption_budget_fails_by_name() {
-    let (_turn, rig) = turn();
+/// A copy of the operator's folder with one file changed.
+fn edited(file: &str, edit: impl Fn(&str) -> String) -> TempDir {
     let deploy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(DEPLOY).unwrap() {
         let entry = entry.unwrap();
@@ -299,21 +348,39 @@ fn a_missing_disruption_budget_fails_by_name() {
             std::fs::copy(entry.path(), deploy.path().join(entry.file_name())).unwrap();
         }
     }
-    let kustomization = deploy.path().join("kustomization.yaml");
-    let text = std::fs::read_to_string(&kustomization).unwrap();
-    let without: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains("pdb.yaml"))
-        .collect();
-    assert!(
-        without.len() < text.lines().count(),
-        "pdb.yaml is in {text}"
-    );
-    std::fs::write(&kustomization, without.join("\n")).unwrap();
+    let path = deploy.path().join(file);
+    let before = std::fs::read_to_string(&path).unwrap();
+    let after = edit(&before);
+    assert_ne!(before, after, "{file} was to be changed");
+    std::fs::write(&path, after).unwrap();
+    deploy
+}
+
+#[test]
+fn a_missing_disruption_budget_fails_by_name() {
+    let (_turn, rig) = turn();
+    let deploy = edited("kustomization.yaml", |text| {
+        let rest = text.lines().filter(|line| !line.contains("pdb.yaml"));
+        rest.collect::<Vec<_>>().join("\n")
+    });
     let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
     ended.fails_naming(&[
         "disruption-budget",
         "no disruption budget selects the pods of Deployment 5spot-controller",
+    ]);
+}
+
+#[test]
+fn a_disruption_budget_that_selects_nothing_fails_by_name() {
+    let (_turn, rig) = turn();
+    let deploy = edited("pdb.yaml", |text| {
+        text.replace("      app: 5spot-controller", "      app: something-else")
+    });
+    let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
+    ended.fails_naming(&[
+        "disruption-budget",
+        "no disruption budget selects the pods of Deployment 5spot-controller",
+        "not 5spot-controller",
     ]);
 }
 

@@ -298,6 +298,10 @@ impl<A: LeaseApi> Elector<A> {
         let clock = Arc::clone(self.lock.clock());
         let retry = self.lock.config().retry_period();
         let mut next_renew = reign.held.sent + retry;
+        #[cfg(feature = "mutants")]
+        if crate::mutant::is(crate::mutant::NEVER_RENEWS) {
+            next_renew = reign.held.sent + self.lock.config().duration() * 2;
+        }
         let mut drained_by = None;
         let mut next_doubt = clock.now();
         loop {

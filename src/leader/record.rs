@@ -122,6 +122,11 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
             return Verdict::Take(Reason::Hint);
         }
     }
+    #[cfg(feature = "mutants")]
+    if crate::mutant::is(crate::mutant::IMPATIENT) {
+        let soon = observed.changed_at + crate::mutant::PATIENCE;
+        return from(soon, Reason::Expired, now);
+    }
     // A deleted Lease does not free it either: the holder may not know yet, so its last record is waited out.
     from(
         observed.changed_at + record.duration(),
@@ -167,13 +172,19 @@ impl Observed {
         };
         let known = self.record.as_ref();
         let changed = !known.is_some_and(|known| known.says_the_same_as(&record));
-        let was_held = known.is_some_and(|known| known.holder().is_some());
+        let held = known.filter(|known| known.holder().is_some());
+        // Once: an edit of a free Lease does not hold anybody up.
+        if let Some(held) = held.filter(|_| record.holder().is_none()) {
+            // A release is written over the Lease that was held. An empty one that was put in its place is none: the
+            // holder may not know yet, so its last record is waited out.
+            self.vacant_since = if held.uid() == record.uid() {
+                now
+            } else {
+                now.max(self.changed_at + held.duration())
+            };
+        }
         if changed {
             self.changed_at = now;
-        }
-        if was_held && record.holder().is_none() {
-            // Once: an edit of a free Lease does not hold anybody up.
-            self.vacant_since = now;
         }
         self.record = Some(record);
         changed || !existed

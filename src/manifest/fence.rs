@@ -1,4 +1,4 @@
-//! `deploy/fence.yaml`: the policy by which the API server refuses the work writes of [`RIGHTS`] to all replicas but
+//! `deploy/fence.yaml`: the Lease, and the policy by which the API server refuses the work writes of [`RIGHTS`] to all replicas but
 //! the holder of the Lease.
 
 use super::{comment, list};
@@ -35,6 +35,17 @@ pub fn fence_yaml() -> String {
 #
 # Generated from src/access.rs by `five-spot fence`; edits are lost.
 #
+# The Lease that it goes by. It is here, and empty, because without it the API server would refuse these kinds to
+# everybody. The operator makes a new one when it is deleted; applying this again changes nothing in it.
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  # LEASE_NAME in operator.yaml.
+  name: {LEASE}
+  namespace: {NAMESPACE}
+  labels:
+    app: {SERVICE_ACCOUNT}
+---
 # The replicas test the fence by a dry run on this object. It is never changed and holds nothing.
 apiVersion: v1
 kind: ConfigMap

@@ -29,6 +29,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// How long calls are counted while nothing changes; zero skips it.
     pub steady: Duration,
+    /// How long the replicas may take to settle, beyond the lease duration.
+    pub settle: Duration,
     /// Environment variables set or changed.
     pub set_env: BTreeMap<String, String>,
     /// What was asked to be on or off.
@@ -80,6 +82,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             trials: args.trials,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
             steady: args.steady,
+            settle: args.settle,
             set_env: args
                 .set_env
                 .iter()

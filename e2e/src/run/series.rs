@@ -26,9 +26,6 @@ use crate::{
     witness::Witnesses,
 };
 
-/// How long the system gets to become steady, beyond the time that the lease settings allow a takeover.
-const SETTLE_LIMIT: Duration = Duration::from_secs(90);
-
 /// A run in progress.
 #[derive(Debug)]
 pub struct Series<'a> {
@@ -143,7 +140,7 @@ impl<'a> Series<'a> {
     /// Waits for the steady state; `None` when it does not come, which is checked and written down.
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
         self.scene.pace(Pace::Idle);
-        let limit = SETTLE_LIMIT + self.scene.settings.duration();
+        let limit = self.options.settle + self.scene.settings.duration();
         let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,

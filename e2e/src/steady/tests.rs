@@ -160,3 +160,52 @@ fn only_the_operators_own_image_makes_waiting_hopeless() {
         Some(Unsteady::Image { .. })
     ));
 }
+
+#[test]
+fn where_no_pod_is_the_deployment_says_why() {
+    let deployment = |generation: i64| -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {"generation": generation},
+            "spec": {"replicas": 2, "selector": {}, "template": {}},
+            "status": {
+                "observedGeneration": 2,
+                "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}],
+            },
+        }))
+        .unwrap()
+    };
+    assert_eq!(
+        deployment_says("operator", &deployment(2)),
+        "Deployment operator wants 2 replicas and says ReplicaFailure=True: exceeded quota"
+    );
+    assert!(deployment_says("operator", &deployment(3)).contains("generation 3, looked at 2"));
+}
+
+#[test]
+fn two_replicas_that_renew_under_one_name_are_told_from_one_that_took_over() {
+    let write = |pod: &str, version| ApiCall {
+        resource_version: Some(version),
+        ..call(pod, "update", "leases")
+    };
+    let held_by = |holder: &str, version, at_ms| {
+        let mut seen = renewal(version, at_ms, "u/1");
+        seen.record.holder = holder.to_owned();
+        seen
+    };
+    let seen = Seen {
+        leases: vec![
+            held_by("b", 3, 0),
+            held_by("a", 5, 1_000),
+            held_by("a", 7, 3_000),
+        ],
+        calls: vec![write("b", 3), write("a", 5), write("a", 7)],
+        ..Seen::default()
+    };
+    let user = write("a", 5).user;
+    assert_eq!(writers(&seen, "a", &user), ["a"]);
+    let shared = Seen {
+        calls: vec![write("b", 3), write("a", 5), write("b", 7)],
+        ..seen
+    };
+    assert_eq!(writers(&shared, "a", &user), ["a", "b"]);
+}

@@ -152,6 +152,30 @@ fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
     assert!(observed.existing().is_none(), "a take has to create it");
 }
 
+#[rstest]
+#[case::released("uid-1", at(105))]
+#[case::made_anew("uid-2", at(115))]
+fn only_the_lease_that_was_held_can_be_released(#[case] uid: &str, #[case] free: Moment) {
+    let of = |record: &Record, uid: &str| {
+        let mut lease = record.renewed(D, Timestamp::UNIX_EPOCH);
+        lease.metadata.uid = Some(uid.into());
+        Record::new(lease)
+    };
+    let held = of(&record(Some("other"), Some(15), 1), "uid-1");
+    let mut observed = Observed::first(Some(held), at(100), RP);
+    observed.update(Some(of(&record(None, None, 0), uid)), at(105));
+    if free > at(105) {
+        assert_eq!(
+            verdict(&observed, &me(), at(105)),
+            Verdict::Wait { until: free }
+        );
+    }
+    assert_eq!(
+        verdict(&observed, &me(), free),
+        Verdict::Take(Reason::Released)
+    );
+}
+
 #[test]
 fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
     let before = with_incarnation(

@@ -4,6 +4,7 @@ use k8s_openapi::api::{
     admissionregistration::v1::{
         NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     },
+    coordination::v1::Lease,
     core::v1::ConfigMap,
     rbac::v1::{ClusterRole, PolicyRule, Role},
 };
@@ -54,6 +55,16 @@ fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
         read(name) == rendered,
         "deploy/{name} differs from src/access.rs; `just generate` renders it anew"
     );
+}
+
+#[test]
+fn the_lease_that_the_fence_goes_by_is_there_from_the_start_and_says_nothing() {
+    let lease: Lease = object("fence.yaml");
+    let parameter = binding().spec.unwrap().param_ref.unwrap();
+    assert_eq!(lease.metadata.name, parameter.name);
+    assert_eq!(lease.metadata.namespace, parameter.namespace);
+    assert_eq!(lease.spec, None, "applying it again must not end a term");
+    assert_eq!(lease.metadata.annotations, None);
 }
 
 #[test]
