@@ -63,6 +63,7 @@ pub(super) struct Link {
     faults: Arc<Mutex<VecDeque<Fault>>>,
     cut: watch::Sender<bool>,
     deaf: watch::Sender<u32>,
+    late: watch::Sender<Duration>,
     reads: Arc<Mutex<u32>>,
     calls: Arc<Mutex<u32>>,
 }
@@ -89,6 +90,7 @@ impl MemoryApi {
             faults: Arc::default(),
             cut: watch::Sender::new(false),
             deaf: watch::Sender::new(0),
+            late: watch::Sender::new(Duration::ZERO),
             reads: Arc::default(),
             calls: Arc::default(),
         }
@@ -165,6 +167,11 @@ impl Link {
     /// Watches that are open now never say anything again, nor do they end.
     pub(super) fn silence_watches(&self) {
         self.deaf.send_modify(|deaf| *deaf += 1);
+    }
+
+    /// Watches say what was so this long ago.
+    pub(super) fn delay_watches(&self, late: Duration) {
+        self.late.send_replace(late);
     }
 
     pub(super) fn reads(&self) -> u32 {
@@ -255,6 +262,8 @@ impl LeaseApi for Link {
             }
             versions.mark_unchanged();
             let lease = link.api.lease();
+            let late = *link.late.borrow();
+            tokio::time::sleep(late).await;
             Some((Ok(lease), (link, versions)))
         })
         .boxed()

@@ -205,6 +205,21 @@ impl Observed {
         self.record.as_ref().filter(|_| self.exists)
     }
 
+    /// Whether `lease` is a state that came before what is known.
+    ///
+    /// By resourceVersion, which can be compared since Kubernetes 1.35 (KEP-5504) and has always been the store's revision.
+    /// Where it is no number nothing is held for old.
+    pub(super) fn is_newer_than(&self, lease: &Lease) -> bool {
+        let revision = |version: &str| version.parse::<u64>().ok();
+        let known = self.record.as_ref().and_then(Record::version);
+        let other = lease.metadata.resource_version.as_deref();
+        match (known.and_then(revision), other.and_then(revision)) {
+            // Of a Lease that was deleted the last state is old too.
+            (Some(known), Some(other)) => other < known || (other == known && !self.exists),
+            _ => false,
+        }
+    }
+
     /// When the record last changed, as far as this replica saw.
     pub fn changed_at(&self) -> Moment {
         self.changed_at

@@ -47,6 +47,8 @@ impl<A: LeaseApi> Elector<A> {
     /// Takes in what the watch says.
     pub(super) fn heard(&mut self, change: Option<Result<Option<Lease>, LeaseError>>) {
         match change {
+            // What a read has overtaken is no sign of life: neither of the holder nor of the watch.
+            Some(Ok(Some(lease))) if self.is_old_news(&lease) => {}
             Some(Ok(lease)) => {
                 self.missed_by_watch = 0;
                 self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
@@ -67,6 +69,11 @@ impl<A: LeaseApi> Elector<A> {
             ),
             None => self.changes = self.lock.watch(),
         }
+    }
+
+    fn is_old_news(&self, lease: &Lease) -> bool {
+        let observed = self.observed.as_ref();
+        observed.is_some_and(|observed| observed.is_newer_than(lease))
     }
 
     /// What is to be done about the Lease; `None` while nothing is known of it.

@@ -195,6 +195,25 @@ async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn old_news_of_a_late_watch_do_not_restart_the_clock() {
+    let (scene, leader, standby) = Scene::with_leader_and_standby().await;
+    standby.link.delay_watches(Duration::from_secs(5));
+    sleep(Duration::from_secs(20)).await;
+    let overwritten = Instant::now();
+    leader.crash();
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
+    });
+    scene.until_leads("b", D * 2).await;
+    let took = overwritten.elapsed();
+    assert!(
+        took >= D && took <= D + RP + Duration::from_millis(100),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby_only_reads() {
     let scene = Scene::new();
     let leader = scene.start(a());
