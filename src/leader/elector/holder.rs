@@ -130,8 +130,11 @@ impl Holder {
         let term = (record.transitions(), record.acquired(), record.takeover());
         let spared_until =
             (record.takeover() == Some(Reason::Hint)).then(|| self.clock.now() + self.duration);
+        // A stranger may write its name beside the incarnation of the one before, and that one may come back: what is
+        // known of a process is known of it under its own name alone.
         if let Some(followed) = &mut self.followed
             && followed.incarnation == incarnation
+            && followed.pod_name == holder
         {
             if followed.term != term {
                 // It leads again, or its take was proven right: what was sensed before is void.

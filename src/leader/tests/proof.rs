@@ -94,6 +94,42 @@ async fn the_last_words_of_an_earlier_life_do_not_touch_the_present_one() {
     assert_eq!(scene.pods_that_led(), ["a", "a"]);
 }
 
+/// As an elector does that knows nothing of incarnations.
+fn overwrite_holder(scene: &Scene) {
+    scene.api.edit(|lease| {
+        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
+        spec.holder_identity = Some("stranger".into());
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_death_of_the_one_before_says_nothing_of_a_stranger_beside_its_incarnation() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    let me = leader.me.clone();
+    overwrite_holder(&scene);
+    sleep(Duration::from_secs(1)).await;
+    leader.crash();
+    scene.around.report_dead(&me, &last_words(&me));
+    let took = scene.until_leads("b", D + RP).await;
+    assert!(took > D - RP, "{took:?}");
+    assert_eq!(takeover(&scene).as_deref(), Some("expired"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_comes_back_after_a_stranger_is_followed_under_its_own_name() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    overwrite_holder(&scene);
+    sleep(Duration::from_secs(5)).await;
+    let _newcomer = scene.start(b());
+    scene.until_leads("a", D + RP).await;
+    let me = leader.me.clone();
+    leader.crash();
+    scene.around.report_dead(&me, &last_words(&me));
+    assert!(scene.until_leads("b", RP).await < Duration::from_millis(50));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_proof_and_a_restart_at_once_make_one_leader() {
     let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
