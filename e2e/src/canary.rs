@@ -9,7 +9,7 @@ use five_spot::api::ScheduledMachine;
 use kube::{Api, Client, Resource, api::DeleteParams};
 use serde_json::json;
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{Mutex, Notify, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -41,6 +41,8 @@ pub struct Canary {
     requests: Requests,
     namespace: String,
     pace: watch::Sender<Pace>,
+    /// A change that is not to wait for the next tick.
+    prompted: Notify,
     /// Held while a change is under way.
     changing: Mutex<()>,
 }
@@ -78,6 +80,7 @@ impl Canary {
             requests,
             namespace: namespace.to_owned(),
             pace: watch::Sender::new(Pace::Silent),
+            prompted: Notify::new(),
             changing: Mutex::new(()),
         };
         let created = timeout(CREATE_LIMIT, canary.try_create_until_served()).await;
@@ -99,6 +102,11 @@ impl Canary {
     /// Sets how often it is changed.
     pub fn pace(&self, pace: Pace) {
         self.pace.send_replace(pace);
+    }
+
+    /// Changes it at once, beside its pace, unless it is silent.
+    pub fn prompt(&self) {
+        self.prompted.notify_one();
     }
 
     /// Falls silent, and waits for the change that is under way: what is asked next is about all changes there were.
@@ -126,12 +134,17 @@ impl Canary {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while *pace.borrow() == current {
                 tokio::select! {
-                    _ = ticks.tick() => {
-                        priority = (priority + 1) % 100;
-                        self.change(priority).await;
+                    _ = ticks.tick() => {}
+                    () = self.prompted.notified() => {}
+                    changed = pace.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        continue;
                     }
-                    changed = pace.changed() => if changed.is_err() { return },
                 }
+                priority = (priority + 1) % 100;
+                self.change(priority).await;
             }
         }
     }

@@ -35,7 +35,7 @@ pub use self::error::ClusterError;
 pub use self::guard::GuardCommand;
 pub use self::hold::HoldCommand;
 pub use self::image::Image;
-pub use self::on_node::{CommandTemplate, LineStream, Output};
+pub use self::on_node::{Aimed, CommandTemplate, LineStream, Output};
 pub use self::owner::RunId;
 pub use self::signal::Signal;
 pub use self::supply::ClusterImageCommand;

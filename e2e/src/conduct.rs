@@ -68,6 +68,9 @@ pub async fn conduct(
     match fault.strike(scene, &leader).await {
         Ok(strike) => {
             trial.strike = strike;
+            // Work waits for whoever leads next, so that its first write shows what it took and not when the next change
+            // of the canary came.
+            scene.prompt();
             Course::new(scene, fault, &leader).follow(&mut trial).await;
         }
         Err(error) => {

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use crate::{
     audit::{ApiCall, OwnCall},
@@ -18,6 +21,7 @@ use crate::{
 pub struct Journal {
     clock: RunClock,
     seen: watch::Sender<Seen>,
+    doubted: Notify,
 }
 
 /// What has been seen since the last [`Journal::turn_page`].
@@ -43,7 +47,18 @@ impl Journal {
         Self {
             clock,
             seen: watch::Sender::new(Seen::default()),
+            doubted: Notify::new(),
         }
+    }
+
+    /// Has every witness list anew what it watches: a watch may be dead without its connection saying so.
+    pub fn doubt(&self) {
+        self.doubted.notify_waiters();
+    }
+
+    /// Resolves when what is seen is doubted.
+    pub async fn doubted(&self) {
+        self.doubted.notified().await;
     }
 
     /// The present moment.

@@ -80,6 +80,13 @@ impl Scene<'_> {
         }
     }
 
+    /// Has the canary changed at once, if there is one.
+    pub fn prompt(&self) {
+        if let Some(canary) = &self.canary {
+            canary.prompt();
+        }
+    }
+
     /// Silences the canary, if there is one; no change of it is under way any more.
     pub async fn hush(&self) {
         if let Some(canary) = &self.canary {

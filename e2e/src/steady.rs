@@ -23,6 +23,9 @@ use crate::{
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(150);
 
+/// How long a state that is not steady is believed before the witnesses have to look anew.
+const BELIEF: Duration = Duration::from_secs(10);
+
 /// A canary change that is older than this says nothing about now.
 const FRESH: Duration = Duration::from_secs(4);
 
@@ -81,7 +84,12 @@ pub async fn wait(
     limit: Duration,
 ) -> Result<Steady, Unsteady> {
     let deadline = Instant::now() + limit;
+    let mut doubt = Instant::now() + BELIEF;
     loop {
+        if Instant::now() > doubt {
+            scene.journal.doubt();
+            doubt = Instant::now() + BELIEF;
+        }
         let missing = match look(scene, replicas).await {
             Ok(steady) => return Ok(steady),
             Err(missing) => missing,

@@ -1,7 +1,9 @@
 //! What can be done to a running cluster from outside: commands on its nodes, images, signals, a frozen server.
 
 use super::choice::require;
-use super::{Cluster, ClusterError, LineStream, Output, ServerContainer, Signal, image, signal};
+use super::{
+    Aimed, Cluster, ClusterError, LineStream, Output, ServerContainer, Signal, image, signal,
+};
 
 impl Cluster {
     /// Runs a command on the machine or container of a node, to its end.
@@ -52,21 +54,17 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sends a signal to the main process of a pod's container, from outside the pod.
+    /// Prepares a signal to processes on a node, such as those that [`Self::container_pid`] gives.
     ///
-    /// `container_id` is the one of the pod's status, with or without `containerd://`. Unlike a forced delete this lets
-    /// neither the process nor kubelet prepare.
-    pub async fn kill_container(
+    /// Unlike a forced delete, SIGKILL lets neither the process nor kubelet prepare. On a started cluster whatever takes
+    /// time is done here, so that firing takes milliseconds.
+    pub async fn aim(
         &self,
         node: &str,
-        container_id: &str,
         signal: Signal,
-    ) -> Result<(), ClusterError> {
-        let command = signal.command(container_id);
-        self.on_node(node, &command)
-            .await?
-            .success(node, &command)?;
-        Ok(())
+        pids: &[u32],
+    ) -> Result<Aimed, ClusterError> {
+        self.access.aim(node, signal, pids).await
     }
 
     /// The process id of a pod's container, as the node numbers it; `None` when it does not run.

@@ -15,7 +15,7 @@ use testcontainers::bollard::Docker;
 
 pub use self::command::CommandTemplate;
 pub(super) use self::container::Bytes;
-use super::ClusterError;
+use super::{ClusterError, Signal};
 
 /// What a command on a node wrote, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,22 @@ pub struct Output {
 /// Ends with an error in every case: whoever follows a file does not expect its end. Dropping the stream ends the command,
 /// in a container at its next write.
 pub type LineStream = BoxStream<'static, Result<String, ClusterError>>;
+
+/// Signals that are ready to be sent.
+#[must_use = "nothing is sent before it is fired"]
+pub struct Aimed {
+    node: String,
+    signal: Signal,
+    pids: Vec<String>,
+    way: Way,
+}
+
+enum Way {
+    /// By a process that is on the node already and waits for the numbers of those that it is to signal.
+    Waiting(container::Waiting),
+    /// By a command of the user's, which is started when the signals are sent.
+    Command(CommandTemplate),
+}
 
 /// The way onto the nodes of one cluster.
 #[derive(Debug, Clone)]
@@ -116,6 +132,36 @@ impl NodeAccess {
         }
     }
 
+    /// Prepares signals to processes on a node, so that sending them takes as little time as can be.
+    pub(super) async fn aim(
+        &self,
+        node: &str,
+        signal: Signal,
+        pids: &[u32],
+    ) -> Result<Aimed, ClusterError> {
+        self.known(node)?;
+        let way = match self {
+            Self::Containers { docker, containers } => {
+                let container = containers.get(node).map_or(node, String::as_str);
+                let waiting = ["xargs", "kill", signal.flag()];
+                Way::Waiting(container::start(docker, container, node, &waiting).await?)
+            }
+            // A command of the user's may not pass standard input on.
+            Self::Template { template, .. } => Way::Command(template.clone()),
+            Self::Closed { .. } => {
+                return Err(ClusterError::NoNodeAccess {
+                    action: format!("send a signal to processes on the node {node}"),
+                });
+            }
+        };
+        Ok(Aimed {
+            node: node.to_owned(),
+            signal,
+            pids: pids.iter().map(u32::to_string).collect(),
+            way,
+        })
+    }
+
     fn known(&self, node: &str) -> Result<(), ClusterError> {
         let nodes = self.nodes();
         // A server may forbid listing nodes; then the user's word for a node is taken.
@@ -126,6 +172,29 @@ impl NodeAccess {
             node: node.to_owned(),
             available: nodes.join(", "),
         })
+    }
+}
+
+impl Aimed {
+    /// Sends the signals. When this returns they are delivered.
+    pub async fn fire(self) -> Result<(), ClusterError> {
+        let mut command = vec!["kill", self.signal.flag()];
+        command.extend(self.pids.iter().map(String::as_str));
+        let output = match self.way {
+            Way::Waiting(waiting) => waiting.go(self.pids.join(" ") + "\n").await?,
+            Way::Command(template) => command::run(&template, &self.node, &command).await?,
+        };
+        output.success(&self.node, &command).map(drop)
+    }
+}
+
+impl std::fmt::Debug for Aimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Aimed")
+            .field("node", &self.node)
+            .field("signal", &self.signal)
+            .field("pids", &self.pids)
+            .finish_non_exhaustive()
     }
 }
 

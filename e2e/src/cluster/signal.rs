@@ -1,4 +1,4 @@
-//! Signals to a pod's container, sent by the container runtime of its node.
+//! Signals to the main process of a pod's container, sent from the node that it runs on.
 //!
 //! The process does not see who sends them, a read-only root file system and a dropped privilege do not matter, and the
 //! signal is not the SIGTERM that a delete begins with.
@@ -8,8 +8,6 @@
 pub enum Signal {
     /// Ends it at once.
     Kill,
-    /// Asks it to end.
-    Term,
     /// Freezes it.
     Stop,
     /// Lets it go on.
@@ -20,26 +18,13 @@ pub enum Signal {
 pub(super) const LIST: [&str; 5] = ["ctr", "-n", "k8s.io", "task", "ls"];
 
 impl Signal {
-    fn name(self) -> &'static str {
+    /// The option of `kill` for it.
+    pub(super) fn flag(self) -> &'static str {
         match self {
-            Self::Kill => "SIGKILL",
-            Self::Term => "SIGTERM",
-            Self::Stop => "SIGSTOP",
-            Self::Continue => "SIGCONT",
+            Self::Kill => "-KILL",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
         }
-    }
-
-    pub(super) fn command(self, container_id: &str) -> [&str; 8] {
-        [
-            "ctr",
-            "-n",
-            "k8s.io",
-            "task",
-            "kill",
-            "--signal",
-            self.name(),
-            plain(container_id),
-        ]
     }
 }
 
@@ -75,13 +60,5 @@ mod tests {
     #[test]
     fn a_container_that_has_stopped_or_is_unknown_has_no_process() {
         assert_eq!((pid(LISTING, "def456"), pid(LISTING, "zzz")), (None, None));
-    }
-
-    #[test]
-    fn a_kill_names_the_signal_and_the_bare_id() {
-        assert_eq!(
-            Signal::Kill.command("containerd://abc123").join(" "),
-            "ctr -n k8s.io task kill --signal SIGKILL abc123"
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! `crash`: SIGKILL for the leader's process, sent by the container runtime of its node.
+//! `crash`: SIGKILL for the leader's process, sent from its node.
 //!
 //! Proves that a leader that dies without a word is followed by another term: kubelet restarts the container and the
 //! same pod may reclaim its Lease, or a standby takes it when it has expired. A forced delete would not do: kubelet
@@ -46,12 +46,6 @@ impl Fault for Crash {
 
 /// Sends SIGKILL to the container that runs in `pod`.
 pub(super) async fn kill(scene: &Scene<'_>, pod: &PodSeen) -> Result<Strike, FaultError> {
-    let (node, container) = process::place(pod)?;
-    let issued = scene.journal.now();
-    let killed = scene
-        .cluster
-        .kill_container(node, container, Signal::Kill)
-        .await;
-    killed.map_err(FaultError::node(pod))?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    let pid = process::of(scene, pod).await?;
+    process::signal(scene, pod, Signal::Kill, &[pid]).await
 }

@@ -83,7 +83,7 @@ impl Fault for LateWrite {
                     "nsenter", "-t", &sandbox, "-n", TC, "qdisc", "del", "dev", DEVICE, "root",
                 ],
             );
-            owe("the process", &["kill", "-CONT", &pid]);
+            owe("the process", &["kill", "-CONT", &pid.to_string()]);
             owe(
                 "the packets",
                 &[
@@ -95,7 +95,7 @@ impl Fault for LateWrite {
             let hold = queue(&sandbox, "replace", HELD);
             process::run(scene, leader, node, &hold).await?;
             sleep(WRITES_ON).await;
-            process::run(scene, leader, node, &["kill", "-STOP", &pid]).await?;
+            process::run(scene, leader, node, &["kill", "-STOP", &pid.to_string()]).await?;
             Ok(Strike::between(issued, scene.journal.now()))
         })
     }

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use super::{Fault, FaultError, Need, crash, process};
 use crate::{
     budget::FaultKind,
+    cluster::Signal,
     scene::Scene,
     trial::{PodSeen, Strike},
 };
@@ -46,13 +47,9 @@ impl Fault for PairCrash {
                 .find(|pod| pod.name != leader.name && pod.running)
                 .ok_or_else(|| FaultError::NoEffect("there is no standby to kill".to_owned()))?;
             if leader.node == standby.node {
-                let (node, _) = process::place(leader)?;
                 let first = process::of(scene, leader).await?;
                 let second = process::of(scene, &standby).await?;
-                let kill = ["kill", "-KILL", &first, &second];
-                let issued = scene.journal.now();
-                process::run(scene, leader, node, &kill).await?;
-                return Ok(Strike::between(issued, scene.journal.now()));
+                return process::signal(scene, leader, Signal::Kill, &[first, second]).await;
             }
             let (leader, standby) =
                 futures::future::join(crash::kill(scene, leader), crash::kill(scene, &standby))

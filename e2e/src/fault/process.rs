@@ -4,7 +4,11 @@
 use serde_json::Value;
 
 use super::FaultError;
-use crate::{cluster::ClusterError, scene::Scene, trial::PodSeen};
+use crate::{
+    cluster::{ClusterError, Signal},
+    scene::Scene,
+    trial::{PodSeen, Strike},
+};
 
 /// Names a container's sandbox in what the runtime tells of it.
 const SANDBOX: &str = "io.kubernetes.cri.sandbox-id";
@@ -18,12 +22,26 @@ pub(super) fn place(pod: &PodSeen) -> Result<(&str, &str), FaultError> {
 }
 
 /// The process id of the container that runs in `pod`.
-pub(super) async fn of(scene: &Scene<'_>, pod: &PodSeen) -> Result<String, FaultError> {
+pub(super) async fn of(scene: &Scene<'_>, pod: &PodSeen) -> Result<u32, FaultError> {
     let (node, container) = place(pod)?;
     let pid = scene.cluster.container_pid(node, container).await;
     pid.map_err(FaultError::node(pod))?
-        .map(|pid| pid.to_string())
         .ok_or_else(|| FaultError::NoContainer(pod.name.clone()))
+}
+
+/// Sends a signal to processes on the node of `pod`; gives when.
+pub(super) async fn signal(
+    scene: &Scene<'_>,
+    pod: &PodSeen,
+    signal: Signal,
+    pids: &[u32],
+) -> Result<Strike, FaultError> {
+    let (node, _) = place(pod)?;
+    let aimed = scene.cluster.aim(node, signal, pids).await;
+    let aimed = aimed.map_err(FaultError::node(pod))?;
+    let issued = scene.journal.now();
+    aimed.fire().await.map_err(FaultError::node(pod))?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 /// Runs a command on the node of `pod`, which must succeed; gives what it wrote.
@@ -64,7 +82,7 @@ fn sandbox_of(info: &str) -> Option<String> {
 pub(super) async fn is_stopped(
     scene: &Scene<'_>,
     node: &str,
-    pid: &str,
+    pid: impl std::fmt::Display + Send,
 ) -> Result<bool, ClusterError> {
     let path = format!("/proc/{pid}/stat");
     let stat = scene.cluster.on_node(node, &["cat", &path]).await?;

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use super::{Fault, FaultError, Hold, Need, process};
 use crate::{
     budget::{FaultKind, LeaseSettings},
+    cluster::Signal,
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
@@ -52,15 +53,12 @@ impl Fault for Zombie {
             scene.repairs.owe(
                 Due::AfterTrial,
                 format!("{} is stopped", leader.name),
-                Repair::on_node(node, &["kill", "-CONT", &pid]),
+                Repair::on_node(node, &["kill", "-CONT", &pid.to_string()]),
             );
-            let command = ["kill", "-STOP", &pid];
-            let issued = scene.journal.now();
-            process::run(scene, leader, node, &command).await?;
-            let returned = scene.journal.now();
-            let stopped = process::is_stopped(scene, node, &pid).await;
+            let strike = process::signal(scene, leader, Signal::Stop, &[pid]).await?;
+            let stopped = process::is_stopped(scene, node, pid).await;
             if stopped.map_err(FaultError::node(leader))? {
-                Ok(Strike::between(issued, returned))
+                Ok(strike)
             } else {
                 let detail = format!("process {pid} of {} goes on after SIGSTOP", leader.name);
                 Err(FaultError::NoEffect(detail))

@@ -48,6 +48,7 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     F: Fn(&mut Seen, Stamp, &K, bool) + Send,
 {
+    let doubts = Arc::clone(&journal);
     let mut follower = Follower {
         name,
         api,
@@ -58,8 +59,12 @@ where
         blind_since: None,
     };
     loop {
+        let broken = tokio::select! {
+            looked = follower.list_and_watch() => looked.is_err(),
+            () = doubts.doubted() => true,
+        };
         // Whatever broke it, the cure is the same: look again from what is there now.
-        if follower.list_and_watch().await.is_err() {
+        if broken {
             follower.blind();
         }
         sleep(PAUSE).await;

@@ -1,9 +1,15 @@
 //! Pods as the API server describes them.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use serde_json::json;
+use tower::service_fn;
 
 use super::*;
-use crate::clock::Stamp;
+use crate::clock::{RunClock, Stamp};
 
 fn seen(status: &serde_json::Value, deletion: Option<&str>) -> PodSeen {
     let pod: Pod = serde_json::from_value(json!({
@@ -82,4 +88,51 @@ fn a_pod_that_no_node_takes_has_the_schedulers_words() {
         seen(&status, None).waiting.as_deref(),
         Some("1 Insufficient memory")
     );
+}
+
+/// An API server whose watches say nothing, and whose list has one pod from the second time on.
+fn deaf(lists: Arc<AtomicUsize>) -> Client {
+    let service = service_fn(move |request: http::Request<kube::client::Body>| {
+        let lists = Arc::clone(&lists);
+        async move {
+            let watches = request.uri().query().unwrap_or("").contains("watch=");
+            if watches {
+                return std::future::pending().await;
+            }
+            let pods = match lists.fetch_add(1, Ordering::Relaxed) {
+                0 => json!([]),
+                _ => json!([{"metadata": {"name": "late", "uid": "u", "resourceVersion": "9"}}]),
+            };
+            let list = json!({
+                "apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "9"}, "items": pods,
+            });
+            let body = kube::client::Body::from(list.to_string().into_bytes());
+            Ok::<_, tower::BoxError>(http::Response::new(body))
+        }
+    });
+    Client::new(service, "default")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_witness_whose_watch_is_dead_looks_anew_when_it_is_doubted() {
+    let journal = Arc::new(Journal::new(RunClock::start()));
+    let pods: Api<Pod> = Api::namespaced(deaf(Arc::default()), "default");
+    let following = follow::follow(
+        "pods",
+        pods,
+        ListParams::default(),
+        Arc::clone(&journal),
+        |seen, at, pod, deleted| record_pod(seen, pod_seen(at, pod, "controller", deleted)),
+    );
+    let doubting = async {
+        let late = |seen: &crate::journal::Seen| seen.pods.first().map(|pod| pod.name.clone());
+        assert_eq!(journal.wait_for(Duration::from_mins(5), late).await, None);
+        journal.doubt();
+        journal.wait_for(Duration::from_secs(1), late).await
+    };
+    let found = tokio::select! {
+        error = following => panic!("{error}"),
+        found = doubting => found,
+    };
+    assert_eq!(found.as_deref(), Some("late"));
 }

@@ -199,21 +199,13 @@ async fn a_container_is_frozen_and_killed_from_its_node(cluster: &Cluster, node:
         });
         assert!(reached.await.is_ok(), "expected the state {state}: {last}");
     };
-    cluster
-        .kill_container(node, &id, Signal::Stop)
-        .await
-        .unwrap();
+    let send = async |signal| cluster.aim(node, signal, &[pid]).await?.fire().await;
+    send(Signal::Stop).await.unwrap();
     becomes('T').await;
-    cluster
-        .kill_container(node, &id, Signal::Continue)
-        .await
-        .unwrap();
+    send(Signal::Continue).await.unwrap();
     becomes('S').await;
 
-    cluster
-        .kill_container(node, &id, Signal::Kill)
-        .await
-        .unwrap();
+    send(Signal::Kill).await.unwrap();
     let ended = |pod: Option<&Pod>| {
         pod.and_then(container_state)
             .is_some_and(|state| state.terminated.is_some())
@@ -234,10 +226,7 @@ async fn a_container_is_frozen_and_killed_from_its_node(cluster: &Cluster, node:
     );
     assert_eq!(cluster.container_pid(node, &id).await.unwrap(), None);
     assert!(
-        cluster
-            .kill_container(node, &id, Signal::Kill)
-            .await
-            .is_err(),
+        send(Signal::Kill).await.is_err(),
         "there is nothing left to kill"
     );
     pods.delete("victim", &DeleteParams::default())

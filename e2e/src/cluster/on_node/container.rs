@@ -21,9 +21,10 @@ use crate::cluster::ClusterError;
 /// What is written to a command's standard input, piece by piece.
 pub(in crate::cluster) type Bytes<'a> = BoxStream<'a, io::Result<Vec<u8>>>;
 
-/// The engine may report an ended command as running for a moment.
-const STATUS_ATTEMPTS: u32 = 100;
-const STATUS_PAUSE: Duration = Duration::from_millis(20);
+/// The engine may report an ended command as running for a moment, and a started one as not running yet. The end of a
+/// command may be what is timed, so it is asked for often.
+const STATUS_ATTEMPTS: u32 = 400;
+const STATUS_PAUSE: Duration = Duration::from_millis(5);
 
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 
@@ -85,6 +86,22 @@ impl Exec {
         }
     }
 
+    /// Waits until the command runs.
+    async fn running(&self) -> Result<(), ClusterError> {
+        for _ in 0..STATUS_ATTEMPTS {
+            let seen = self
+                .docker
+                .inspect_exec(&self.id)
+                .await
+                .map_err(|source| self.failed(source))?;
+            if seen.running == Some(true) && seen.pid.is_some_and(|pid| pid > 0) {
+                return Ok(());
+            }
+            sleep(STATUS_PAUSE).await;
+        }
+        Err(self.failed(io::Error::other("the engine does not say that it runs")))
+    }
+
     async fn status(&self) -> Result<i64, ClusterError> {
         for _ in 0..STATUS_ATTEMPTS {
             let seen = self
@@ -110,8 +127,49 @@ pub(super) async fn run(
     command: &[&str],
     input: Option<Bytes<'_>>,
 ) -> Result<Output, ClusterError> {
-    let (exec, mut frames, stdin) =
+    let (exec, frames, stdin) =
         Exec::start(docker, container, node, command, input.is_some()).await?;
+    finish(&exec, frames, stdin, input).await
+}
+
+/// A command that runs and waits for its standard input.
+pub(super) struct Waiting {
+    exec: Exec,
+    frames: Frames,
+    stdin: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+/// Starts a command and waits until it runs.
+pub(super) async fn start(
+    docker: &Docker,
+    container: &str,
+    node: &str,
+    command: &[&str],
+) -> Result<Waiting, ClusterError> {
+    let (exec, frames, stdin) = Exec::start(docker, container, node, command, true).await?;
+    exec.running().await?;
+    Ok(Waiting {
+        exec,
+        frames,
+        stdin,
+    })
+}
+
+impl Waiting {
+    /// Gives the command its input and waits for its end.
+    pub(super) async fn go(self, input: String) -> Result<Output, ClusterError> {
+        let input = futures::stream::once(async { Ok(input.into_bytes()) }).boxed();
+        finish(&self.exec, self.frames, self.stdin, Some(input)).await
+    }
+}
+
+/// Writes the input, reads all output and waits for the end.
+async fn finish(
+    exec: &Exec,
+    mut frames: Frames,
+    stdin: Pin<Box<dyn AsyncWrite + Send>>,
+    input: Option<Bytes<'_>>,
+) -> Result<Output, ClusterError> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let read = async {
         while let Some(frame) = frames.next().await {
