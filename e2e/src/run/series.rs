@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{RunError, RunOptions, lookout::Lookout, outcome};
 use crate::{
-    archive,
     budget::FaultKind,
     canary::Pace,
     clock::duration_millis,
@@ -18,6 +17,7 @@ use crate::{
     fault::fault,
     idle,
     judge::{Promise, TrialResult, judge},
+    outputs,
     plan::{self, Part},
     report::Report,
     scene::Scene,
@@ -93,8 +93,7 @@ impl<'a> Series<'a> {
         self.options.limits.apply(&mut report);
         report.checks.push(outcome::unfinished());
         report.run.took_ms = duration_millis(self.began.elapsed());
-        self.folder
-            .write_json(archive::REPORT, &report.concluded())?;
+        outputs::write(self.folder, &report.concluded())?;
         Ok(())
     }
 
