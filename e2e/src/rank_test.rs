@@ -99,8 +99,9 @@ impl Ranks {
         for (seen, rank) in self.all.iter().enumerate() {
             for chosen in (1..=size.min(seen + 1)).rev() {
                 let (fewer, more) = ways.split_at_mut(chosen);
-                for sum in *rank..=total {
-                    more[0][sum] += fewer[chosen - 1][sum - rank];
+                let sums = more[0][*rank..].iter_mut().zip(&fewer[chosen - 1]);
+                for (with, without) in sums {
+                    *with += without;
                 }
             }
         }

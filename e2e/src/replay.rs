@@ -284,6 +284,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_did_not_come_to_its_end_stays_inconclusive() {
+        let place = run();
+        let unfinished = Check::inconclusive(CheckId::Evidence, "the rest of the run", "killed");
+        change(place.path(), |report| {
+            report.run.gates.clear();
+            report.run.until_confident.clear();
+            report.checks.push(unfinished.clone());
+        });
+        let report = replay(place.path(), &[]).unwrap().report;
+        assert_eq!(report.verdict, Verdict::Inconclusive);
+        assert!(report.checks.contains(&unfinished));
+    }
+
+    #[test]
     fn a_replay_that_is_written_can_be_replayed() {
         let place = run();
         let out = place.path().join("again");
