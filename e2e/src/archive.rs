@@ -158,7 +158,9 @@ pub(crate) mod tests {
         let by_folder = Archive::read(place.path()).unwrap();
         let by_report = Archive::read(&place.path().join(REPORT)).unwrap();
         assert_eq!(by_folder.report, by_report.report);
-        assert_eq!(by_folder.trials, Some(vec![handover()]));
+        assert_eq!(by_folder.trials, by_report.trials);
+        let ids = by_folder.trials.unwrap().into_iter().map(|data| data.id);
+        assert_eq!(ids.collect::<Vec<_>>(), [handover().id]);
     }
 
     #[test]

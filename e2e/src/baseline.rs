@@ -88,8 +88,8 @@ impl Baseline {
             .iter()
             .map(|pair| self.check(pair, &comparisons))
             .collect();
-        let unmatched = comparisons.unmatched.iter();
-        let open = unmatched.filter(|what| what.is_new || is_asked_for(what, report));
+        let unmatched = comparisons.unmatched.iter().copied();
+        let open = unmatched.filter(|what| what.is_new || is_asked_for(*what, report));
         checks.extend(
             open.map(|what| {
                 Check::inconclusive(CheckId::Regression, self.scope(), what.to_string())
@@ -109,8 +109,8 @@ impl Baseline {
     /// What differs between the runs beside their times, and what of the baseline this run did not try.
     pub fn warnings(&self, report: &Report) -> Vec<String> {
         let comparisons = Comparisons::of(&self.report, report);
-        let unmatched = comparisons.unmatched.iter();
-        let untried = unmatched.filter(|what| !what.is_new && !is_asked_for(what, report));
+        let unmatched = comparisons.unmatched.iter().copied();
+        let untried = unmatched.filter(|what| !what.is_new && !is_asked_for(*what, report));
         let different = differences(&self.report, report).into_iter();
         different
             .map(|what| format!("the baseline was measured differently: {what}"))
@@ -153,19 +153,21 @@ impl Baseline {
             return Check::pass(CheckId::Regression, scope, detail);
         }
         let many = comparisons.pairs.len();
-        let chance = format!(
-            "Mann-Whitney U, Holm for {many} comparisons: p={:.4}",
-            pair.slower
-        );
+        let p = if pair.slower < 0.0001 {
+            "p<0.0001".to_owned()
+        } else {
+            format!("p={:.4}", pair.slower)
+        };
+        let odds = format!("Mann-Whitney U, Holm for {many} comparisons: {p}");
         if pair.slower <= ALPHA {
-            let detail = format!("{seen}, and more than noise ({chance})");
+            let detail = format!("{seen}, and more than noise ({odds})");
             Check::fail(CheckId::Regression, scope, detail)
         } else if pair.can_tell {
-            let detail = format!("{seen}, but not more than noise ({chance})");
+            let detail = format!("{seen}, but not more than noise ({odds})");
             Check::pass(CheckId::Regression, scope, detail)
         } else {
             let detail = format!(
-                "{seen}; too few trials to tell it from noise, which takes {} in each run ({chance})",
+                "{seen}; too few trials to tell it from noise, which takes {} in each run ({odds})",
                 comparisons.trials_needed()
             );
             Check::inconclusive(CheckId::Regression, scope, detail)
@@ -174,7 +176,7 @@ impl Baseline {
 }
 
 /// Whether the run was to try what it has no value for.
-fn is_asked_for(what: &Unmatched, report: &Report) -> bool {
+fn is_asked_for(what: Unmatched, report: &Report) -> bool {
     report.run.faults.contains(&what.fault) && report.run.replicas.contains(&what.replicas)
 }
 

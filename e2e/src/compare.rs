@@ -158,7 +158,7 @@ mod tests {
             "2 crash",
             "1.004",
             "2.004",
-            "1.99",
+            "2.00",
             "slower",
             "fence: deployed before, none after",
         ] {

@@ -76,9 +76,12 @@ mod tests {
         let mut moments = plan(seed, 2, Part::Measured, trials);
         moments.sort();
         assert!(moments.iter().all(|moment| *moment < PERIOD));
-        let first = moments[0] + PERIOD;
-        let longest = moments.windows(2).map(|pair| pair[1] - pair[0]);
-        let longest = longest.chain([first - moments[trials - 1]]).max().unwrap();
+        let next = moments[1..].iter().copied().chain([moments[0] + PERIOD]);
+        let gaps = moments.iter().zip(next);
+        let longest = gaps
+            .map(|(moment, next)| next.abs_diff(*moment))
+            .max()
+            .unwrap();
         let even = PERIOD.div_f64(f64::from(u32::try_from(trials).unwrap()));
         assert!(longest <= even * 2, "{longest:?} of {even:?}");
     }

@@ -311,7 +311,7 @@ mod tests {
     fn a_limit_of_the_run_that_can_not_be_read_is_named() {
         let place = run();
         change(place.path(), |report| {
-            report.run.gates = vec!["crash.sleep>1s".to_owned()]
+            report.run.gates = vec!["crash.sleep>1s".to_owned()];
         });
         let error = replay(place.path(), &[]).unwrap_err();
         assert!(

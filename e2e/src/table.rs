@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn intervals_are_given_where_there_are_enough_trials() {
         let mut report = report();
-        assert!(!render(&report).contains("  at least"));
+        assert!(!render(&report).contains("     at least"));
         let more = (3..=8).map(|number| {
             let lease_ms = 200.0 + f64::from(number);
             trial(2, FaultKind::Graceful, number, lease_ms, Reason::Released)
@@ -312,8 +312,8 @@ mod tests {
         report.trials.extend(more);
         let text = render(&report.concluded());
         let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap();
-        assert!(line("  at least").contains("0.120"), "{text}");
-        assert!(line("  at most").contains("0.208"), "{text}");
+        assert!(line("     at least").contains("0.120"), "{text}");
+        assert!(line("     at most").contains("0.208"), "{text}");
         assert!(text.contains("95 % confidence"), "{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
