@@ -74,7 +74,7 @@ enum Command {
 async fn main() -> ExitCode {
     let console = Console::start();
     let done = match Arguments::parse().command {
-        Command::Run(args) => failover(&args, &console).await,
+        Command::Run(args) => Box::pin(failover(&args, &console)).await,
         Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
         Command::ClusterImage(command) => {
             command.run(&console).await.map(|()| 0).map_err(Into::into)
