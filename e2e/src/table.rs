@@ -312,7 +312,7 @@ mod tests {
         report.trials.extend(more);
         let text = render(&report.concluded());
         let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap();
-        assert!(line("     at least").contains("0.120"), "{text}");
+        assert!(line("     at least").contains("0.180"), "{text}");
         assert!(line("     at most").contains("0.208"), "{text}");
         assert!(text.contains("95 % confidence"), "{text}");
         for line in text.lines() {
