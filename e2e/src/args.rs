@@ -1,5 +1,7 @@
 //! The command line of `failover run`. What is wrong with it is said before anything is started.
 
+mod results;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
@@ -10,6 +12,8 @@ use crate::{
     deploy::{EnvOverride, Switch},
     gate::Gate,
 };
+
+pub use results::{BaselineArgs, PrecisionArgs};
 
 /// Deploy the operator, break its leader, measure and judge the takeover.
 #[derive(Clone, Debug, Args)]
@@ -62,6 +66,12 @@ pub struct RunArgs {
     /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
     #[arg(long = "fail-if", value_name = "GATE")]
     pub fail_if: Vec<Gate>,
+    /// What to compare the results with.
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
+    /// How many trials more.
+    #[command(flatten)]
+    pub precision: PrecisionArgs,
     /// The takeover time you promise your users [default: the lease duration found in the cluster]
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     pub within: Option<Duration>,

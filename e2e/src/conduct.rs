@@ -15,6 +15,7 @@ use crate::{
     clock::{Stamp, duration_millis},
     disruption,
     fault::fault,
+    image_pull::Pulls,
     journal::Seen,
     judge::CANARY,
     leader_metric::RolesSeen,
@@ -27,6 +28,7 @@ use crate::{
 };
 
 use course::Course;
+pub(crate) use course::undo;
 
 /// How long the canary sings before the fault, so that the clocks are compared by many requests.
 const PRELUDE: Duration = Duration::from_millis(1500);
@@ -50,6 +52,7 @@ pub async fn conduct(
     scene.pace(Pace::Trial);
     sleep(PRELUDE).await;
     let allowed_before = disruption::allowed(scene).await;
+    let pulled_before = Pulls::look(scene).await;
     let before = wait_for_moment(scene, steady, moment).await;
     let leader = scene
         .replicas()
@@ -76,7 +79,7 @@ pub async fn conduct(
         }
     }
     // What was left half done is undone as well.
-    course::undo(scene).await;
+    undo(scene).await;
     scene.pace(Pace::Idle);
     if course::leaves_a_broken_pod(id.fault) {
         // The pod can't come back by itself; what is timed is how long its replacement takes.
@@ -87,6 +90,11 @@ pub async fn conduct(
     trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
     if scene.metrics {
         trial.roles = agreed_roles(scene).await;
+    }
+    if let (Some(before), Some(after)) = (pulled_before, Pulls::look(scene).await)
+        && let Some(fault) = after.since(&before)
+    {
+        scene.journal.rig_fault(fault);
     }
     finish(scene, trial).await
 }
@@ -168,6 +176,7 @@ async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
         trial.pods.clone_from(&seen.pods);
         trial.own.clone_from(&seen.own);
         trial.rig.clone_from(&seen.rig);
+        trial.stalls.clone_from(&seen.stalls);
     });
     scene.pace(Pace::Idle);
     trial

@@ -264,11 +264,23 @@ fn judge(allowed: i32, evictions: &[Eviction]) -> (Verdict, String) {
         .take(expected)
         .find(|eviction| eviction.code != 201)
     {
-        let detail = format!(
-            "eviction of {} was refused although allowed: {} {}",
-            refused.pod, refused.code, refused.message
-        );
-        return (Verdict::Fail, detail);
+        let Eviction { pod, message, .. } = refused;
+        // No answer, a broken API server, or one that asks for patience: no word of any budget.
+        let unanswered =
+            refused.code == 0 || refused.code >= 500 || (refused.code == 429 && !refused.by_budget);
+        return if unanswered {
+            let detail = format!(
+                "eviction of {pod} was not answered: {} {message}",
+                refused.code
+            );
+            (Verdict::Inconclusive, detail)
+        } else {
+            let detail = format!(
+                "eviction of {pod} was refused although allowed: {} {message}",
+                refused.code
+            );
+            (Verdict::Fail, detail)
+        };
     }
     match evictions.get(expected) {
         Some(last) if last.code == 429 && last.by_budget => {
@@ -399,5 +411,18 @@ mod tests {
             judge(1, &[eviction(201, false), eviction(500, false)]).0,
             Verdict::Inconclusive
         );
+    }
+
+    #[rstest::rstest]
+    #[case(0, false, Verdict::Inconclusive)]
+    #[case(503, false, Verdict::Inconclusive)]
+    #[case(429, false, Verdict::Inconclusive)]
+    #[case(403, false, Verdict::Fail)]
+    fn an_allowed_eviction_that_nobody_answered_is_not_held_against_the_operator(
+        #[case] code: u16,
+        #[case] by_budget: bool,
+        #[case] verdict: Verdict,
+    ) {
+        assert_eq!(judge(1, &[eviction(code, by_budget)]).0, verdict);
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     trial::{PodSeen, Strike},
 };
 
+pub(crate) use crash_loop::NO_IMAGE;
 pub use error::FaultError;
 pub use holder_overwritten::STRANGER;
 

@@ -1,6 +1,7 @@
 //! One run: deploys the operator, and for each number of replicas evicts, then breaks the leader again and again.
 
 mod error;
+mod lookout;
 mod options;
 mod outcome;
 mod series;
@@ -18,6 +19,7 @@ use crate::{
     evidence::Folder,
     fault::{Need, fault},
     journal::Journal,
+    outputs,
     progress::{Progress, chain},
     repairs::Repairs,
     report::Report,
@@ -78,10 +80,10 @@ pub async fn run(
     };
     let result = tokio::select! {
         result = measure(options, &rig, &folder, &mut applied) => result,
-        name = interrupted => Err(RunError::Interrupted(name)),
+        by = interrupted => Err(RunError::Interrupted { by, folder: folder.path().to_owned() }),
     };
     let outcome = result.and_then(|report| {
-        folder.write_json("report.json", &report)?;
+        outputs::write(&folder, &report)?;
         Ok(Outcome {
             report,
             folder: folder.path().to_owned(),

@@ -69,6 +69,12 @@ pub struct TrialData {
     pub recovery: Recovery,
     /// What went wrong with the rig.
     pub rig: Vec<RigFault>,
+    /// When the harness itself had to wait for a processor.
+    #[serde(default)]
+    pub stalls: Vec<Stall>,
+    /// Whether it is one that warms up the cluster.
+    #[serde(default)]
+    pub warm_up: bool,
     /// When the harness stopped looking.
     pub ended: Stamp,
 }
@@ -144,6 +150,15 @@ pub struct PodSeen {
     pub waiting: Option<String>,
 }
 
+/// A time for which the harness, ready to run, did not run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stall {
+    /// When it went on.
+    pub at: Stamp,
+    /// For how long it had waited, in milliseconds.
+    pub lasted_ms: Millis,
+}
+
 /// Something that keeps the harness from seeing or trusting what it measures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -175,6 +190,18 @@ pub enum RigFault {
         /// What happened.
         detail: String,
     },
+    /// The node pulled an image, which takes from the replicas what they need to be in time.
+    ImagePull {
+        /// What kubelet says.
+        detail: String,
+    },
+}
+
+impl RigFault {
+    /// Whether the harness saw everything all the same: it may be why a limit was missed, and nothing else.
+    pub fn only_slows(&self) -> bool {
+        matches!(self, Self::ImagePull { .. })
+    }
 }
 
 /// Where a pod is between its creation and its end.
@@ -233,6 +260,8 @@ impl TrialData {
             roles: Vec::new(),
             recovery: Recovery::default(),
             rig: Vec::new(),
+            stalls: Vec::new(),
+            warm_up: false,
             ended: at,
         }
     }
@@ -273,6 +302,7 @@ impl std::fmt::Display for RigFault {
             Self::NodeExhausted { detail } => write!(f, "the node is out of resources: {detail}"),
             Self::FaultFailed { detail } => write!(f, "the fault could not be done: {detail}"),
             Self::RepairFailed { detail } => write!(f, "the fault could not be undone: {detail}"),
+            Self::ImagePull { detail } => write!(f, "an image was pulled: {detail}"),
         }
     }
 }

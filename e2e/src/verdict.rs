@@ -55,6 +55,10 @@ pub enum CheckId {
     Survived,
     /// A limit that the user gave is kept.
     Gate,
+    /// A figure is known as well as the user asked.
+    Precision,
+    /// It is no slower than the run that the user compares with.
+    Regression,
     /// Lease and metrics agree on one leader.
     OneLeader,
     /// No change of the canary was lost.
@@ -126,6 +130,8 @@ impl CheckId {
             Self::SteppedDown => "stepped-down",
             Self::Survived => "survived",
             Self::Gate => "gate",
+            Self::Precision => "precision",
+            Self::Regression => "regression",
             Self::OneLeader => "one-leader",
             Self::Canary => "canary",
             Self::Restored => "restored",

@@ -1,11 +1,15 @@
 //! Why a run has no report, and whether the user's input is at fault.
 
+use std::path::PathBuf;
+
 use crate::{
+    archive::ReadError,
     canary::CanaryError,
     cluster::ClusterError,
     deploy::{ApplyError, ManifestError, NoFence, TargetError},
     evidence::WriteError,
     gate::Gate,
+    precision::Unreachable,
 };
 
 /// Why a run has no report.
@@ -26,6 +30,12 @@ pub enum RunError {
         /// The limit.
         gate: Gate,
     },
+    /// There can't be as many trials as are asked for.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// There is nothing to compare with.
+    #[error("--baseline")]
+    Baseline(#[from] ReadError),
     /// The replicas have nothing to tell their roles with.
     #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
     NoMetrics(String),
@@ -60,8 +70,13 @@ pub enum RunError {
     #[error("failed to make a client")]
     Client(#[source] Box<kube::Error>),
     /// It was ended from outside.
-    #[error("ended by {0}")]
-    Interrupted(&'static str),
+    #[error("ended by {by}")]
+    Interrupted {
+        /// By what.
+        by: &'static str,
+        /// The folder with what was found until then.
+        folder: PathBuf,
+    },
     /// The operator's image can't be had.
     #[error("{0}")]
     Image(String),
@@ -75,6 +90,8 @@ impl RunError {
             | Self::Target(_)
             | Self::NoFence(_)
             | Self::GateWithoutTrial { .. }
+            | Self::Unreachable(_)
+            | Self::Baseline(_)
             | Self::NoMetrics(_)
             | Self::Image(_)
             | Self::NoAuditLog => true,

@@ -8,6 +8,8 @@ use crate::{
     budget::FaultKind,
     deploy::{EnvOverride, Manifests, Overrides, Switches, Target},
     gate::Gate,
+    limits::Limits,
+    precision::Precision,
 };
 
 /// What a run is asked for, checked as far as it can be without a cluster.
@@ -23,8 +25,8 @@ pub struct RunOptions {
     pub replicas: Vec<u32>,
     /// Faults.
     pub faults: Vec<FaultKind>,
-    /// Trials of each.
-    pub trials: u32,
+    /// How many trials of each.
+    pub precision: Precision,
     /// Seed of the moments of the faults.
     pub seed: u64,
     /// How long calls are counted while nothing changes; zero skips it.
@@ -39,8 +41,8 @@ pub struct RunOptions {
     pub canary: bool,
     /// Whether the replicas' metrics tell their roles.
     pub metrics: bool,
-    /// Limits over all trials.
-    pub gates: Vec<Gate>,
+    /// What the user asks of the results.
+    pub limits: Limits,
     /// The takeover time promised; `None` means the lease duration.
     pub within: Option<Duration>,
     /// The folder for the results; `None` means one named after the run.
@@ -73,13 +75,20 @@ impl TryFrom<&RunArgs> for RunOptions {
         if let Some(gate) = args.fail_if.iter().find(tried) {
             return Err(RunError::GateWithoutTrial { gate: gate.clone() });
         }
+        let precision = args.precision.precision(args.trials);
+        precision.require(&args.faults)?;
+        let limits = Limits {
+            gates: args.fail_if.clone(),
+            goals: precision.goals.clone(),
+            baseline: args.baseline.read()?,
+        };
         Ok(Self {
             manifests,
             target,
             image: args.cluster.image.clone(),
             replicas: args.replicas.clone(),
             faults: args.faults.clone(),
-            trials: args.trials,
+            precision,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
             steady: args.steady,
             settle: args.settle,
@@ -91,7 +100,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             switches,
             canary: args.canary != CanaryChoice::None,
             metrics,
-            gates: args.fail_if.clone(),
+            limits,
             within: args.within,
             out: args.out.clone(),
         })

@@ -1,0 +1,149 @@
+//! Whether the rig was in trouble while the run waited for something that did not come: then the operator can't be blamed.
+
+use crate::{
+    clock::Stamp,
+    journal::Seen,
+    judge::{LATENCY_LIMIT_MS, STALL_LIMIT_MS},
+    progress::chain,
+    scene::Scene,
+    witness::Witnesses,
+};
+
+/// Looks at the rig from a moment on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lookout {
+    since: Stamp,
+    /// How many faults of the rig belong to what was before.
+    known: usize,
+}
+
+impl Lookout {
+    /// Begins to look.
+    pub(super) fn begin(scene: &Scene<'_>) -> Self {
+        Self {
+            since: scene.journal.now(),
+            known: scene.journal.read(|seen| seen.rig.len()),
+        }
+    }
+
+    /// What was wrong since, if anything; asks the API server once more to find out.
+    pub(super) async fn trouble(
+        &self,
+        scene: &Scene<'_>,
+        witnesses: &mut Witnesses,
+    ) -> Option<String> {
+        if let Some(error) = witnesses.ended() {
+            return Some(chain(error));
+        }
+        if !scene.repairs.is_clear() {
+            return Some("what an earlier fault did is not undone".to_owned());
+        }
+        let path = scene.target.lease_path();
+        if let Err(error) = scene.requests.get("lookout", &path).await {
+            return Some(chain(&error));
+        }
+        scene
+            .journal
+            .read(|seen| trouble_in(seen, self.since, self.known))
+    }
+}
+
+fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
+    if let Some(fault) = seen.rig.get(known..).and_then(<[_]>::first) {
+        return Some(fault.to_string());
+    }
+    let own = seen.own.iter().filter(|own| own.sent >= since);
+    let slowest = own
+        .map(crate::audit::OwnCall::latency_ms)
+        .fold(0.0, f64::max);
+    if slowest > LATENCY_LIMIT_MS {
+        return Some(format!(
+            "a request of the harness itself took {slowest:.0} ms (limit {LATENCY_LIMIT_MS:.0} ms)"
+        ));
+    }
+    let stalls = seen.stalls.iter().filter(|stall| stall.at >= since);
+    let longest = stalls.map(|stall| stall.lasted_ms).fold(0.0, f64::max);
+    (longest > STALL_LIMIT_MS).then(|| {
+        format!(
+            "the harness itself waited {longest:.0} ms for a processor (limit {STALL_LIMIT_MS:.0} ms)"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::OwnCall,
+        trial::{RigFault, Stall},
+    };
+
+    fn stamp(ms: i64) -> Stamp {
+        Stamp::from_micros(ms * 1000)
+    }
+
+    fn request(sent: i64, answered: i64) -> OwnCall {
+        OwnCall {
+            audit_id: None,
+            purpose: "canary".to_owned(),
+            sent: stamp(sent),
+            answered: stamp(answered),
+            code: 200,
+            generation: None,
+        }
+    }
+
+    fn stall(at: i64, lasted_ms: f64) -> Stall {
+        Stall {
+            at: stamp(at),
+            lasted_ms,
+        }
+    }
+
+    fn trouble(seen: &Seen) -> Option<String> {
+        trouble_in(seen, stamp(1000), 1)
+    }
+
+    /// What had gone wrong before, and what is harmless.
+    fn quiet() -> Seen {
+        Seen {
+            rig: vec![RigFault::AuditLost {
+                detail: "before".to_owned(),
+            }],
+            own: vec![request(0, 5000), request(2000, 2900)],
+            stalls: vec![stall(900, 800.0), stall(2000, 200.0)],
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_before_explains_nothing_now() {
+        assert_eq!(trouble(&quiet()), None);
+    }
+
+    #[test]
+    fn what_goes_wrong_while_it_waits_is_told_with_its_measurement() {
+        let mut seen = quiet();
+        seen.stalls.push(stall(3000, 300.0));
+        assert!(
+            trouble(&seen)
+                .unwrap()
+                .contains("waited 300 ms for a processor (limit 250 ms)")
+        );
+        seen.own.push(request(3000, 4200));
+        assert!(
+            trouble(&seen)
+                .unwrap()
+                .contains("took 1200 ms (limit 1000 ms)")
+        );
+        seen.rig.push(RigFault::WatchGap {
+            resource: "pods".to_owned(),
+            lasted_ms: 400.0,
+        });
+        assert!(
+            trouble(&seen)
+                .unwrap()
+                .contains("the watch on pods was broken for 400 ms")
+        );
+    }
+}
