@@ -23,6 +23,8 @@ pub(super) struct LineState {
     pub(super) noise: Option<(Noise, u64)>,
     /// What watches take longer.
     pub(super) watch_delay: Millis,
+    /// How many slow watches there were of which something may still be under way.
+    pub(super) late_watches: u32,
     held_back: Vec<Effect>,
 }
 
@@ -94,7 +96,7 @@ impl LineState {
 
     /// Whether nothing is wrong with it.
     pub(super) fn is_fine(&self) -> bool {
-        self.is_connected() && self.noise.is_none() && self.watch_delay == 0
+        self.is_connected() && self.noise.is_none() && self.late_watches == 0
     }
 
     fn noise(&self, dice: &mut Dice) -> Option<Noise> {

@@ -325,11 +325,17 @@ fn slow_watch(world: &World, state: &mut State, target: Target, lasts: Millis, d
     };
     if let Some(entry) = state.pods.get_mut(pod) {
         entry.line.watch_delay = delay;
+        entry.line.late_watches += 1;
     }
-    // What is late already still comes late.
     world.after(state, lasts + delay, move |_, state| {
         if let Some(entry) = state.pods.get_mut(pod) {
             entry.line.watch_delay = 0;
+        }
+    });
+    // What is late already still comes late, and before all that comes after it.
+    world.after(state, lasts + 2 * delay, move |_, state| {
+        if let Some(entry) = state.pods.get_mut(pod) {
+            entry.line.late_watches -= 1;
         }
     });
 }
