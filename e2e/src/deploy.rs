@@ -1,11 +1,19 @@
-//! Puts the operator into a cluster from the same files that users apply, with the few changes a run asks for.
+//! Puts the operator into a cluster from the same files that users apply, with the few changes a run asks for; or takes
+//! one that runs there already, and puts it back as it was.
 
 mod apply;
+mod election;
+mod existing;
 mod manifests;
+mod overrides;
 mod switches;
 mod target;
 
+pub(crate) use apply::resolve;
 pub use apply::{Applied, ApplyError, apply, remove};
+pub use election::{GivenSettings, LeaseDuration, SettingsError};
+pub use existing::{ExistingError, take};
 pub use manifests::{ManifestError, Manifests};
-pub use switches::{NoFence, Switch, Switches};
-pub use target::{EnvOverride, Overrides, Target, TargetError, settings_of};
+pub use overrides::{EnvOverride, Overrides};
+pub use switches::{NoFence, Switch, Switches, has_fence};
+pub use target::{Naming, Target, TargetError};

@@ -9,7 +9,9 @@
 //! | [`judge`] | what a trial shows: phases, measuring error, checks |
 //! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
 //! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
+//! | [`work`], [`holder`] | which requests are the leader's work, and which pod a holder is |
 //! | [`trial`] | the raw data of one fault |
+//! | [`config`], [`init`] | what a `failover.toml` says, and a first one for a Deployment |
 //! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
 //! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
 #![cfg_attr(
@@ -27,6 +29,7 @@ pub mod canary;
 pub mod clock;
 pub mod cluster;
 pub mod conduct;
+pub mod config;
 pub mod console;
 pub mod deploy;
 pub mod disruption;
@@ -36,7 +39,9 @@ pub mod evidence;
 pub mod exclusion;
 pub mod fault;
 pub mod gate;
+pub mod holder;
 pub mod idle;
+pub mod init;
 pub mod journal;
 pub mod judge;
 pub mod leader_metric;
@@ -56,3 +61,4 @@ pub mod takeover;
 pub mod trial;
 pub mod verdict;
 pub mod witness;
+pub mod work;

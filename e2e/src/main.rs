@@ -2,17 +2,19 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use five_spot_e2e::{
     args::RunArgs,
     cluster::{
         Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
         Provider,
     },
+    config,
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
     fault,
+    init::{InitCommand, InitError},
     progress::{Progress, chain},
     report,
     run::{self, Outcome, RunError, RunOptions},
@@ -55,18 +57,37 @@ enum Command {
     Cluster(HoldCommand),
     /// List the faults: what each does, what it proves, what it needs
     Faults,
-    /// Print the JSON Schema of report.json
-    Schema,
+    /// Write a first failover.toml by looking at a Deployment and its Lease in a cluster
+    Init(InitCommand),
+    /// Print the JSON Schema of report.json, or of failover.toml with --config
+    Schema(SchemaArgs),
     /// Remove a run's containers when standard input ends
     #[command(hide = true)]
     Guard(GuardCommand),
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// The schema of failover.toml
+    #[arg(long)]
+    config: bool,
+}
+
+impl SchemaArgs {
+    fn text(&self) -> Result<String, serde_json::Error> {
+        if self.config {
+            config::schema()
+        } else {
+            report::schema()
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let console = Console::start();
     let done = match Arguments::parse().command {
-        Command::Run(args) => failover(&args, &console).await,
+        Command::Run(args) => Box::pin(failover(&args, &console)).await,
         Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
         Command::ClusterImage(command) => {
             command.run(&console).await.map(|()| 0).map_err(Into::into)
@@ -83,7 +104,9 @@ async fn main() -> ExitCode {
         }
         Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
         Command::Faults => print(&fault::list()).map(|()| 0),
-        Command::Schema => report::schema()
+        Command::Init(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
+        Command::Schema(asked) => asked
+            .text()
             .map_err(Into::into)
             .and_then(|schema| print(&schema))
             .map(|()| 0),
@@ -106,7 +129,10 @@ fn refuse(error: &anyhow::Error) -> u8 {
         .is_some_and(RunError::is_usage)
         || error
             .downcast_ref::<ClusterError>()
-            .is_some_and(ClusterError::is_usage);
+            .is_some_and(ClusterError::is_usage)
+        || error
+            .downcast_ref::<InitError>()
+            .is_some_and(InitError::is_usage);
     if usage { USAGE } else { INCONCLUSIVE }
 }
 
@@ -116,7 +142,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let options = RunOptions::try_from(args)?;
-    let cluster_options = args.cluster.options().map_err(RunError::from)?;
+    let cluster_options = ClusterOptions {
+        images: options.images.clone(),
+        ..args.cluster.options().map_err(RunError::from)?
+    };
+    if let Some(file) = &options.config {
+        console.note(&format!("what is put to the test: {}", file.display()));
+    }
     let mut interrupted = std::pin::pin!(interrupted());
     console.note(&format!("seed {}", options.seed));
     let cluster = tokio::select! {

@@ -12,7 +12,9 @@ use crate::{
     budget::{Budget, FaultKind, LeaseSettings},
     clock::Millis,
     cluster::Provider,
+    deploy::Target,
     disruption::Disruption,
+    holder::HolderIdentity,
     idle::Idle,
     judge::{Promise, TrialResult},
     percentile::Summary,
@@ -74,6 +76,9 @@ pub struct RunInfo {
     pub kubernetes_version: String,
     /// Image of the operator.
     pub image: String,
+    /// What was put to the test; absent in reports of older versions.
+    #[serde(default)]
+    pub target: Option<TargetInfo>,
     /// Numbers of replicas asked for.
     pub replicas: Vec<u32>,
     /// Faults asked for.
@@ -90,6 +95,34 @@ pub struct RunInfo {
     pub hint: Option<bool>,
     /// What was not looked at, and why.
     pub not_observed: Vec<String>,
+}
+
+/// What was put to the test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetInfo {
+    /// Namespace of the Deployment and its Lease.
+    pub namespace: String,
+    /// The Deployment.
+    pub deployment: String,
+    /// The elected container.
+    pub container: String,
+    /// The Lease.
+    pub lease: String,
+    /// How its holder led to a pod.
+    pub holder: HolderIdentity,
+}
+
+impl TargetInfo {
+    /// What a report tells of the target.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            namespace: target.namespace.clone(),
+            deployment: target.deployment.clone(),
+            container: target.container.clone(),
+            lease: target.lease.clone(),
+            holder: target.holder,
+        }
+    }
 }
 
 /// The trials of one fault with one number of replicas.

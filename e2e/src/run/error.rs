@@ -3,7 +3,8 @@
 use crate::{
     canary::CanaryError,
     cluster::ClusterError,
-    deploy::{ApplyError, ManifestError, NoFence, TargetError},
+    config::ConfigError,
+    deploy::{ApplyError, ExistingError, ManifestError, NoFence, SettingsError, TargetError},
     evidence::WriteError,
     gate::Gate,
 };
@@ -11,6 +12,9 @@ use crate::{
 /// Why a run has no report.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The configuration file can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The manifests can't be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
@@ -20,14 +24,39 @@ pub enum RunError {
     /// What is to be on is not there.
     #[error(transparent)]
     NoFence(#[from] NoFence),
+    /// The election settings are not known.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The Deployment that runs already can't be put to the test.
+    #[error(transparent)]
+    Existing(#[from] ExistingError),
+    /// There is nothing to put into the cluster that is started.
+    #[error(
+        "--deploy (target.manifests) must name what to apply, unless the Deployment runs already in a cluster that is \
+         brought with --kubeconfig"
+    )]
+    NothingToDeploy,
+    /// A Deployment that runs already is not named.
+    #[error("{0} must name the Deployment that runs already")]
+    Unnamed(&'static str),
+    /// What the run did not apply it does not leave out.
+    #[error(
+        "--fence off (run.fence): can only leave out what the run itself applies, and it applies nothing"
+    )]
+    FenceStays,
     /// A limit is for a fault that is not tried.
-    #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
+    #[error("{place} {gate}: the fault {fault} is not among --faults (run.faults)", fault = .gate.fault())]
     GateWithoutTrial {
         /// The limit.
         gate: Gate,
+        /// The flag, or the place in the file.
+        place: String,
     },
     /// The replicas have nothing to tell their roles with.
-    #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
+    #[error(
+        "Deployment {0} has no containerPort for its metrics: metrics.port in failover.toml must name it, or --metrics none \
+         do without"
+    )]
     NoMetrics(String),
     /// The cluster failed.
     #[error(transparent)]
@@ -38,10 +67,10 @@ pub enum RunError {
     /// There is no canary.
     #[error(transparent)]
     Canary(#[from] CanaryError),
-    /// Nothing can be judged without the audit log.
+    /// Nobody but the audit log tells which pod leads.
     #[error(
-        "the audit log of this cluster is needed to judge a takeover: say where it is with --audit-log and how to \
-         reach it with --on-node"
+        "--holder any (target.holder) needs the audit log of this cluster, which tells which pod a holder is: say where it \
+         is with --audit-log and how to reach it with --on-node"
     )]
     NoAuditLog,
     /// A result could not be written.
@@ -71,14 +100,20 @@ impl RunError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Manifests(_)
+            Self::Config(_)
+            | Self::Manifests(_)
             | Self::Target(_)
+            | Self::NothingToDeploy
+            | Self::Unnamed(_)
+            | Self::FenceStays
             | Self::NoFence(_)
             | Self::GateWithoutTrial { .. }
             | Self::NoMetrics(_)
+            | Self::Existing(ExistingError::Target(_))
             | Self::Image(_)
             | Self::NoAuditLog => true,
             Self::Cluster(error) => error.is_usage(),
+            Self::Settings(error) => error.is_usage(),
             _ => false,
         }
     }

@@ -107,7 +107,7 @@ impl<'a> Series<'a> {
             &steady.lease.record,
             replicas,
         ));
-        if first && !self.options.steady.is_zero() {
+        if first && self.scene.audit && !self.options.steady.is_zero() {
             self.idle(replicas, &steady).await;
         }
         let Some(steady) = self.settle(replicas).await? else {
@@ -144,7 +144,8 @@ impl<'a> Series<'a> {
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
         self.scene.pace(Pace::Idle);
         let limit = SETTLE_LIMIT + self.scene.settings.duration();
-        let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
+        let image = &self.scene.target.image;
+        let unsteady = match steady::wait(self.scene, replicas, image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,
         };
