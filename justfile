@@ -32,7 +32,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules node-test peer-test cluster-test
+test: unit rules page-test node-test peer-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -44,6 +44,11 @@ unit:
 [group('test')]
 sim *options:
     cargo run --quiet --locked --release --features sim --bin sim -- "$@"
+
+# The report's page in a headless Chromium; pictures of it in target/page
+[group('test')]
+page-test: chromium
+    cargo test --locked -p five-spot-e2e --lib page::browser -- --ignored
 
 # Tests of the node image's entry point
 [group('test')]
@@ -166,6 +171,13 @@ static-image tag features:
 [private]
 cargo-deny:
     @test -x target/tools/cargo-deny/bin/cargo-deny || { echo 'installing cargo-deny from crates.io into target/tools (once, some five minutes)'; cargo install cargo-deny --version 0.20.2 --locked --root target/tools/cargo-deny --target-dir target/tools/build; }
+
+[private]
+chromium:
+    @for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $name >/dev/null && exit 0; done; \
+        command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || { echo 'just page-test: no Chromium: install the package chromium, or Google Chrome' >&2; exit 2; }; \
+        echo 'installing the Debian package chromium (once, some 300 MB)'; \
+        apt-get -q install -y --no-install-recommends chromium || { apt-get -q update && apt-get -q install -y --no-install-recommends chromium; }
 
 # Out of Debian's package, so that no Prometheus is installed, let alone started
 [private]

@@ -105,7 +105,16 @@ impl Folder {
         Ok(self.path.join(name))
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, WriteError> {
+    /// That `name` could not be written.
+    pub fn failed(&self, name: &str, source: std::io::Error) -> WriteError {
+        WriteError {
+            path: self.path.join(name),
+            source,
+        }
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, WriteError> {
         let path = self.path.join(name);
         let folder = path.parent().unwrap_or(&self.path);
         let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));

@@ -10,6 +10,7 @@
 //! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
 //! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
 //! | [`trial`] | the raw data of one fault |
+//! | [`page`] | the report as a page to look at |
 //! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
 //! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
 #![cfg_attr(
@@ -41,6 +42,7 @@ pub mod journal;
 pub mod judge;
 pub mod leader_metric;
 pub mod lease;
+pub mod page;
 pub mod percentile;
 pub mod plan;
 mod process;

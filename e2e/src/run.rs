@@ -18,6 +18,7 @@ use crate::{
     evidence::Folder,
     fault::{Need, fault},
     journal::Journal,
+    page,
     progress::{Progress, chain},
     repairs::Repairs,
     report::Report,
@@ -82,6 +83,7 @@ pub async fn run(
     };
     let outcome = result.and_then(|report| {
         folder.write_json("report.json", &report)?;
+        page::write(&folder, &report)?;
         Ok(Outcome {
             report,
             folder: folder.path().to_owned(),
