@@ -52,8 +52,6 @@ pub use announce::{Announcements, Announcer, announcements};
 pub use config::{InvalidSetting, LeaseConfig};
 #[cfg(test)]
 pub(crate) use elector::RELEASE_TIMEOUT;
-#[cfg(any(test, feature = "sim"))]
-pub(crate) use elector::SUCCESSOR_LIMIT;
 pub use elector::{Elector, ElectorError, Senses};
 pub use ending::Cause;
 pub use hint::{HintError, HintListener, Peers, TcpPeers};

@@ -1,7 +1,5 @@
 //! The command line of `failover run`. What is wrong with it is said before anything is started.
 
-mod results;
-
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
@@ -9,11 +7,9 @@ use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 use crate::{
     budget::FaultKind,
     cluster::ClusterArgs,
-    deploy::{EnvOverride, Switch},
+    deploy::{BudgetShape, EnvOverride, Switch},
     gate::Gate,
 };
-
-pub use results::{BaselineArgs, PrecisionArgs};
 
 /// Deploy the operator, break its leader, measure and judge the takeover.
 #[derive(Clone, Debug, Args)]
@@ -57,6 +53,9 @@ pub struct RunArgs {
     /// Whether a standby acts on the end of its connection to the leader [default: as the manifests have it]
     #[arg(long, value_name = "on|off", value_enum)]
     pub hint: Option<Switch>,
+    /// Rule of the operator's disruption budget
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = BudgetShape::AsIs)]
+    pub budget: BudgetShape,
     /// What gives the leader work, so that its writes can be timed; none for an operator that is not ours
     #[arg(long, value_name = "KIND", value_enum, default_value_t = CanaryChoice::ScheduledMachine)]
     pub canary: CanaryChoice,
@@ -66,12 +65,6 @@ pub struct RunArgs {
     /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
     #[arg(long = "fail-if", value_name = "GATE")]
     pub fail_if: Vec<Gate>,
-    /// What to compare the results with.
-    #[command(flatten)]
-    pub baseline: BaselineArgs,
-    /// How many trials more.
-    #[command(flatten)]
-    pub precision: PrecisionArgs,
     /// The takeover time you promise your users [default: the lease duration found in the cluster]
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     pub within: Option<Duration>,
@@ -151,6 +144,7 @@ mod tests {
     #[case(&["--settle", "0s"], "longer than 0s")]
     #[case(&["--fence", "maybe"], "--fence")]
     #[case(&["--canary", "parrot"], "--canary")]
+    #[case(&["--budget", "none"], "max-unavailable-1")]
     #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]
     #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
     fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {

@@ -15,7 +15,6 @@ use crate::{
     clock::{Stamp, duration_millis},
     disruption,
     fault::fault,
-    image_pull::Pulls,
     journal::Seen,
     judge::CANARY,
     leader_metric::RolesSeen,
@@ -23,12 +22,11 @@ use crate::{
     progress::chain,
     scene::Scene,
     steady::{self, Steady},
-    trial::{RigFault, TrialData, TrialId, present},
+    trial::{PodSeen, RigFault, TrialData, TrialId, present},
     witness,
 };
 
 use course::Course;
-pub(crate) use course::undo;
 
 /// How long the canary sings before the fault, so that the clocks are compared by many requests.
 const PRELUDE: Duration = Duration::from_millis(1500);
@@ -52,7 +50,6 @@ pub async fn conduct(
     scene.pace(Pace::Trial);
     sleep(PRELUDE).await;
     let allowed_before = disruption::allowed(scene).await;
-    let pulled_before = Pulls::look(scene).await;
     let before = wait_for_moment(scene, steady, moment).await;
     let leader = scene
         .replicas()
@@ -65,7 +62,10 @@ pub async fn conduct(
     trial.allowed_before = allowed_before;
     trial.fence = scene.fence;
     trial.unobserved = scene.unobserved();
-    match fault.strike(scene, &leader).await {
+    let struck = fault.strike(scene, &leader).await;
+    // One that failed half-way has left something to undo.
+    let took_effect = struck.is_ok() || !scene.repairs.is_clear();
+    match struck {
         Ok(strike) => {
             trial.strike = strike;
             // Work waits for whoever leads next, so that its first write shows what it took and not when the next change
@@ -79,7 +79,11 @@ pub async fn conduct(
         }
     }
     // What was left half done is undone as well.
-    undo(scene).await;
+    course::undo(scene).await;
+    if took_effect && let Err(error) = fault.restored(scene, &leader).await {
+        let detail = chain(&error);
+        scene.journal.rig_fault(RigFault::RepairFailed { detail });
+    }
     scene.pace(Pace::Idle);
     if course::leaves_a_broken_pod(id.fault) {
         // The pod can't come back by itself; what is timed is how long its replacement takes.
@@ -90,11 +94,6 @@ pub async fn conduct(
     trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
     if scene.metrics {
         trial.roles = agreed_roles(scene).await;
-    }
-    if let (Some(before), Some(after)) = (pulled_before, Pulls::look(scene).await)
-        && let Some(fault) = after.since(&before)
-    {
-        scene.journal.rig_fault(fault);
     }
     finish(scene, trial).await
 }
@@ -176,7 +175,6 @@ async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
         trial.pods.clone_from(&seen.pods);
         trial.own.clone_from(&seen.own);
         trial.rig.clone_from(&seen.rig);
-        trial.stalls.clone_from(&seen.stalls);
     });
     scene.pace(Pace::Idle);
     trial
@@ -210,6 +208,20 @@ pub async fn replace_restarted(scene: &Scene<'_>) {
     for pod in restarted {
         remove(scene, &pod).await;
     }
+}
+
+/// Moves a standby away when all replicas are on the leader's node; whether it had to. The scheduler prefers a node that
+/// has none of them.
+pub async fn spread(scene: &Scene<'_>, leader: &PodSeen) -> bool {
+    let replicas = scene.replicas();
+    if replicas.values().any(|pod| pod.node != leader.node) {
+        return false;
+    }
+    let Some(standby) = replicas.into_keys().find(|name| *name != leader.name) else {
+        return false;
+    };
+    remove(scene, &standby).await;
+    true
 }
 
 /// Deletes a pod and waits until it is gone. What keeps it shows in the wait for the steady state that follows.

@@ -3,8 +3,6 @@
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -19,9 +17,6 @@ use crate::{
     scene::Scene,
     trial::{TrialData, TrialId},
 };
-
-/// The folder of raw data in the folder of a run.
-pub const TRIALS: &str = "trials";
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -41,7 +36,7 @@ pub struct WriteError {
 impl Folder {
     /// Creates the folder and what is in it.
     pub fn create(path: PathBuf) -> Result<Self, WriteError> {
-        for folder in [path.clone(), path.join(TRIALS), path.join("logs")] {
+        for folder in [path.clone(), path.join("trials"), path.join("logs")] {
             std::fs::create_dir_all(&folder).map_err(|source| WriteError {
                 path: folder,
                 source,
@@ -72,7 +67,7 @@ impl Folder {
 
     /// Writes the raw data of a trial.
     pub fn write_trial(&self, data: &TrialData) -> Result<PathBuf, WriteError> {
-        self.write_json(&trial_file(data.id), data)
+        self.write_json(&format!("trials/{}.json", slug(data.id)), data)
     }
 
     /// Writes what a person needs to understand a trial that was not passed; gives the folder.
@@ -110,35 +105,16 @@ impl Folder {
         Ok(self.path.join(name))
     }
 
-    /// That `name` could not be written.
-    pub fn failed(&self, name: &str, source: std::io::Error) -> WriteError {
-        WriteError {
-            path: self.path.join(name),
-            source,
-        }
-    }
-
-    /// Writes a file as a whole or not at all: whoever reads it meanwhile, or after this process was killed, finds the
-    /// old one or the new one.
-    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, WriteError> {
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf, WriteError> {
         let path = self.path.join(name);
         let folder = path.parent().unwrap_or(&self.path);
-        let write = || {
-            std::fs::create_dir_all(folder)?;
-            let mut file = tempfile::Builder::new()
-                .permissions(std::fs::Permissions::from_mode(0o644))
-                .tempfile_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        write().map_err(|source| self.failed(name, source))?;
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|source| WriteError {
+            path: path.clone(),
+            source,
+        })?;
         Ok(path)
     }
-}
-
-/// Where the raw data of a trial is, in the folder of its run.
-pub fn trial_file(id: TrialId) -> String {
-    format!("{TRIALS}/{}.json", slug(id))
 }
 
 fn slug(id: TrialId) -> String {

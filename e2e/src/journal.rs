@@ -13,7 +13,7 @@ use crate::{
     audit::{ApiCall, OwnCall},
     clock::{RunClock, Stamp},
     lease::{self, LeaseSeen},
-    trial::{PodSeen, RigFault, Stall, present},
+    trial::{PodSeen, RigFault, present},
 };
 
 /// The shared record of a run.
@@ -37,8 +37,6 @@ pub struct Seen {
     pub own: Vec<OwnCall>,
     /// What went wrong with the rig.
     pub rig: Vec<RigFault>,
-    /// When the harness itself had to wait for a processor.
-    pub stalls: Vec<Stall>,
 }
 
 impl Journal {
@@ -74,14 +72,6 @@ impl Journal {
     /// Writes down what went wrong with the rig.
     pub fn rig_fault(&self, fault: RigFault) {
         self.record(|seen| seen.rig.push(fault));
-    }
-
-    /// Writes down that the harness had to wait for a processor. Nobody waits for that, so nobody is woken.
-    pub fn stalled(&self, stall: Stall) {
-        self.seen.send_if_modified(|seen| {
-            seen.stalls.push(stall);
-            false
-        });
     }
 
     /// Reads what has been seen.

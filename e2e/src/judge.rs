@@ -27,10 +27,6 @@ use reading::Reading;
 /// A request of the harness itself that took longer than this shows a rig too slow to be trusted with a missed timing.
 pub const LATENCY_LIMIT_MS: Millis = 1000.0;
 
-/// A harness that waited longer than this for a processor has no timing to be trusted with: as long as a watch may be
-/// away.
-pub const STALL_LIMIT_MS: Millis = 250.0;
-
 /// What a trial is judged by, beside its own data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Promise {
@@ -45,9 +41,6 @@ pub struct TrialResult {
     pub id: TrialId,
     /// How it came out.
     pub verdict: Verdict,
-    /// Whether it warmed up the cluster: what it took is held against no limit and is part of no figure.
-    #[serde(default)]
-    pub warm_up: bool,
     /// Why the Lease changed hands, if it did.
     pub reason: Option<Reason>,
     /// The leader before.
@@ -68,14 +61,6 @@ pub struct TrialResult {
     pub checks: Vec<Check>,
 }
 
-impl TrialResult {
-    /// Whether its times are part of the figures: a trial that warmed up says nothing about the operator's, and one on a
-    /// troubled rig says more about the rig.
-    pub fn counts(&self) -> bool {
-        !self.warm_up && self.verdict != Verdict::Inconclusive
-    }
-}
-
 /// Judges one trial.
 pub fn judge(data: &TrialData, promise: Promise) -> TrialResult {
     let reading = Reading::of(data);
@@ -84,7 +69,6 @@ pub fn judge(data: &TrialData, promise: Promise) -> TrialResult {
     TrialResult {
         id: data.id,
         verdict: Verdict::of(checks.iter().map(|check| check.verdict)),
-        warm_up: data.warm_up,
         reason: takeover.map(|takeover| takeover.reason),
         old_leader: data.before.holder.clone(),
         new_leader: takeover.map(|takeover| takeover.to.holder.clone()),

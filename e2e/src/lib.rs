@@ -10,10 +10,6 @@
 //! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
 //! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
 //! | [`trial`] | the raw data of one fault |
-//! | [`percentile`], [`precision`] | what many trials show, and when there are enough |
-//! | [`gate`], [`baseline`] | what the user asks of a run beside that |
-//! | [`outputs`], [`github`], [`table`] | who gets to read it, and how |
-//! | [`archive`], [`replay`], [`compare`] | what can be said of old runs |
 //! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
 //! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
 #![cfg_attr(
@@ -24,16 +20,12 @@
     )
 )]
 
-pub mod archive;
 pub mod args;
 pub mod audit;
-pub mod baseline;
 pub mod budget;
 pub mod canary;
 pub mod clock;
 pub mod cluster;
-pub mod compare;
-pub mod comparison;
 pub mod conduct;
 pub mod console;
 pub mod deploy;
@@ -43,27 +35,17 @@ pub mod engine;
 pub mod evidence;
 pub mod exclusion;
 pub mod fault;
-pub mod figure;
 pub mod gate;
-pub mod github;
 pub mod idle;
-pub mod image_pull;
 pub mod journal;
 pub mod judge;
-pub mod junit;
 pub mod leader_metric;
 pub mod lease;
-pub mod limits;
-pub mod markdown;
-pub mod outputs;
 pub mod percentile;
 pub mod plan;
-pub mod precision;
 mod process;
 pub mod progress;
-pub mod rank_test;
 pub mod repairs;
-pub mod replay;
 pub mod report;
 pub mod requests;
 pub mod run;

@@ -4,21 +4,17 @@ use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use five_spot_e2e::{
-    archive::{self, ReadError},
     args::RunArgs,
     cluster::{
         Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
         Provider,
     },
-    compare::CompareArgs,
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
     fault,
-    github::GitHub,
     progress::{Progress, chain},
-    replay::{ReplayArgs, ReplayError},
-    report::{self, Report},
+    report,
     run::{self, Outcome, RunError, RunOptions},
     table,
 };
@@ -55,10 +51,6 @@ enum Command {
     Doctor(DoctorArgs),
     /// Make sure that there is an image to start a cluster from
     ClusterImage(ClusterImageCommand),
-    /// Judge an old run again, and hold it against limits, without a cluster
-    Replay(ReplayArgs),
-    /// Put two runs side by side
-    Compare(CompareArgs),
     /// Start a cluster and hold it until Ctrl-C, or leave it running with --keep
     Cluster(HoldCommand),
     /// List the faults: what each does, what it proves, what it needs
@@ -74,7 +66,7 @@ enum Command {
 async fn main() -> ExitCode {
     let console = Console::start();
     let done = match Arguments::parse().command {
-        Command::Run(args) => Box::pin(failover(&args, &console)).await,
+        Command::Run(args) => failover(&args, &console).await,
         Command::Engine(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
         Command::ClusterImage(command) => {
             command.run(&console).await.map(|()| 0).map_err(Into::into)
@@ -90,12 +82,6 @@ async fn main() -> ExitCode {
                 .map_err(Into::into)
         }
         Command::Guard(command) => command.run().await.map(|()| 0).map_err(Into::into),
-        Command::Replay(args) => replay(&args, &console),
-        Command::Compare(args) => args
-            .run()
-            .map_err(Into::into)
-            .and_then(|text| print(&text))
-            .map(|()| 0),
         Command::Faults => print(&fault::list()).map(|()| 0),
         Command::Schema => report::schema()
             .map_err(Into::into)
@@ -120,11 +106,7 @@ fn refuse(error: &anyhow::Error) -> u8 {
         .is_some_and(RunError::is_usage)
         || error
             .downcast_ref::<ClusterError>()
-            .is_some_and(ClusterError::is_usage)
-        || error
-            .downcast_ref::<ReplayError>()
-            .is_some_and(ReplayError::is_usage)
-        || error.is::<ReadError>();
+            .is_some_and(ClusterError::is_usage);
     if usage { USAGE } else { INCONCLUSIVE }
 }
 
@@ -134,7 +116,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let options = RunOptions::try_from(args)?;
-    let cluster_options = args.cluster.options().map_err(RunError::from)?;
+    let mut cluster_options = args.cluster.options().map_err(RunError::from)?;
+    if cluster_options.raise_agents(fault::agents_for(&options.faults)) {
+        console.note(&format!(
+            "the cluster gets {} agents: a fault takes the leader's node away",
+            cluster_options.agents
+        ));
+    }
     let mut interrupted = std::pin::pin!(interrupted());
     console.note(&format!("seed {}", options.seed));
     let cluster = tokio::select! {
@@ -152,15 +140,19 @@ async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let mut printed = Ok(());
     let outcome = run::run(&options, &cluster, interrupted, console, |outcome| {
         console.finish();
-        printed = publish(&outcome.report, Some(&outcome.folder), console);
+        let place = outcome.folder.join("report.json");
+        printed = print(&format!(
+            "\n{}report: {}\n",
+            table::render(&outcome.report),
+            place.display()
+        ));
     })
     .await;
     let left = leave(cluster, &cluster_options, console).await;
     match outcome {
-        Err(RunError::Interrupted { by, folder }) => {
+        Err(RunError::Interrupted(name)) => {
             console.warn(&format!(
-                "{by}: the run was ended, there is no verdict; {left}; finished trials are in {}",
-                folder.display()
+                "{name}: the run was ended, there is no verdict; {left}"
             ));
             Ok(INTERRUPTED)
         }
@@ -172,34 +164,16 @@ async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     }
 }
 
-fn replay(args: &ReplayArgs, console: &Console) -> anyhow::Result<u8> {
-    let replayed = args.run()?;
-    publish(&replayed.report, replayed.folder.as_deref(), console)?;
-    Ok(replayed.report.verdict.exit_code())
-}
-
-/// Tells what was found to whoever looks: on standard output, and to the workflow that this is a step of.
-fn publish(report: &Report, folder: Option<&Path>, console: &Console) -> anyhow::Result<()> {
-    let github = GitHub::from_env();
-    let place = folder.map_or_else(String::new, |folder| {
-        format!("report: {}\n", folder.join(archive::REPORT).display())
-    });
-    print(&format!(
-        "\n{}{place}{}",
-        table::render(report),
-        github.annotations(report)
-    ))?;
-    if let Err(error) = github.append_summary(report) {
-        console.warn(&chain(&error));
-    }
-    Ok(())
-}
-
 /// Removes the cluster, or keeps it and says how to reach it; gives what became of it. A failure is a warning: it says
 /// nothing about the operator.
 async fn leave(cluster: Cluster, options: &ClusterOptions, console: &Console) -> &'static str {
     let brought = cluster.provider() == Provider::Kubeconfig;
-    let left = if options.keep {
+    let left = if cluster.is_attached() {
+        cluster
+            .stop()
+            .await
+            .map(|()| "the cluster and the operator stay as they are")
+    } else if options.keep {
         cluster.keep(Path::new(RESULTS)).await.map(|access| {
             console.note(&access);
             if brought {

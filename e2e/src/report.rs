@@ -12,8 +12,8 @@ use crate::{
     budget::{Budget, FaultKind, LeaseSettings},
     clock::Millis,
     cluster::Provider,
+    deploy::BudgetShape,
     disruption::Disruption,
-    figure::{Phase, Statistic},
     idle::Idle,
     judge::{Promise, TrialResult},
     percentile::Summary,
@@ -34,9 +34,6 @@ pub struct Report {
     pub verdict: Verdict,
     /// One line for each check that was not passed.
     pub why: Vec<String>,
-    /// What to keep in mind when reading the figures. It changes no verdict.
-    #[serde(default)]
-    pub warnings: Vec<String>,
     /// What was run, and where.
     pub run: RunInfo,
     /// The election settings found in the cluster; absent when the run ended before.
@@ -84,24 +81,6 @@ pub struct RunInfo {
     pub faults: Vec<FaultKind>,
     /// Trials asked for of each.
     pub trials: u32,
-    /// Trials of each that came before them and are part of no figure.
-    #[serde(default)]
-    pub warm_up: u32,
-    /// How many trials of each there could have been, to reach what `until_confident` asks for.
-    #[serde(default)]
-    pub max_trials: Option<u32>,
-    /// How well figures were to be known.
-    #[serde(default)]
-    pub until_confident: Vec<String>,
-    /// Limits that the user gave.
-    #[serde(default)]
-    pub gates: Vec<String>,
-    /// The report that the run was compared with.
-    #[serde(default)]
-    pub baseline: Option<String>,
-    /// By how much, in percent, a median could be larger than there.
-    #[serde(default)]
-    pub regression_percent: Option<f64>,
     /// Seed of the moments at which faults were done.
     pub seed: u64,
     /// Environment variables that were set or changed.
@@ -110,6 +89,12 @@ pub struct RunInfo {
     pub fence: bool,
     /// Whether the hint was switched on or off; null when it was left as it is.
     pub hint: Option<bool>,
+    /// The rule that the operator's disruption budget was given.
+    #[serde(default)]
+    pub budget: BudgetShape,
+    /// How many nodes beside the server's the harness started.
+    #[serde(default)]
+    pub agents: u32,
     /// What was not looked at, and why.
     pub not_observed: Vec<String>,
 }
@@ -123,12 +108,6 @@ pub struct Group {
     pub fault: FaultKind,
     /// How many trials were conducted.
     pub n: usize,
-    /// How many of these warmed up, and are part of no figure.
-    #[serde(default)]
-    pub warm_up: usize,
-    /// How many of the rest are INCONCLUSIVE, and part of no figure either.
-    #[serde(default)]
-    pub left_out: usize,
     /// How often the Lease changed hands for which reason.
     pub reasons: BTreeMap<Reason, usize>,
     /// Fault to another holder or process life.
@@ -171,11 +150,6 @@ impl Group {
             .iter()
             .filter(|trial| trial.id.replicas == replicas && trial.id.fault == fault)
             .collect();
-        let counted: Vec<&TrialResult> =
-            own.iter().copied().filter(|trial| trial.counts()).collect();
-        let warm_up = own.iter().filter(|trial| trial.warm_up).count();
-        let summary =
-            |phase: Phase| Summary::of(counted.iter().filter_map(|trial| phase.of(trial)));
         let mut reasons = BTreeMap::new();
         for reason in own.iter().filter_map(|trial| trial.reason) {
             *reasons.entry(reason).or_default() += 1;
@@ -184,78 +158,42 @@ impl Group {
             replicas,
             fault,
             n: own.len(),
-            warm_up,
-            left_out: own.len() - warm_up - counted.len(),
             reasons,
-            lease: summary(Phase::Lease),
-            work: summary(Phase::Work),
+            lease: Summary::of(own.iter().filter_map(|trial| trial.phases.lease_ms)),
+            work: Summary::of(own.iter().filter_map(|trial| trial.phases.work_ms)),
             // Whether a death can be proven is known from the Lease, and is the same in all trials of a run.
             budget: own.first().map_or_else(
                 || settings.budget(fault, false),
                 |trial| trial.budget.clone(),
             ),
             refused: own.iter().map(|trial| trial.exclusion.refused).sum(),
-            release_to_holder: summary(Phase::Release),
+            release_to_holder: Summary::of(
+                own.iter()
+                    .filter_map(|trial| trial.phases.release_to_holder_ms),
+            ),
             verdict: Verdict::of(own.iter().map(|trial| trial.verdict)),
         }
     }
-
-    /// What its trials are too few for, the same words for groups that are alike.
-    fn too_few(&self) -> Option<String> {
-        let n = self.lease.or(self.work)?.n;
-        // What holds for the median holds for the p95 all the more.
-        Statistic::P95
-            .too_few(n)
-            .map(|p95| match Statistic::P50.too_few(n) {
-                Some(p50) => format!("{p95}; {p50}"),
-                None => p95,
-            })
-    }
-}
-
-/// What the groups have too few trials for, one line for those that have as many.
-fn too_few(groups: &[Group]) -> Vec<String> {
-    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
-    for group in groups {
-        let Some(what) = group.too_few() else {
-            continue;
-        };
-        let name = format!("{} {}", group.replicas, group.fault);
-        match lines.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, names)) => names.push(name),
-            None => lines.push((what, vec![name])),
-        }
-    }
-    lines
-        .into_iter()
-        .map(|(what, names)| format!("{what} ({})", names.join(", ")))
-        .collect()
 }
 
 impl Report {
-    /// Every check that belongs to no trial.
-    pub fn run_checks(&self) -> impl Iterator<Item = &Check> {
-        let idle = self.idle.iter().flat_map(|idle| &idle.checks);
-        let disruptions = self.disruptions.iter().map(|disruption| &disruption.check);
-        self.checks.iter().chain(idle).chain(disruptions)
-    }
-
     /// Every check of the run.
     pub fn all_checks(&self) -> impl Iterator<Item = &Check> {
+        let idle = self.idle.iter().flat_map(|idle| &idle.checks);
+        let disruptions = self.disruptions.iter().map(|disruption| &disruption.check);
         let trials = self.trials.iter().flat_map(|trial| &trial.checks);
-        self.run_checks().chain(trials)
+        self.checks
+            .iter()
+            .chain(idle)
+            .chain(disruptions)
+            .chain(trials)
     }
 
-    /// Fills in what follows from the parts: groups, measuring error, warnings, verdict and why.
+    /// Fills in what follows from the parts: groups, measuring error, verdict and why.
     #[must_use]
     pub fn concluded(mut self) -> Self {
         if let Some(settings) = &self.settings {
             self.groups = Group::all(&self.trials, settings);
-        }
-        for warning in too_few(&self.groups) {
-            if !self.warnings.contains(&warning) {
-                self.warnings.push(warning);
-            }
         }
         self.measuring_error_ms = self
             .trials

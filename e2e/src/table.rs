@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::{
     clock::Millis,
     idle::{Idle, per_minute},
-    percentile::{CONFIDENCE, Interval, Summary},
+    percentile::Summary,
     report::{Group, Report},
     verdict::Verdict,
 };
@@ -56,53 +56,35 @@ fn percentiles(groups: &[Group]) -> String {
     table.trim_fmt()
 }
 
-/// One line of a phase of a group: its times, or one end of their intervals.
+/// One phase of a group.
 struct Line {
     name: &'static str,
-    n: Option<usize>,
-    p50: Option<Millis>,
-    p95: Option<Millis>,
-    max: Option<Millis>,
+    summary: Option<Summary>,
     bound: Option<Millis>,
-}
-
-fn phase_lines(name: &'static str, summary: Option<Summary>, bound: Option<Millis>) -> Vec<Line> {
-    let times = Line {
-        name,
-        n: Some(summary.map_or(0, |summary| summary.n)),
-        p50: summary.map(|summary| summary.p50_ms),
-        p95: summary.map(|summary| summary.p95_ms),
-        max: summary.map(|summary| summary.max_ms),
-        bound,
-    };
-    let intervals = summary.map(|summary| (summary.p50_interval, summary.p95_interval));
-    let (p50, p95) = intervals.unwrap_or_default();
-    if p50.is_none() && p95.is_none() {
-        return vec![times];
-    }
-    let end = |name, end: &dyn Fn(Interval) -> Millis| Line {
-        name,
-        n: None,
-        p50: p50.map(end),
-        p95: p95.map(end),
-        max: None,
-        bound: None,
-    };
-    vec![
-        times,
-        end("  at least", &|interval| interval.low_ms),
-        end("  at most", &|interval| interval.high_ms),
-    ]
 }
 
 /// One row of several lines: the group and its reasons beside its phases.
 fn group_cells(group: &Group) -> [String; 7] {
     let lease_limit = group.budget.lease.limit_ms;
     let work_limit = group.budget.work_limit_ms();
-    let mut lines = phase_lines("lease failover", group.lease, Some(lease_limit));
-    lines.extend(phase_lines("work failover", group.work, Some(work_limit)));
+    let mut lines = vec![
+        Line {
+            name: "lease failover",
+            summary: group.lease,
+            bound: Some(lease_limit),
+        },
+        Line {
+            name: "work failover",
+            summary: group.work,
+            bound: Some(work_limit),
+        },
+    ];
     if group.release_to_holder.is_some() {
-        lines.extend(phase_lines("since release", group.release_to_holder, None));
+        lines.push(Line {
+            name: "since release",
+            summary: group.release_to_holder,
+            bound: None,
+        });
     }
     let mut left = vec![format!("{} {}", group.replicas, group.fault)];
     left.extend(
@@ -114,28 +96,18 @@ fn group_cells(group: &Group) -> [String; 7] {
     if group.refused > 0 {
         left.push(format!("  refused {}", group.refused));
     }
-    if group.warm_up > 0 {
-        left.push(format!("  warm-up {}", group.warm_up));
-    }
-    if group.left_out > 0 {
-        left.push(format!("  left out {}", group.left_out));
-    }
     left.push(format!("  {}", group.verdict));
     let column =
         |cell: &dyn Fn(&Line) -> String| lines.iter().map(cell).collect::<Vec<_>>().join("\n");
-    // A line of intervals has no maximum and no bound to be missing.
-    let only = |line: &Line, value: Option<Millis>| match value {
-        None if line.n.is_none() => String::new(),
-        value => value.map_or_else(|| "-".to_owned(), seconds),
-    };
+    let seconds = |value: Option<Millis>| value.map_or_else(|| "-".to_owned(), seconds);
     [
         left.join("\n"),
         column(&|line| line.name.to_owned()),
-        column(&|line| line.n.map_or_else(String::new, |n| n.to_string())),
-        column(&|line| only(line, line.p50)),
-        column(&|line| only(line, line.p95)),
-        column(&|line| only(line, line.max)),
-        column(&|line| only(line, line.bound)),
+        column(&|line| line.summary.map_or(0, |summary| summary.n).to_string()),
+        column(&|line| seconds(line.summary.map(|summary| summary.p50_ms))),
+        column(&|line| seconds(line.summary.map(|summary| summary.p95_ms))),
+        column(&|line| seconds(line.summary.map(|summary| summary.max_ms))),
+        column(&|line| seconds(line.bound)),
     ]
 }
 
@@ -156,11 +128,9 @@ fn footer(report: &Report) -> String {
         .map(|trial| trial.error.kill_ms)
         .fold(0.0, f64::max);
     let mut lines = vec![wrapped(&format!(
-        "Percentiles by nearest rank: each is a time that was measured. At least and at most: where the percentile of \
-         all possible trials is, with {:.0} % confidence, from order statistics. Largest measuring error ±{error:.1} ms. Limits \
+        "Percentiles by nearest rank: each is a time that was measured. Largest measuring error ±{error:.1} ms. Limits \
          are extended by a trial's own error, and by the up to {kill:.0} ms that a kill took: the leader may have \
-         renewed once more meanwhile. (The Lease watch was up to {watch:.1} ms behind the audit log.)",
-        CONFIDENCE * 100.0
+         renewed once more meanwhile. (The Lease watch was up to {watch:.1} ms behind the audit log.)"
     ))];
     let mut seen = Vec::new();
     for group in &report.groups {
@@ -179,19 +149,6 @@ fn footer(report: &Report) -> String {
         lines.push(wrapped(
             "refused: work writes that the API server refused to their writer; they did no harm",
         ));
-    }
-    if report.groups.iter().any(|group| group.left_out > 0) {
-        lines.push(wrapped(
-            "left out: trials that are INCONCLUSIVE; their times are part of no figure",
-        ));
-    }
-    if report.groups.iter().any(|group| group.warm_up > 0) {
-        lines.push(wrapped(
-            "warm-up: trials that came first; what they took is part of no figure and held against no limit",
-        ));
-    }
-    for warning in &report.warnings {
-        lines.push(wrapped(&format!("warning: {warning}")));
     }
     let hint = match report.run.hint {
         Some(true) => "switched on",
@@ -239,7 +196,7 @@ fn verdict_lines(report: &Report) -> String {
 }
 
 /// Breaks a line at words, with the continuation indented.
-pub fn wrapped(text: &str) -> String {
+fn wrapped(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -299,38 +256,6 @@ mod tests {
         ] {
             assert!(text.contains(expected), "no {expected} in\n{text}");
         }
-    }
-
-    #[test]
-    fn intervals_are_given_where_there_are_enough_trials() {
-        let mut report = report();
-        assert!(!render(&report).contains("     at least"));
-        let more = (3..=8).map(|number| {
-            let lease_ms = 200.0 + f64::from(number);
-            trial(2, FaultKind::Graceful, number, lease_ms, Reason::Released)
-        });
-        report.trials.extend(more);
-        let text = render(&report.concluded());
-        let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap();
-        assert!(line("     at least").contains("0.180"), "{text}");
-        assert!(line("     at most").contains("0.208"), "{text}");
-        assert!(text.contains("95 % confidence"), "{text}");
-        for line in text.lines() {
-            assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_left_out_of_the_figures_is_told() {
-        let mut report = report();
-        report.trials[0].warm_up = true;
-        report.trials[1].verdict = Verdict::Inconclusive;
-        let text = render(&report.concluded());
-        assert!(
-            text.contains("warm-up 1") && text.contains("left out 1"),
-            "{text}"
-        );
-        assert!(text.contains("\nwarning: n=1 is too small"), "{text}");
     }
 
     #[test]

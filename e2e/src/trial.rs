@@ -12,6 +12,7 @@ use crate::{
     audit::{ApiCall, OwnCall},
     budget::{FaultKind, LeaseSettings},
     clock::{Millis, Stamp},
+    disruption::Eviction,
     leader_metric::RolesSeen,
     lease::{LeaseRecord, LeaseSeen},
 };
@@ -69,12 +70,6 @@ pub struct TrialData {
     pub recovery: Recovery,
     /// What went wrong with the rig.
     pub rig: Vec<RigFault>,
-    /// When the harness itself had to wait for a processor.
-    #[serde(default)]
-    pub stalls: Vec<Stall>,
-    /// Whether it is one that warms up the cluster.
-    #[serde(default)]
-    pub warm_up: bool,
     /// When the harness stopped looking.
     pub ended: Stamp,
 }
@@ -92,6 +87,9 @@ pub struct Strike {
     /// When it was undone, where it lasted: when the call that undid it was back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<Stamp>,
+    /// The evictions that it asked for, in order, those that were refused as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evictions: Vec<Eviction>,
 }
 
 /// Something that a run does not look at.
@@ -150,15 +148,6 @@ pub struct PodSeen {
     pub waiting: Option<String>,
 }
 
-/// A time for which the harness, ready to run, did not run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Stall {
-    /// When it went on.
-    pub at: Stamp,
-    /// For how long it had waited, in milliseconds.
-    pub lasted_ms: Millis,
-}
-
 /// Something that keeps the harness from seeing or trusting what it measures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -190,18 +179,6 @@ pub enum RigFault {
         /// What happened.
         detail: String,
     },
-    /// The node pulled an image, which takes from the replicas what they need to be in time.
-    ImagePull {
-        /// What kubelet says.
-        detail: String,
-    },
-}
-
-impl RigFault {
-    /// Whether the harness saw everything all the same: it may be why a limit was missed, and nothing else.
-    pub fn only_slows(&self) -> bool {
-        matches!(self, Self::ImagePull { .. })
-    }
 }
 
 /// Where a pod is between its creation and its end.
@@ -224,6 +201,7 @@ impl Strike {
             returned,
             repeated: Vec::new(),
             undone: None,
+            evictions: Vec::new(),
         }
     }
 }
@@ -260,8 +238,6 @@ impl TrialData {
             roles: Vec::new(),
             recovery: Recovery::default(),
             rig: Vec::new(),
-            stalls: Vec::new(),
-            warm_up: false,
             ended: at,
         }
     }
@@ -302,7 +278,6 @@ impl std::fmt::Display for RigFault {
             Self::NodeExhausted { detail } => write!(f, "the node is out of resources: {detail}"),
             Self::FaultFailed { detail } => write!(f, "the fault could not be done: {detail}"),
             Self::RepairFailed { detail } => write!(f, "the fault could not be undone: {detail}"),
-            Self::ImagePull { detail } => write!(f, "an image was pulled: {detail}"),
         }
     }
 }

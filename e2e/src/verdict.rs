@@ -53,12 +53,10 @@ pub enum CheckId {
     SteppedDown,
     /// The old leader lived through a fault that gave it no reason to end.
     Survived,
+    /// The disruption budget let every replica of the drained node go.
+    Drained,
     /// A limit that the user gave is kept.
     Gate,
-    /// A figure is known as well as the user asked.
-    Precision,
-    /// It is no slower than the run that the user compares with.
-    Regression,
     /// Lease and metrics agree on one leader.
     OneLeader,
     /// No change of the canary was lost.
@@ -129,9 +127,8 @@ impl CheckId {
             Self::OnlyHolderWrites => "only-holder-writes",
             Self::SteppedDown => "stepped-down",
             Self::Survived => "survived",
+            Self::Drained => "drained",
             Self::Gate => "gate",
-            Self::Precision => "precision",
-            Self::Regression => "regression",
             Self::OneLeader => "one-leader",
             Self::Canary => "canary",
             Self::Restored => "restored",

@@ -6,7 +6,6 @@
 mod audit_log;
 mod follow;
 mod pod_log;
-mod ticker;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -34,7 +33,6 @@ const MARK: &str = "mark";
 #[derive(Debug)]
 pub struct Witnesses {
     tasks: JoinSet<WitnessError>,
-    ended: Option<WitnessError>,
 }
 
 /// Why a witness no longer watches.
@@ -61,7 +59,6 @@ impl Witnesses {
         logs: PathBuf,
     ) -> Result<Self, ClusterError> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(ticker::tick(Arc::clone(journal)));
         let lines = match cluster.audit_log() {
             // Nothing before this run matters, and the log of a cluster that is shared is long.
             Some(log) => {
@@ -100,7 +97,7 @@ impl Witnesses {
                 record_pod(seen, pod_seen(at, pod, &container, deleted));
             },
         ));
-        Ok(Self { tasks, ended: None })
+        Ok(Self { tasks })
     }
 
     /// Adds the canary's task to those that must not end.
@@ -112,12 +109,11 @@ impl Witnesses {
     }
 
     /// The first witness that no longer watches; `None` while all do.
-    pub fn ended(&mut self) -> Option<&WitnessError> {
-        if self.ended.is_none() {
-            let ended = self.tasks.try_join_next();
-            self.ended = ended.map(|ended| ended.unwrap_or_else(WitnessError::Task));
+    pub fn ended(&mut self) -> Option<WitnessError> {
+        match self.tasks.try_join_next()? {
+            Ok(error) => Some(error),
+            Err(error) => Some(WitnessError::Task(error)),
         }
-        self.ended.as_ref()
     }
 }
 

@@ -39,8 +39,6 @@ use crate::{
 };
 use holder::Holder;
 pub use holder::Senses;
-#[cfg(any(test, feature = "sim"))]
-pub(crate) use release::SUCCESSOR_LIMIT;
 use story::Story;
 
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.

@@ -1,6 +1,6 @@
 //! What is drawn from the seed before anything happens: the lease, the clocks, the network, the faults to come.
 
-use crate::leader::{LeaseConfig, SUCCESSOR_LIMIT};
+use crate::leader::LeaseConfig;
 
 use super::{
     dice::Dice,
@@ -78,14 +78,6 @@ impl Settings {
         } else {
             (Self::draw_faults(dice, calm_from), calm_from)
         };
-        let informer_lag = if fence { dice.between(0, 50) } else { 0 };
-        let mut latency = dice.one_of(&[2, 5, 5, 20, 80], 5);
-        if rollout_only {
-            // A successor is promised where the leader can list the pods in the time that it takes for that, by its own
-            // clock: there and back, and some to spare.
-            let limit = u64::from(SUCCESSOR_LIMIT.subsec_millis());
-            latency = latency.min(limit * PPM / rates.1 / 4);
-        }
         // Whatever a fault left behind is waited out.
         let patience = 1000 * (duration + 5 * retry).unsigned_abs() * PPM / rates.0;
         Some(Self {
@@ -95,8 +87,8 @@ impl Settings {
             rates_in_bound: !beyond,
             fence,
             hints,
-            informer_lag,
-            latency,
+            informer_lag: if fence { dice.between(0, 50) } else { 0 },
+            latency: dice.one_of(&[2, 5, 5, 20, 80], 5),
             work_every: unit / dice.between(1, 6),
             drain_timeout: dice.between(200, 3000),
             faults,

@@ -104,7 +104,7 @@ impl<'a> Course<'a> {
 }
 
 /// Undoes what is due; what can't be undone is the rig's fault, and is tried again at the end of the run.
-pub(crate) async fn undo(scene: &Scene<'_>) {
+pub(super) async fn undo(scene: &Scene<'_>) {
     if scene.repairs.is_clear() {
         return;
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An image that no registry has and no node can pull: `localhost` serves none, and no other host is asked.
-pub(crate) const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";
+const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";
 
 /// Kills the leader's process and keeps its pod down.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ mod reason;
 mod timing;
 mod writes;
 
-use super::{LATENCY_LIMIT_MS, Promise, STALL_LIMIT_MS, reading::Reading};
+use super::{LATENCY_LIMIT_MS, Promise, reading::Reading};
 use crate::{
     audit::OwnCall,
     budget::FaultKind,
@@ -32,8 +32,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
     checks.extend(takeover(reading));
     checks.extend(reason::reasons(reading));
     let works = reading.data.observes(Unobserved::Work);
-    // A cluster that warms up is no measure for the operator.
-    if reading.takeover.is_some() && !reading.data.warm_up {
+    if reading.takeover.is_some() {
         checks.push(timing::lease_failover(reading));
         checks.push(timing::within(reading, promise));
         if works {
@@ -50,6 +49,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
         checks.push(afterwards::one_leader(reading));
     }
     checks.extend(afterwards::survived(reading));
+    checks.extend(afterwards::drained(reading));
     checks.push(afterwards::restored(reading));
     checks
 }
@@ -77,11 +77,6 @@ impl Reading<'_> {
             .fold(0.0, f64::max)
     }
 
-    fn longest_stall_ms(&self) -> Millis {
-        let stalls = self.data.stalls.iter();
-        stalls.map(|stall| stall.lasted_ms).fold(0.0, f64::max)
-    }
-
     /// Whether a request of the harness met the API server while the fault had stopped it.
     fn is_by_fault(&self, own: &OwnCall) -> bool {
         let strike = &self.data.strike;
@@ -106,12 +101,6 @@ impl Reading<'_> {
         if slowest > LATENCY_LIMIT_MS {
             return Some(format!(
                 "a request of the harness itself took {slowest:.0} ms (limit {LATENCY_LIMIT_MS:.0} ms)"
-            ));
-        }
-        let stalled = self.longest_stall_ms();
-        if stalled > STALL_LIMIT_MS {
-            return Some(format!(
-                "the harness itself waited {stalled:.0} ms for a processor (limit {STALL_LIMIT_MS:.0} ms)"
             ));
         }
         if self.map.is_none_or(|map| map.stepped) {
@@ -144,7 +133,6 @@ impl Reading<'_> {
 fn evidence(reading: &Reading<'_>) -> Check {
     let missing = reading
         .rig_faults()
-        .filter(|fault| !fault.only_slows())
         .map(ToString::to_string)
         .chain(
             reading
@@ -167,12 +155,11 @@ fn evidence(reading: &Reading<'_>) -> Check {
         let samples = reading.map.map_or(0, |map| map.samples);
         let detail = format!(
             "{} work writes and {samples} own requests in the audit log, clocks to ±{:.1} ms, Lease watch up to {:.1} ms late, \
-             slowest own request {:.0} ms, longest wait for a processor {:.0} ms",
+             slowest own request {:.0} ms",
             reading.exclusion.writes,
             reading.error.clock_ms.unwrap_or_default(),
             reading.error.watch_lag_ms,
-            reading.slowest_own_call_ms(),
-            reading.longest_stall_ms()
+            reading.slowest_own_call_ms()
         );
         reading.check(CheckId::Evidence, Verdict::Pass, detail)
     } else {

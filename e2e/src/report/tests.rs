@@ -38,7 +38,6 @@ pub(crate) fn trial(
             number,
         },
         verdict: Verdict::Pass,
-        warm_up: false,
         reason: Some(reason),
         old_leader: "a".to_owned(),
         new_leader: Some("b".to_owned()),
@@ -87,12 +86,13 @@ pub(crate) fn report() -> Report {
         desired_healthy: 1,
         current_healthy: 2,
         expected_pods: 2,
+        rule: Some("minAvailable: 1".to_owned()),
+        allowed_by_rule: Some(1),
     };
     Report {
         format_version: FORMAT_VERSION,
         verdict: Verdict::Pass,
         why: Vec::new(),
-        warnings: Vec::new(),
         run: RunInfo {
             id: "run".to_owned(),
             harness_version: "0.1.0".to_owned(),
@@ -106,16 +106,12 @@ pub(crate) fn report() -> Report {
             replicas: vec![2],
             faults: vec![FaultKind::Graceful],
             trials: 1,
-            warm_up: 0,
-            max_trials: Some(9),
-            until_confident: vec!["graceful.work.p50<=1s".to_owned()],
-            gates: vec!["graceful.work.p50>1s".to_owned()],
-            baseline: Some("main.json".to_owned()),
-            regression_percent: Some(20.0),
             seed: 7,
             set_env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             fence: true,
             hint: Some(false),
+            budget: BudgetShape::AsIs,
+            agents: 0,
             not_observed: vec!["the weather".to_owned()],
         },
         settings: Some(SETTINGS),
@@ -193,38 +189,6 @@ fn groups_hold_the_percentiles_of_their_own_trials() {
     assert_eq!(graceful.reasons, BTreeMap::from([(Reason::Released, 2)]));
     assert_eq!(report.groups[1].release_to_holder, None);
     assert_eq!(report.measuring_error_ms, Some(3.0));
-}
-
-#[test]
-fn figures_leave_out_what_warmed_up_and_what_the_rig_spoiled_and_say_how_many() {
-    let mut report = report();
-    report.trials[0].warm_up = true;
-    report.trials[2].verdict = Verdict::Inconclusive;
-    let groups = report.concluded().groups;
-    let graceful = &groups[0];
-    assert_eq!((graceful.n, graceful.warm_up, graceful.left_out), (2, 1, 0));
-    assert_eq!(
-        graceful.lease.map(|lease| (lease.n, lease.p50_ms)),
-        Some((1, 180.0))
-    );
-    assert_eq!((groups[1].left_out, groups[1].lease), (1, None));
-}
-
-#[test]
-fn too_few_trials_are_warned_of_once_for_all_groups_that_have_as_many() {
-    let mut report = report();
-    let more = report.trials.clone().into_iter().map(|mut trial| {
-        trial.id.replicas = 3;
-        trial
-    });
-    report.trials.extend(more.collect::<Vec<_>>());
-    report.warnings.clear();
-    let warnings = report.concluded().concluded().warnings;
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(
-        warnings[0].contains("n=2") && warnings[0].ends_with("(2 graceful, 3 graceful)"),
-        "{warnings:?}"
-    );
 }
 
 #[test]

@@ -1,15 +1,11 @@
 //! Why a run has no report, and whether the user's input is at fault.
 
-use std::path::PathBuf;
-
 use crate::{
-    archive::ReadError,
     canary::CanaryError,
     cluster::ClusterError,
-    deploy::{ApplyError, ManifestError, NoFence, TargetError},
+    deploy::{ApplyError, ManifestError, NoBudget, NoFence, TargetError},
     evidence::WriteError,
     gate::Gate,
-    precision::Unreachable,
 };
 
 /// Why a run has no report.
@@ -24,18 +20,15 @@ pub enum RunError {
     /// What is to be on is not there.
     #[error(transparent)]
     NoFence(#[from] NoFence),
+    /// What is to be given another shape is not there.
+    #[error(transparent)]
+    NoBudget(#[from] NoBudget),
     /// A limit is for a fault that is not tried.
     #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
     GateWithoutTrial {
         /// The limit.
         gate: Gate,
     },
-    /// There can't be as many trials as are asked for.
-    #[error(transparent)]
-    Unreachable(#[from] Unreachable),
-    /// There is nothing to compare with.
-    #[error("--baseline")]
-    Baseline(#[from] ReadError),
     /// The replicas have nothing to tell their roles with.
     #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
     NoMetrics(String),
@@ -70,13 +63,8 @@ pub enum RunError {
     #[error("failed to make a client")]
     Client(#[source] Box<kube::Error>),
     /// It was ended from outside.
-    #[error("ended by {by}")]
-    Interrupted {
-        /// By what.
-        by: &'static str,
-        /// The folder with what was found until then.
-        folder: PathBuf,
-    },
+    #[error("ended by {0}")]
+    Interrupted(&'static str),
     /// The operator's image can't be had.
     #[error("{0}")]
     Image(String),
@@ -89,9 +77,8 @@ impl RunError {
             Self::Manifests(_)
             | Self::Target(_)
             | Self::NoFence(_)
+            | Self::NoBudget(_)
             | Self::GateWithoutTrial { .. }
-            | Self::Unreachable(_)
-            | Self::Baseline(_)
             | Self::NoMetrics(_)
             | Self::Image(_)
             | Self::NoAuditLog => true,

@@ -6,10 +6,8 @@ use super::RunError;
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
     budget::FaultKind,
-    deploy::{EnvOverride, Manifests, Overrides, Switches, Target},
+    deploy::{BudgetShape, EnvOverride, Manifests, Overrides, Switches, Target},
     gate::Gate,
-    limits::Limits,
-    precision::Precision,
 };
 
 /// What a run is asked for, checked as far as it can be without a cluster.
@@ -25,8 +23,8 @@ pub struct RunOptions {
     pub replicas: Vec<u32>,
     /// Faults.
     pub faults: Vec<FaultKind>,
-    /// How many trials of each.
-    pub precision: Precision,
+    /// Trials of each.
+    pub trials: u32,
     /// Seed of the moments of the faults.
     pub seed: u64,
     /// How long calls are counted while nothing changes; zero skips it.
@@ -37,12 +35,14 @@ pub struct RunOptions {
     pub set_env: BTreeMap<String, String>,
     /// What was asked to be on or off.
     pub switches: Switches,
+    /// The rule that the disruption budget was given.
+    pub budget: BudgetShape,
     /// Whether the leader is given work that is looked at.
     pub canary: bool,
     /// Whether the replicas' metrics tell their roles.
     pub metrics: bool,
-    /// What the user asks of the results.
-    pub limits: Limits,
+    /// Limits over all trials.
+    pub gates: Vec<Gate>,
     /// The takeover time promised; `None` means the lease duration.
     pub within: Option<Duration>,
     /// The folder for the results; `None` means one named after the run.
@@ -67,6 +67,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             env,
         };
         let target = Target::prepare(&mut manifests, &overrides)?;
+        manifests.shape_budget(args.budget, &target)?;
         let metrics = args.metrics != MetricsChoice::None;
         if metrics && target.metrics_port.is_none() {
             return Err(RunError::NoMetrics(target.deployment));
@@ -75,20 +76,13 @@ impl TryFrom<&RunArgs> for RunOptions {
         if let Some(gate) = args.fail_if.iter().find(tried) {
             return Err(RunError::GateWithoutTrial { gate: gate.clone() });
         }
-        let precision = args.precision.precision(args.trials);
-        precision.require(&args.faults)?;
-        let limits = Limits {
-            gates: args.fail_if.clone(),
-            goals: precision.goals.clone(),
-            baseline: args.baseline.read()?,
-        };
         Ok(Self {
             manifests,
             target,
             image: args.cluster.image.clone(),
             replicas: args.replicas.clone(),
             faults: args.faults.clone(),
-            precision,
+            trials: args.trials,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
             steady: args.steady,
             settle: args.settle,
@@ -98,9 +92,10 @@ impl TryFrom<&RunArgs> for RunOptions {
                 .map(|env| (env.name.clone(), env.value.clone()))
                 .collect(),
             switches,
+            budget: args.budget,
             canary: args.canary != CanaryChoice::None,
             metrics,
-            limits,
+            gates: args.fail_if.clone(),
             within: args.within,
             out: args.out.clone(),
         })

@@ -26,7 +26,6 @@ pub(super) fn begun(
         format_version: FORMAT_VERSION,
         verdict: Verdict::Inconclusive,
         why: Vec::new(),
-        warnings: Vec::new(),
         run: RunInfo {
             id: scene.cluster.run().to_string(),
             harness_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -39,18 +38,13 @@ pub(super) fn begun(
             image: options.image.clone(),
             replicas: options.replicas.clone(),
             faults: options.faults.clone(),
-            trials: options.precision.trials,
-            warm_up: options.precision.warm_up,
-            max_trials: (!options.precision.goals.is_empty())
-                .then_some(options.precision.max_trials),
-            until_confident: Vec::new(),
-            gates: Vec::new(),
-            baseline: None,
-            regression_percent: None,
+            trials: options.trials,
             seed: options.seed,
             set_env: options.set_env.clone(),
             fence: scene.fence,
             hint: options.switches.hint.map(|hint| hint == Switch::On),
+            budget: options.budget,
+            agents: u32::try_from(scene.cluster.agents().len()).unwrap_or(u32::MAX),
             not_observed: scene.unobserved().iter().map(ToString::to_string).collect(),
         },
         settings: Some(scene.settings),
@@ -80,27 +74,6 @@ pub(super) fn worst_case(settings: &LeaseSettings, promise: Promise) -> Check {
             worst / 1000.0,
             promise.within_ms / 1000.0
         ),
-    )
-}
-
-/// That the system did not settle. It is held against the operator only where the rig was in no trouble.
-pub(super) fn unsteady(replicas: u32, unsteady: &str, trouble: Option<&str>) -> Check {
-    let scope = format!("{replicas} replicas");
-    match trouble {
-        None => Check::fail(CheckId::SteadyState, scope, unsteady),
-        Some(trouble) => {
-            let detail = format!("{unsteady}; but {trouble}");
-            Check::inconclusive(CheckId::SteadyState, scope, detail)
-        }
-    }
-}
-
-/// What stands in the report of a run until it has come to its end.
-pub(super) fn unfinished() -> Check {
-    Check::inconclusive(
-        CheckId::Evidence,
-        "the rest of the run",
-        "the run has not come to its end: what is here is what was found until then",
     )
 }
 
@@ -184,20 +157,6 @@ mod tests {
         assert_eq!(verdict(Some(15)), Verdict::Pass);
         assert_eq!(verdict(Some(30)), Verdict::Fail);
         assert_eq!(verdict(None), Verdict::Fail);
-    }
-
-    #[test]
-    fn a_system_that_does_not_settle_on_a_troubled_rig_is_not_held_against_the_operator() {
-        let check = |trouble| unsteady(2, "not steady after 105 s: 1 of 2 replicas Ready", trouble);
-        assert_eq!(check(None).verdict, Verdict::Fail);
-        let excused = check(Some("the audit log was lost"));
-        assert_eq!(excused.verdict, Verdict::Inconclusive);
-        assert!(
-            excused
-                .detail
-                .contains("1 of 2 replicas Ready; but the audit log was lost"),
-            "{excused:?}"
-        );
     }
 
     #[test]

@@ -7,18 +7,17 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{RunError, RunOptions, lookout::Lookout, outcome};
+use super::{RunError, RunOptions, outcome};
 use crate::{
     budget::FaultKind,
     canary::Pace,
     clock::duration_millis,
     conduct, disruption,
     evidence::Folder,
-    fault::fault,
+    fault::{Need, fault},
     idle,
     judge::{Promise, TrialResult, judge},
-    outputs,
-    plan::{self, Part},
+    plan,
     report::Report,
     scene::Scene,
     steady::{self, Steady, Unsteady},
@@ -26,6 +25,9 @@ use crate::{
     verdict::{Check, CheckId, Verdict},
     witness::Witnesses,
 };
+
+/// How often a standby is moved to another node than the leader's; what that does not achieve, the fault says.
+const SPREAD_ATTEMPTS: u32 = 3;
 
 /// A run in progress.
 #[derive(Debug)]
@@ -71,7 +73,6 @@ impl<'a> Series<'a> {
     pub async fn run(mut self) -> Result<Report, RunError> {
         let worst = outcome::worst_case(&self.scene.settings, self.promise);
         self.report.checks.push(worst);
-        self.save()?;
         for (index, replicas) in self.options.replicas.iter().enumerate() {
             match self.with_replicas(*replicas, index == 0).await {
                 Ok(None) => {}
@@ -82,19 +83,11 @@ impl<'a> Series<'a> {
                 }
             }
         }
-        self.options.limits.apply(&mut self.report);
+        for gate in &self.options.gates {
+            self.report.checks.push(gate.check(&self.report.trials));
+        }
         self.report.run.took_ms = duration_millis(self.began.elapsed());
         Ok(self.report.concluded())
-    }
-
-    /// Writes down what has been found up to now: whatever ends this process, what is finished is there to be replayed.
-    fn save(&self) -> Result<(), RunError> {
-        let mut report = self.report.clone();
-        self.options.limits.apply(&mut report);
-        report.checks.push(outcome::unfinished());
-        report.run.took_ms = duration_millis(self.began.elapsed());
-        outputs::write(self.folder, &report.concluded())?;
-        Ok(())
     }
 
     async fn with_replicas(
@@ -151,9 +144,6 @@ impl<'a> Series<'a> {
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
         self.scene.pace(Pace::Idle);
         let limit = self.options.settle + self.scene.settings.duration();
-        let lookout = Lookout::begin(self.scene);
-        // What could not be undone after the last trial may well be undone now.
-        conduct::undo(self.scene).await;
         let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,
@@ -161,15 +151,12 @@ impl<'a> Series<'a> {
         if let Unsteady::Image { .. } = unsteady {
             return Err(RunError::Image(unsteady.to_string()));
         }
-        let trouble = match unsteady.rig_fault() {
-            Some(fault) => Some(fault.to_string()),
-            None => lookout.trouble(self.scene, self.witnesses).await,
-        };
-        self.report.checks.push(outcome::unsteady(
-            replicas,
-            &unsteady.to_string(),
-            trouble.as_deref(),
-        ));
+        let scope = format!("{replicas} replicas");
+        let detail = unsteady.to_string();
+        self.report.checks.push(match unsteady.rig_fault() {
+            Some(_) => Check::inconclusive(CheckId::SteadyState, scope, detail),
+            None => Check::fail(CheckId::SteadyState, scope, detail),
+        });
         let written = self
             .folder
             .write_state(self.scene, &format!("failures/{replicas}-replicas"))
@@ -180,20 +167,35 @@ impl<'a> Series<'a> {
         Ok(None)
     }
 
+    /// Waits for a steady state; where the fault takes the leader's node away, for one that leaves a replica elsewhere.
+    async fn settle_for(
+        &mut self,
+        replicas: u32,
+        kind: FaultKind,
+    ) -> Result<Option<Steady>, RunError> {
+        let mut steady = self.settle(replicas).await?;
+        if fault(kind).needs() != Some(Need::Agents) {
+            return Ok(steady);
+        }
+        for _ in 0..SPREAD_ATTEMPTS {
+            match &steady {
+                Some(found) if conduct::spread(self.scene, &found.leader).await => {
+                    steady = self.settle(replicas).await?;
+                }
+                _ => break,
+            }
+        }
+        Ok(steady)
+    }
+
     async fn idle(&mut self, replicas: u32, steady: &Steady) {
         let window = self.options.steady;
         self.scene.progress.step(&format!(
             "counting calls for {} s while nothing changes",
             window.as_secs()
         ));
-        let lookout = Lookout::begin(self.scene);
         match idle::measure(self.scene, &steady.leader.name, replicas, window).await {
-            Ok(mut idle) => {
-                if let Some(trouble) = lookout.trouble(self.scene, self.witnesses).await {
-                    idle.excuse(&trouble);
-                }
-                self.report.idle = Some(idle);
-            }
+            Ok(idle) => self.report.idle = Some(idle),
             Err(fault) => {
                 let scope = format!("{replicas} replicas, idle");
                 self.report.checks.push(Check::inconclusive(
@@ -227,25 +229,16 @@ impl<'a> Series<'a> {
     }
 
     async fn trials(&mut self, replicas: u32, kind: FaultKind) -> Result<Option<Over>, RunError> {
-        let (options, scene) = (self.options, self.scene);
-        let precision = &options.precision;
-        let plan = |part| {
-            let period = scene.settings.retry_period();
-            plan::moments(options.seed, replicas, kind, part, period)
-        };
-        let warm_up = (1..=precision.warm_up).zip(plan(Part::WarmUp));
-        let measured = (1..).zip(plan(Part::Measured));
-        let all = warm_up
-            .map(|(_, moment)| (None, moment))
-            .chain(measured.map(|(nth, moment)| (Some(nth), moment)));
-        for (number, (nth, moment)) in (1..).zip(all) {
-            let wanted = nth.is_none_or(|nth: u32| {
-                precision.wants_another(replicas, kind, nth - 1, &self.report.trials)
-            });
-            if !wanted {
-                break;
-            }
-            let Some(steady) = self.settle(replicas).await? else {
+        let period = self.scene.settings.retry_period();
+        let moments = plan::moments(
+            self.options.seed,
+            replicas,
+            kind,
+            self.options.trials,
+            period,
+        );
+        for (number, moment) in (1..).zip(moments) {
+            let Some(steady) = self.settle_for(replicas, kind).await? else {
                 return Ok(Some(Over));
             };
             let id = TrialId {
@@ -253,19 +246,14 @@ impl<'a> Series<'a> {
                 fault: kind,
                 number,
             };
-            let which = match nth {
-                None => "warm-up".to_owned(),
-                Some(nth) if nth > precision.trials => {
-                    format!("{nth}, at most {}, until confident", precision.max_trials)
-                }
-                Some(nth) => format!("{nth} of {}", precision.trials),
-            };
-            scene
-                .progress
-                .step(&format!("{id} ({which}): {}", fault(kind).about()));
-            self.trial(id, moment, &steady, nth.is_none()).await?;
+            self.scene.progress.step(&format!(
+                "{id} of {}: {}",
+                self.options.trials,
+                fault(kind).about()
+            ));
+            self.trial(id, moment, &steady).await?;
             if let Some(error) = self.witnesses.ended() {
-                let detail = crate::progress::chain(error);
+                let detail = crate::progress::chain(&error);
                 self.report.checks.push(Check::inconclusive(
                     CheckId::Evidence,
                     "the rest of the run",
@@ -282,10 +270,8 @@ impl<'a> Series<'a> {
         id: TrialId,
         moment: Duration,
         steady: &Steady,
-        warm_up: bool,
     ) -> Result<(), RunError> {
-        let mut data = conduct::conduct(self.scene, id, moment, steady).await;
-        data.warm_up = warm_up;
+        let data = conduct::conduct(self.scene, id, moment, steady).await;
         self.folder.write_trial(&data)?;
         let result = judge(&data, self.promise);
         self.scene.progress.note(&summary(&result));
@@ -309,7 +295,6 @@ impl<'a> Series<'a> {
                 .warn(&format!("evidence in {}", written.display()));
         }
         self.report.trials.push(result);
-        self.save()?;
         conduct::replace_restarted(self.scene).await;
         Ok(())
     }
@@ -337,9 +322,8 @@ fn summary(result: &TrialResult) -> String {
     let reason = result
         .reason
         .map_or("no takeover", crate::takeover::Reason::name);
-    let warm_up = if result.warm_up { " (warm-up)" } else { "" };
     format!(
-        "{}{warm_up}: {} {reason}, lease {}, work {} (±{:.1} ms)",
+        "{}: {} {reason}, lease {}, work {} (±{:.1} ms)",
         result.id,
         result.verdict,
         seconds(result.phases.lease_ms),

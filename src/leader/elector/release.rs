@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long finding a successor may take. It is a courtesy: without one, whoever is first takes the Lease.
-pub(crate) const SUCCESSOR_LIMIT: Duration = Duration::from_millis(500);
+const SUCCESSOR_LIMIT: Duration = Duration::from_millis(500);
 
 impl<A: LeaseApi> Elector<A> {
     /// Gives the Lease back, so that a standby need not wait for its expiry. Failing is no error: it then expires.
