@@ -6,10 +6,11 @@
 use std::{
     cell::{Cell, RefCell},
     fmt::{self, Write},
+    sync::LazyLock,
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -23,6 +24,10 @@ thread_local! {
 /// Takes what the replicas log on this thread into the trace.
 struct Logs;
 
+/// A second subscriber, which nobody logs to. While there is one alone, tracing asks the thread that comes to a line of code
+/// first whether the line is wanted, and takes a no of a thread that does not record for that of all.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Logs));
+
 struct Line(String);
 
 /// While it exists, what is logged is the replica's.
@@ -30,6 +35,7 @@ pub(super) struct Speaking(Option<usize>);
 
 /// Runs `scenario` with the trace on, and gives back both.
 pub(super) fn record<T>(scenario: impl FnOnce() -> T) -> (T, Vec<String>) {
+    LazyLock::force(&SECOND);
     LINES.set(Some(Vec::new()));
     let outcome = tracing::subscriber::with_default(Logs, scenario);
     (outcome, LINES.take().unwrap_or_default())
