@@ -62,9 +62,9 @@ peer-test:
 cluster-test: image mutant-image cluster-image
     cargo test --locked -p five-spot-e2e --test '*'
 
-# Format, lints, docs, dependencies, generated files
+# Format, lints, docs, dependencies, workflows, generated files
 [group('check')]
-check: fmt lint doc deny drift
+check: fmt lint doc deny actions drift
 
 # The format of the code
 [group('check')]
@@ -85,6 +85,11 @@ doc:
 [group('check')]
 deny: cargo-deny
     target/tools/cargo-deny/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+
+# The workflows, and what they pass to each other
+[group('check')]
+actions: actionlint
+    {{ tools }}/actionlint/actionlint
 
 # Known vulnerabilities (fetches the advisory database)
 [group('check')]
@@ -166,6 +171,13 @@ static-image tag features:
 [private]
 cargo-deny:
     @test -x target/tools/cargo-deny/bin/cargo-deny || { echo 'installing cargo-deny from crates.io into target/tools (once, some five minutes)'; cargo install cargo-deny --version 0.20.2 --locked --root target/tools/cargo-deny --target-dir target/tools/build; }
+
+[private]
+actionlint:
+    @test -x {{ tools }}/actionlint/actionlint || { \
+        command -v go >/dev/null 2>&1 || { echo 'just actions: go is missing: install Go 1.24 or later' >&2; exit 2; }; \
+        echo 'building actionlint as a Go module into {{ tools }}/actionlint (once, some two minutes)'; \
+        GOBIN="$PWD/{{ tools }}/actionlint" CGO_ENABLED=0 go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
 
 # Out of Debian's package, so that no Prometheus is installed, let alone started
 [private]

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 use crate::{
     budget::FaultKind,
     cluster::ClusterArgs,
-    deploy::{EnvOverride, Switch},
+    deploy::{BudgetShape, EnvOverride, Switch},
     gate::Gate,
 };
 
@@ -57,6 +57,9 @@ pub struct RunArgs {
     /// Whether a standby acts on the end of its connection to the leader [default: as the manifests have it]
     #[arg(long, value_name = "on|off", value_enum)]
     pub hint: Option<Switch>,
+    /// Rule of the operator's disruption budget
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = BudgetShape::AsIs)]
+    pub budget: BudgetShape,
     /// What gives the leader work, so that its writes can be timed; none for an operator that is not ours
     #[arg(long, value_name = "KIND", value_enum, default_value_t = CanaryChoice::ScheduledMachine)]
     pub canary: CanaryChoice,
@@ -151,6 +154,7 @@ mod tests {
     #[case(&["--settle", "0s"], "longer than 0s")]
     #[case(&["--fence", "maybe"], "--fence")]
     #[case(&["--canary", "parrot"], "--canary")]
+    #[case(&["--budget", "none"], "max-unavailable-1")]
     #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]
     #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
     fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {

@@ -131,9 +131,13 @@ impl LeaseSettings {
         let silent = |reason: String| (self.duration(), reason);
         match fault {
             FaultKind::Graceful => released(""),
-            FaultKind::RollingUpdate | FaultKind::Scale => {
+            FaultKind::RollingUpdate | FaultKind::Scale | FaultKind::Drain => {
                 released(", which its pod is seen to be,")
             }
+            FaultKind::NodeLoss => silent(format!(
+                "a lost node says nothing, neither that the leader's process has ended nor that it goes on: a standby \
+                 takes the Lease LEASE_DURATION_SECONDS={d} after it saw the last renewal"
+            )),
             FaultKind::Crash => silent(format!(
                 "the restarted pod reclaims its own Lease, or a standby takes it LEASE_DURATION_SECONDS={d} after it \
                  saw the last renewal"
@@ -196,6 +200,8 @@ mod tests {
     #[case(FaultKind::Graceful, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
     #[case(FaultKind::RollingUpdate, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
     #[case(FaultKind::Scale, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
+    #[case(FaultKind::Drain, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]
+    #[case(FaultKind::NodeLoss, 15_000.0, "a lost node says nothing")]
     #[case(FaultKind::Crash, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::CrashLoop, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::PairCrash, 15_000.0, "LEASE_DURATION_SECONDS=15")]
@@ -234,8 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_lives_can_not_be_proven_dead() {
-        for fault in [FaultKind::Zombie, FaultKind::Partition, FaultKind::Graceful] {
+    fn a_leader_that_lives_or_falls_silent_can_not_be_proven_dead() {
+        for fault in [
+            FaultKind::Zombie,
+            FaultKind::Partition,
+            FaultKind::Graceful,
+            FaultKind::NodeLoss,
+        ] {
             assert_eq!(SETTINGS.budget(fault, true), SETTINGS.budget(fault, false));
         }
     }

@@ -1,11 +1,14 @@
 //! The cluster that failover is measured on.
 //!
 //! Three providers behind one type: k3s and the node image are containers started by the same code, `kubeconfig` is a
-//! cluster that exists already. A started cluster is removed when it is stopped or dropped, and by a guardian process
-//! when this one is killed; nothing of it outlives the run unless it is kept on purpose.
+//! cluster that exists already. A started cluster is one server, and agents where they are asked for. It is removed when
+//! it is stopped or dropped, and by a guardian process when this one is killed; nothing of it outlives the run unless it
+//! is kept on purpose, and then a later run may attach to it.
 
 mod access;
 mod args;
+mod attach;
+mod boot;
 mod choice;
 mod end;
 mod error;
@@ -14,6 +17,9 @@ mod guard;
 mod hold;
 pub(crate) mod image;
 mod levers;
+mod network;
+mod node_image;
+mod nodes;
 mod on_node;
 mod owner;
 pub(crate) mod privilege;
@@ -23,13 +29,13 @@ mod signal;
 mod supply;
 mod sweep;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use kube::config::Kubeconfig;
 use kube::{Client, Config};
 
 pub use self::args::{Brought, ClusterArgs, ClusterOptions};
+pub use self::attach::Kept;
 pub use self::choice::{Provider, ProviderChoice, choose};
 pub use self::error::ClusterError;
 pub use self::guard::GuardCommand;
@@ -43,7 +49,6 @@ pub use self::sweep::sweep;
 
 use self::guard::Guardian;
 use self::on_node::NodeAccess;
-use self::server::Blueprint;
 use crate::engine::{self, Engine};
 use crate::progress::Progress;
 
@@ -75,18 +80,21 @@ pub struct Cluster {
     kubeconfig: Kubeconfig,
     access: NodeAccess,
     audit_log: Option<AuditLog>,
-    server: Option<ServerContainer>,
+    containers: Option<Containers>,
 }
 
-/// The parts of a started cluster; a brought one has none.
-struct ServerContainer {
-    name: String,
+/// The parts of a cluster that is made of containers; a brought one has none.
+struct Containers {
+    server: String,
+    agents: Vec<String>,
     engine: Engine,
     guardian: Option<Guardian>,
+    /// An earlier run kept it, so it stays.
+    attached: bool,
 }
 
 impl Cluster {
-    /// Starts a cluster, or reaches the one that is brought, and waits until it takes pods.
+    /// Starts a cluster, or reaches the one that is brought or was kept, and waits until it takes pods.
     ///
     /// Cancel safe: dropping the future leaves nothing behind, the guardian removes what was begun.
     ///
@@ -101,6 +109,7 @@ impl Cluster {
         }
         let engine = engine::probe().await?;
         sweep(&engine, progress).await?;
+        // Said before anything is started or changed.
         for image in &options.images {
             let found = image::find(engine.docker(), image).await?;
             choice::require(
@@ -108,6 +117,9 @@ impl Cluster {
                 image,
                 "build it with `just image`, or name another one with --image",
             )?;
+        }
+        if let Some(kept) = &options.attach {
+            return Self::attach(engine, kept, options, progress).await;
         }
         let choice = choice::choose(&engine, options, progress).await?;
         progress.note(&format!(
@@ -139,75 +151,11 @@ impl Cluster {
             kubeconfig: reached.kubeconfig,
             access: reached.access,
             audit_log: reached.audit_log,
-            server: None,
+            containers: None,
         })
     }
 
-    async fn boot(
-        engine: Engine,
-        choice: ProviderChoice,
-        options: &ClusterOptions,
-        progress: &dyn Progress,
-    ) -> Result<Self, ClusterError> {
-        let run = RunId::random();
-        // From here on every way out leads through the guardian.
-        let guardian = Guardian::start(&options.guardian, &run)?;
-        let image = choice
-            .image
-            .as_ref()
-            .map_or("", |image| image.reference.as_str());
-        progress.step(&format!("starting {image}"));
-        let blueprint = Blueprint {
-            engine: &engine,
-            options,
-            choice: &choice,
-            run: &run,
-        };
-        let started = match blueprint.start(progress).await {
-            Ok(started) => started,
-            Err(error) => {
-                guardian.finish();
-                return Err(error);
-            }
-        };
-        let containers =
-            BTreeMap::from([(started.name.clone(), started.container.id().to_owned())]);
-        let access = NodeAccess::Containers {
-            docker: engine.docker().clone(),
-            containers,
-        };
-        progress.step("waiting for the node to be Ready");
-        let ready = ready::wait(&started, &access, options).await;
-        // Up to here testcontainers removed it on drop. From here on `stop`, `keep` and the guardian decide: its destructor
-        // needs a runtime, blocks, and can be told by the environment to keep what it should remove.
-        std::mem::forget(started.container);
-        let ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => {
-                guardian.finish();
-                return Err(error);
-            }
-        };
-        let path = flags::AUDIT_LOG_PATH.to_owned();
-        Ok(Self {
-            run,
-            choice,
-            version: ready.version,
-            kubeconfig: ready.kubeconfig,
-            access,
-            audit_log: Some(AuditLog {
-                node: started.name.clone(),
-                path,
-            }),
-            server: Some(ServerContainer {
-                name: started.name,
-                engine,
-                guardian: Some(guardian),
-            }),
-        })
-    }
-
-    /// Identity of the run, also part of the container's name.
+    /// Identity of the run; part of the containers' names, unless they were kept by an earlier one.
     pub fn run(&self) -> &RunId {
         &self.run
     }
@@ -273,7 +221,16 @@ impl Cluster {
 
     /// Name of the server's container; a brought cluster has none.
     pub fn server_container_name(&self) -> Option<&str> {
-        self.server.as_ref().map(|server| server.name.as_str())
+        self.containers
+            .as_ref()
+            .map(|containers| containers.server.as_str())
+    }
+
+    /// An earlier run kept it, and it stays when this one is over.
+    pub fn is_attached(&self) -> bool {
+        self.containers
+            .as_ref()
+            .is_some_and(|containers| containers.attached)
     }
 }
 

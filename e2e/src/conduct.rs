@@ -23,7 +23,7 @@ use crate::{
     progress::chain,
     scene::Scene,
     steady::{self, Steady},
-    trial::{RigFault, TrialData, TrialId, present},
+    trial::{PodSeen, RigFault, TrialData, TrialId, present},
     witness,
 };
 
@@ -65,7 +65,10 @@ pub async fn conduct(
     trial.allowed_before = allowed_before;
     trial.fence = scene.fence;
     trial.unobserved = scene.unobserved();
-    match fault.strike(scene, &leader).await {
+    let struck = fault.strike(scene, &leader).await;
+    // One that failed half-way has left something to undo.
+    let took_effect = struck.is_ok() || !scene.repairs.is_clear();
+    match struck {
         Ok(strike) => {
             trial.strike = strike;
             // Work waits for whoever leads next, so that its first write shows what it took and not when the next change
@@ -80,6 +83,10 @@ pub async fn conduct(
     }
     // What was left half done is undone as well.
     undo(scene).await;
+    if took_effect && let Err(error) = fault.restored(scene, &leader).await {
+        let detail = chain(&error);
+        scene.journal.rig_fault(RigFault::RepairFailed { detail });
+    }
     scene.pace(Pace::Idle);
     if course::leaves_a_broken_pod(id.fault) {
         // The pod can't come back by itself; what is timed is how long its replacement takes.
@@ -210,6 +217,20 @@ pub async fn replace_restarted(scene: &Scene<'_>) {
     for pod in restarted {
         remove(scene, &pod).await;
     }
+}
+
+/// Moves a standby away when all replicas are on the leader's node; whether it had to. The scheduler prefers a node that
+/// has none of them.
+pub async fn spread(scene: &Scene<'_>, leader: &PodSeen) -> bool {
+    let replicas = scene.replicas();
+    if replicas.values().any(|pod| pod.node != leader.node) {
+        return false;
+    }
+    let Some(standby) = replicas.into_keys().find(|name| *name != leader.name) else {
+        return false;
+    };
+    remove(scene, &standby).await;
+    true
 }
 
 /// Deletes a pod and waits until it is gone. What keeps it shows in the wait for the steady state that follows.

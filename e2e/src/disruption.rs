@@ -1,9 +1,15 @@
 //! Whether the disruption budget keeps what it promises: evictions pass while it allows them, and the next is refused.
 //!
 //! Asked through the eviction API as a drain asks it (<https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/>).
-//! Standbys are evicted first, the leader is the one that is refused.
+//! How many must pass follows from the budget's own rule: with R replicas `minAvailable: 1` allows R-1 at a time, and
+//! `maxUnavailable: 1` a single one. Standbys are evicted first, the leader last.
 
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::{
+    api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
 use kube::{
     ResourceExt,
     api::{EvictParams, ListParams},
@@ -11,6 +17,7 @@ use kube::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     clock::{Millis, Stamp},
@@ -18,6 +25,10 @@ use crate::{
     steady::Steady,
     verdict::{Check, CheckId, Verdict},
 };
+
+/// How long the disruption controller gets to count the replicas anew after one of them changed.
+const COUNT_LIMIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The cause that the API server gives for a refusal by a disruption budget.
 const CAUSE: &str = "DisruptionBudget";
@@ -50,6 +61,12 @@ pub struct BudgetSeen {
     pub current_healthy: i32,
     /// How many pods it counts.
     pub expected_pods: i32,
+    /// Its rule, such as `minAvailable: 1`; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How many disruptions the rule allows while all of the pods that it counts are healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_by_rule: Option<i32>,
 }
 
 /// One eviction asked for.
@@ -85,7 +102,7 @@ pub async fn allowed(scene: &Scene<'_>) -> Result<Option<i32>, String> {
 /// Evicts as many replicas as the budget allows, and one more.
 pub async fn probe(scene: &Scene<'_>, steady: &Steady, replicas: u32) -> Disruption {
     let scope = format!("{replicas} replicas, evictions");
-    let seen = match budgets(scene).await {
+    let seen = match counted(scene, replicas).await {
         Ok(seen) => seen,
         Err(why) => {
             let check = Check::inconclusive(CheckId::DisruptionBudget, scope, why);
@@ -97,21 +114,18 @@ pub async fn probe(scene: &Scene<'_>, steady: &Steady, replicas: u32) -> Disrupt
             };
         }
     };
-    if let Err(why) = fit(&seen, replicas, &scene.target.deployment) {
-        let check = Check::fail(CheckId::DisruptionBudget, scope, why);
-        return Disruption {
-            replicas,
-            budgets: seen,
-            evictions: Vec::new(),
-            check,
-        };
-    }
-    let allowed = seen
-        .iter()
-        .filter(|budget| budget.selects)
-        .map(|budget| budget.allowed)
-        .min()
-        .unwrap_or_default();
+    let budget = match fit(&seen, replicas, &scene.target.deployment) {
+        Ok(budget) => budget.clone(),
+        Err(unfit) => {
+            return Disruption {
+                replicas,
+                budgets: seen,
+                evictions: Vec::new(),
+                check: unfit.check(scope),
+            };
+        }
+    };
+    let allowed = budget.allowed;
     let standbys = scene
         .replicas()
         .into_keys()
@@ -125,6 +139,7 @@ pub async fn probe(scene: &Scene<'_>, steady: &Steady, replicas: u32) -> Disrupt
         evictions.push(evict(scene, name, &steady.leader.name).await);
     }
     let (verdict, detail) = judge(allowed, &evictions);
+    let detail = format!("{}{detail}", budget.arithmetic());
     Disruption {
         replicas,
         budgets: seen,
@@ -138,7 +153,8 @@ pub async fn probe(scene: &Scene<'_>, steady: &Steady, replicas: u32) -> Disrupt
     }
 }
 
-async fn evict(scene: &Scene<'_>, pod: String, leader: &str) -> Eviction {
+/// Asks once for the eviction of `pod`.
+pub async fn evict(scene: &Scene<'_>, pod: String, leader: &str) -> Eviction {
     let at = scene.journal.now();
     let answer = scene.pods().evict(&pod, &EvictParams::default()).await;
     let took_ms = scene.journal.now().since(at);
@@ -195,24 +211,70 @@ async fn budgets(scene: &Scene<'_>) -> Result<Vec<BudgetSeen>, String> {
         .collect())
 }
 
-fn seen(
-    budget: &PodDisruptionBudget,
-    labels: &std::collections::BTreeMap<String, String>,
-) -> BudgetSeen {
-    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.clone());
-    // An empty selector of policy/v1 selects every pod, a missing one none.
-    let selects = selector.is_some_and(|selector| {
-        Selector::try_from(selector).is_ok_and(|selector| selector.matches(labels))
-    });
+/// The budgets once they have counted the replicas, or as they are when time is up.
+async fn counted(scene: &Scene<'_>, replicas: u32) -> Result<Vec<BudgetSeen>, String> {
+    let deadline = Instant::now() + COUNT_LIMIT;
+    loop {
+        let seen = budgets(scene).await?;
+        let mut selecting = seen.iter().filter(|budget| budget.selects);
+        if Instant::now() > deadline || selecting.all(|budget| budget.has_counted(replicas)) {
+            return Ok(seen);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn seen(budget: &PodDisruptionBudget, labels: &BTreeMap<String, String>) -> BudgetSeen {
+    let spec = budget.spec.clone().unwrap_or_default();
     let status = budget.status.clone().unwrap_or_default();
     BudgetSeen {
         name: budget.name_any(),
-        selects,
+        selects: selects(spec.selector.as_ref(), labels),
         allowed: status.disruptions_allowed,
         desired_healthy: status.desired_healthy,
         current_healthy: status.current_healthy,
         expected_pods: status.expected_pods,
+        rule: rule(&spec),
+        allowed_by_rule: allowed_by_rule(&spec, status.expected_pods),
     }
+}
+
+/// Whether a budget's selector selects pods with these labels: an empty one of policy/v1 selects every pod, a missing one
+/// none.
+pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
+    selector.is_some_and(|selector| {
+        Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
+    })
+}
+
+fn rule(spec: &PodDisruptionBudgetSpec) -> Option<String> {
+    let text = |value: &IntOrString| match value {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(text) => text.clone(),
+    };
+    let min = spec.min_available.as_ref();
+    let max = spec.max_unavailable.as_ref();
+    min.map(|min| format!("minAvailable: {}", text(min)))
+        .or_else(|| max.map(|max| format!("maxUnavailable: {}", text(max))))
+}
+
+/// What the disruption controller makes of the rule: a share is rounded up, of what must be available as well as of what
+/// may be missing.
+fn allowed_by_rule(spec: &PodDisruptionBudgetSpec, pods: i32) -> Option<i32> {
+    let count = |value: &IntOrString| match value {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(text) => {
+            let percent: i64 = text.strip_suffix('%')?.parse().ok()?;
+            let share = (i64::from(pods) * percent + 99) / 100;
+            i32::try_from(share).ok()
+        }
+    };
+    let allowed = match (&spec.min_available, &spec.max_unavailable) {
+        (Some(min), _) => pods - count(min)?,
+        (None, Some(max)) => count(max)?.min(pods),
+        (None, None) => return None,
+    };
+    Some(allowed.max(0))
 }
 
 fn missing(budgets: &[BudgetSeen], deployment: &str) -> String {
@@ -225,36 +287,86 @@ fn missing(budgets: &[BudgetSeen], deployment: &str) -> String {
     format!("no disruption budget selects the pods of Deployment {deployment}: {others}")
 }
 
-/// Whether the budgets fit the replicas, all of which are Ready.
-fn fit(budgets: &[BudgetSeen], replicas: u32, deployment: &str) -> Result<(), String> {
+/// Why no eviction can be judged.
+#[derive(Debug, PartialEq)]
+enum Unfit {
+    /// The budget is at fault.
+    Budget(String),
+    /// What the budget says of itself is not what its rule says.
+    Count(String),
+}
+
+impl Unfit {
+    fn check(self, scope: String) -> Check {
+        match self {
+            Self::Budget(why) => Check::fail(CheckId::DisruptionBudget, scope, why),
+            Self::Count(why) => Check::inconclusive(CheckId::DisruptionBudget, scope, why),
+        }
+    }
+}
+
+impl BudgetSeen {
+    fn has_counted(&self, replicas: u32) -> bool {
+        i32::try_from(replicas) == Ok(self.expected_pods)
+            && self
+                .allowed_by_rule
+                .is_none_or(|allowed| allowed == self.allowed)
+    }
+
+    /// The rule with what it allows, as the beginning of a sentence.
+    fn arithmetic(&self) -> String {
+        self.rule.as_ref().map_or_else(String::new, |rule| {
+            format!("{rule} of {} allows {}: ", self.expected_pods, self.allowed)
+        })
+    }
+}
+
+/// The budget that fits the replicas, all of which are Ready.
+fn fit<'a>(
+    budgets: &'a [BudgetSeen],
+    replicas: u32,
+    deployment: &str,
+) -> Result<&'a BudgetSeen, Unfit> {
+    let refuse = |why: String| Err(Unfit::Budget(why));
     let selecting: Vec<&BudgetSeen> = budgets.iter().filter(|budget| budget.selects).collect();
     let budget = match selecting.as_slice() {
-        [] => return Err(missing(budgets, deployment)),
-        [only] => only,
+        [] => return refuse(missing(budgets, deployment)),
+        [only] => *only,
         // The eviction API refuses to choose between two.
         [first, second, ..] => {
-            return Err(format!(
+            return refuse(format!(
                 "{} and {} both select the replicas, so no eviction is possible",
                 first.name, second.name
             ));
         }
     };
     if budget.expected_pods == 0 {
-        return Err(format!("disruption budget {} selects nothing", budget.name));
+        return refuse(format!("disruption budget {} selects nothing", budget.name));
+    }
+    let by_rule = budget.allowed_by_rule.unwrap_or(budget.allowed);
+    if by_rule != budget.allowed {
+        return Err(Unfit::Count(format!(
+            "disruption budget {} says that it allows {}, but its rule ({}) allows {by_rule} of {} pods, {} of them healthy",
+            budget.name,
+            budget.allowed,
+            budget.rule.as_deref().unwrap_or("none"),
+            budget.expected_pods,
+            budget.current_healthy
+        )));
     }
     if budget.allowed == 0 {
-        return Err(format!(
+        return refuse(format!(
             "disruption budget {} allows no disruption: {} of {} replicas healthy, {} needed; no node of theirs can be drained",
             budget.name, budget.current_healthy, budget.expected_pods, budget.desired_healthy
         ));
     }
     if budget.allowed >= i32::try_from(replicas).unwrap_or(i32::MAX) {
-        return Err(format!(
+        return refuse(format!(
             "disruption budget {} allows to disrupt all {replicas} replicas at once",
             budget.name
         ));
     }
-    Ok(())
+    Ok(budget)
 }
 
 fn judge(allowed: i32, evictions: &[Eviction]) -> (Verdict, String) {
@@ -315,114 +427,4 @@ fn judge(allowed: i32, evictions: &[Eviction]) -> (Verdict, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn budget(selects: bool, allowed: i32) -> BudgetSeen {
-        BudgetSeen {
-            name: "pdb".to_owned(),
-            selects,
-            allowed,
-            desired_healthy: 1,
-            current_healthy: 2,
-            expected_pods: 2,
-        }
-    }
-
-    fn eviction(code: u16, by_budget: bool) -> Eviction {
-        let message = "Cannot evict pod".to_owned();
-        Eviction {
-            pod: "a".to_owned(),
-            leader: true,
-            at: Stamp::from_micros(0),
-            took_ms: 1.0,
-            code,
-            message,
-            by_budget,
-        }
-    }
-
-    #[test]
-    fn a_missing_budget_and_one_for_others_fail_by_name() {
-        assert!(fit(&[], 2, "x").unwrap_err().contains("there is none"));
-        assert!(
-            fit(&[budget(false, 1)], 2, "x")
-                .unwrap_err()
-                .contains("not pdb")
-        );
-    }
-
-    #[test]
-    fn a_budget_that_allows_nothing_or_everything_fails() {
-        assert!(
-            fit(&[budget(true, 0)], 2, "x")
-                .unwrap_err()
-                .contains("allows no disruption")
-        );
-        assert!(
-            fit(&[budget(true, 2)], 2, "x")
-                .unwrap_err()
-                .contains("all 2 replicas")
-        );
-        assert!(
-            fit(
-                &[BudgetSeen {
-                    expected_pods: 0,
-                    ..budget(true, 0)
-                }],
-                2,
-                "x"
-            )
-            .unwrap_err()
-            .contains("selects nothing")
-        );
-        assert_eq!(fit(&[budget(true, 1)], 2, "x"), Ok(()));
-    }
-
-    #[test]
-    fn two_budgets_for_the_same_pods_fail() {
-        assert!(
-            fit(&[budget(true, 1), budget(true, 1)], 2, "x")
-                .unwrap_err()
-                .contains("both select")
-        );
-    }
-
-    #[test]
-    fn the_second_eviction_must_be_refused_by_the_budget() {
-        assert_eq!(
-            judge(1, &[eviction(201, false), eviction(429, true)]).0,
-            Verdict::Pass
-        );
-        assert_eq!(
-            judge(1, &[eviction(201, false), eviction(201, false)]).0,
-            Verdict::Fail
-        );
-        assert_eq!(judge(1, &[eviction(429, true)]).0, Verdict::Fail);
-    }
-
-    #[test]
-    fn a_refusal_for_another_reason_shows_nothing() {
-        assert_eq!(
-            judge(1, &[eviction(201, false), eviction(429, false)]).0,
-            Verdict::Inconclusive
-        );
-        assert_eq!(
-            judge(1, &[eviction(201, false), eviction(500, false)]).0,
-            Verdict::Inconclusive
-        );
-    }
-
-    #[rstest::rstest]
-    #[case(0, false, Verdict::Inconclusive)]
-    #[case(503, false, Verdict::Inconclusive)]
-    #[case(429, false, Verdict::Inconclusive)]
-    #[case(403, false, Verdict::Fail)]
-    fn an_allowed_eviction_that_nobody_answered_is_not_held_against_the_operator(
-        #[case] code: u16,
-        #[case] by_budget: bool,
-        #[case] verdict: Verdict,
-    ) {
-        assert_eq!(judge(1, &[eviction(code, by_budget)]).0, verdict);
-    }
-}
+mod tests;

@@ -103,7 +103,7 @@ impl DoctorArgs {
                     "engine",
                     Health::Fail,
                     error.to_string(),
-                    String::new(),
+                    "or let `failover engine --start` see to it",
                 )];
             }
         };
@@ -121,9 +121,11 @@ impl DoctorArgs {
             machine::rights(facts),
             machine::disk(facts),
             machine::memory(facts),
-            Finding::ok("kernel", facts.kernel.clone()),
+            machine::processors(facts),
+            machine::kernel(facts),
+            machine::kernel_log(facts),
+            machine::packet_filter(facts),
         ];
-        findings.extend(machine::packet_filter(facts));
         findings.extend(self.images(&engine).await);
         findings
     }

@@ -3,11 +3,13 @@
 mod api_stop;
 mod crash;
 mod crash_loop;
+mod drain;
 mod error;
 mod graceful;
 mod holder_overwritten;
 mod late_write;
 mod lease_deleted;
+mod node_loss;
 mod pair_crash;
 mod partition;
 mod process;
@@ -70,6 +72,17 @@ pub trait Fault: Send + Sync {
         AFTERMATH
     }
 
+    /// Waits until what it took away is there again, after it was undone. Most faults take nothing that is not back at
+    /// once.
+    fn restored<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
+        let _ = (scene, leader);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Keeps it up until it is dropped, and reports every further blow. Most faults are done with one.
     fn keep_up<'a>(
         &'a self,
@@ -87,6 +100,29 @@ pub trait Fault: Send + Sync {
 pub enum Need {
     /// Commands on the nodes.
     Node,
+    /// A second node for the operator to go to.
+    Nodes,
+    /// Two nodes beside the server's, in containers that the harness started.
+    Agents,
+}
+
+impl Need {
+    /// How many agents a cluster has to be started with.
+    pub fn agents(self) -> u32 {
+        match self {
+            Self::Node => 0,
+            Self::Nodes | Self::Agents => 2,
+        }
+    }
+
+    /// In words, with how it is met.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Node => "commands on the nodes (a started cluster has them; else --on-node)",
+            Self::Nodes => "two nodes that take pods (a cluster is started with two agents)",
+            Self::Agents => "agents that the harness started (a cluster is started with two)",
+        }
+    }
 }
 
 /// How long a fault lasts.
@@ -123,7 +159,15 @@ pub fn fault(kind: FaultKind) -> &'static dyn Fault {
         FaultKind::ApiStop => &api_stop::ApiStop,
         FaultKind::RollingUpdate => &rolling_update::RollingUpdate,
         FaultKind::Scale => &scale::Scale,
+        FaultKind::NodeLoss => &node_loss::NodeLoss,
+        FaultKind::Drain => &drain::Drain,
     }
+}
+
+/// How many agents a cluster has to be started with for these faults.
+pub fn agents_for(faults: &[FaultKind]) -> u32 {
+    let needs = faults.iter().filter_map(|kind| fault(*kind).needs());
+    needs.map(Need::agents).max().unwrap_or_default()
 }
 
 /// The list of faults for the user.
@@ -134,12 +178,7 @@ pub fn list() -> String {
     let mut text = String::new();
     for kind in FaultKind::value_variants() {
         let fault = fault(*kind);
-        let needs = match fault.needs() {
-            Some(Need::Node) => {
-                "commands on the nodes (a started cluster has them; else --on-node)"
-            }
-            None => "nothing but the API",
-        };
+        let needs = fault.needs().map_or("nothing but the API", Need::phrase);
         // Writing into a string does not fail.
         let _ = writeln!(
             text,
@@ -193,6 +232,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[rstest::rstest]
+    #[case(&[FaultKind::Crash, FaultKind::Partition], 0)]
+    #[case(&[FaultKind::Crash, FaultKind::Drain], 2)]
+    #[case(&[FaultKind::NodeLoss], 2)]
+    fn a_fault_that_takes_a_node_away_asks_for_agents(
+        #[case] faults: &[FaultKind],
+        #[case] agents: u32,
+    ) {
+        assert_eq!(agents_for(faults), agents);
     }
 
     #[rstest::rstest]

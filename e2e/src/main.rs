@@ -134,7 +134,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let options = RunOptions::try_from(args)?;
-    let cluster_options = args.cluster.options().map_err(RunError::from)?;
+    let mut cluster_options = args.cluster.options().map_err(RunError::from)?;
+    if cluster_options.raise_agents(fault::agents_for(&options.faults)) {
+        console.note(&format!(
+            "the cluster gets {} agents: a fault takes the leader's node away",
+            cluster_options.agents
+        ));
+    }
     let mut interrupted = std::pin::pin!(interrupted());
     console.note(&format!("seed {}", options.seed));
     let cluster = tokio::select! {
@@ -199,7 +205,12 @@ fn publish(report: &Report, folder: Option<&Path>, console: &Console) -> anyhow:
 /// nothing about the operator.
 async fn leave(cluster: Cluster, options: &ClusterOptions, console: &Console) -> &'static str {
     let brought = cluster.provider() == Provider::Kubeconfig;
-    let left = if options.keep {
+    let left = if cluster.is_attached() {
+        cluster
+            .stop()
+            .await
+            .map(|()| "the cluster and the operator stay as they are")
+    } else if options.keep {
         cluster.keep(Path::new(RESULTS)).await.map(|access| {
             console.note(&access);
             if brought {

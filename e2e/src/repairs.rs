@@ -21,6 +21,11 @@ pub enum Repair {
         /// The command.
         command: Vec<String>,
     },
+    /// Start an agent again that was cut off or killed.
+    RestartNode {
+        /// The node.
+        node: String,
+    },
     /// Delete the object at a path of the API; it may be gone already.
     Delete {
         /// The path.
@@ -166,6 +171,7 @@ impl Repair {
                 cluster.on_node(node, &words).await?;
                 Ok(())
             }
+            Self::RestartNode { node } => Ok(cluster.restart_node(node).await?),
             Self::Delete { path } => {
                 let request = Request::builder().method(Method::DELETE).uri(path);
                 match client.request_text(request.body(Vec::new())?).await {

@@ -12,6 +12,7 @@ use crate::{
     budget::{Budget, FaultKind, LeaseSettings},
     clock::Millis,
     cluster::Provider,
+    deploy::BudgetShape,
     disruption::Disruption,
     figure::{Phase, Statistic},
     idle::Idle,
@@ -110,6 +111,12 @@ pub struct RunInfo {
     pub fence: bool,
     /// Whether the hint was switched on or off; null when it was left as it is.
     pub hint: Option<bool>,
+    /// The rule that the operator's disruption budget was given.
+    #[serde(default)]
+    pub budget: BudgetShape,
+    /// How many nodes beside the server's the harness started.
+    #[serde(default)]
+    pub agents: u32,
     /// What was not looked at, and why.
     pub not_observed: Vec<String>,
 }

@@ -39,6 +39,10 @@ const USER_AGENT: http::HeaderValue =
 /// How long undoing what a trial that was cut short has left may take.
 const REPAIR_LIMIT: Duration = Duration::from_secs(30);
 
+/// Said when a bound admission policy is removed from a cluster that stays.
+const BINDING_GOES: &str = "an admission policy's binding goes: if it was the last one on its kind of parameter, this API \
+    server has to be restarted before one can work again (kubernetes/kubernetes issue 130887)";
+
 /// What a run ended with.
 #[derive(Debug)]
 pub struct Outcome {
@@ -61,7 +65,11 @@ pub async fn run(
 ) -> Result<Outcome, RunError> {
     require(
         cluster.audit_log().is_some(),
-        |action| cluster.require_nodes(action),
+        |need, action| match need {
+            Need::Node => cluster.require_nodes(action),
+            Need::Nodes => cluster.require_two_nodes(action),
+            Need::Agents => cluster.require_agents(action),
+        },
         &options.faults,
     )?;
     let folder = options
@@ -108,12 +116,13 @@ struct Rig<'a> {
 /// Refuses a cluster that can't show what a run looks for, before anything is put into it.
 fn require(
     audit_log: bool,
-    require_nodes: impl Fn(&str) -> Result<(), ClusterError>,
+    meets: impl Fn(Need, &str) -> Result<(), ClusterError>,
     faults: &[FaultKind],
 ) -> Result<(), RunError> {
-    let needs_node = |kind: &&FaultKind| fault(**kind).needs() == Some(Need::Node);
-    if let Some(kind) = faults.iter().find(needs_node) {
-        require_nodes(&format!("do the fault {kind}"))?;
+    for kind in faults {
+        if let Some(need) = fault(*kind).needs() {
+            meets(need, &format!("do the fault {kind}"))?;
+        }
     }
     if audit_log {
         Ok(())
@@ -147,8 +156,17 @@ async fn measure(
         progress,
     } = *rig;
     progress.step("deploying the operator");
-    deploy::apply(client, &options.manifests, applied).await?;
     let target = &options.target;
+    let mut manifests = options.manifests.clone();
+    if cluster.provider() != Provider::Kubeconfig {
+        if let Some(identity) = cluster.image_identity(&options.image).await? {
+            manifests.identify_image(target, &identity);
+        }
+        if deploy::take_over(client, &manifests).await? {
+            progress.warn(BINDING_GOES);
+        }
+    }
+    deploy::apply(client, &manifests, applied).await?;
     let deployments: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
         kube::Api::namespaced(client.clone(), &target.namespace);
     let found = deployments
@@ -211,10 +229,7 @@ async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
         progress.warn(&format!("failed to remove the canary: {}", chain(&error)));
     }
     if applied.has_binding() {
-        progress.warn(
-            "an admission policy's binding goes: if it was the last one on its kind of parameter, this API server has to \
-             be restarted before one can work again (kubernetes/kubernetes issue 130887)",
-        );
+        progress.warn(BINDING_GOES);
     }
     if let Err(error) = deploy::remove(client, applied).await {
         progress.warn(&format!(
@@ -228,19 +243,28 @@ async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
 mod tests {
     use super::*;
 
-    fn no_way(action: &str) -> Result<(), ClusterError> {
-        Err(ClusterError::NoNodeAccess {
-            action: action.to_owned(),
+    fn no_way(need: Need, action: &str) -> Result<(), ClusterError> {
+        let action = action.to_owned();
+        Err(match need {
+            Need::Node => ClusterError::NoNodeAccess { action },
+            Need::Nodes => ClusterError::TooFewNodes { action, found: 1 },
+            Need::Agents => ClusterError::NoAgents { action },
         })
     }
 
-    #[test]
-    fn a_fault_that_needs_a_node_is_refused_at_once_and_the_flag_is_named() {
-        let error = require(true, no_way, &[FaultKind::Graceful, FaultKind::Crash]).unwrap_err();
+    #[rstest::rstest]
+    #[case(FaultKind::Crash, "--on-node")]
+    #[case(FaultKind::Drain, "--agents 2")]
+    #[case(FaultKind::NodeLoss, "--agents 2")]
+    fn a_fault_that_needs_a_node_is_refused_at_once_and_the_flag_is_named(
+        #[case] fault: FaultKind,
+        #[case] flag: &str,
+    ) {
+        let error = require(true, no_way, &[FaultKind::Graceful, fault]).unwrap_err();
         assert!(error.is_usage());
         let message = error.to_string();
         assert!(
-            message.contains("--on-node") && message.contains("do the fault crash"),
+            message.contains(flag) && message.contains(&format!("do the fault {fault}")),
             "{message}"
         );
         assert!(require(true, no_way, &[FaultKind::Graceful]).is_ok());
@@ -248,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_cluster_without_an_audit_log_is_refused_at_once_and_the_flag_is_named() {
-        let error = require(false, |_| Ok(()), &[FaultKind::Graceful]).unwrap_err();
+        let error = require(false, |_, _| Ok(()), &[FaultKind::Graceful]).unwrap_err();
         assert!(error.is_usage());
         assert!(error.to_string().contains("--audit-log"), "{error}");
     }

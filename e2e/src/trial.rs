@@ -12,6 +12,7 @@ use crate::{
     audit::{ApiCall, OwnCall},
     budget::{FaultKind, LeaseSettings},
     clock::{Millis, Stamp},
+    disruption::Eviction,
     leader_metric::RolesSeen,
     lease::{LeaseRecord, LeaseSeen},
 };
@@ -92,6 +93,9 @@ pub struct Strike {
     /// When it was undone, where it lasted: when the call that undid it was back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<Stamp>,
+    /// The evictions that it asked for, in order, those that were refused as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evictions: Vec<Eviction>,
 }
 
 /// Something that a run does not look at.
@@ -224,6 +228,7 @@ impl Strike {
             returned,
             repeated: Vec::new(),
             undone: None,
+            evictions: Vec::new(),
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum CheckId {
     SteppedDown,
     /// The old leader lived through a fault that gave it no reason to end.
     Survived,
+    /// The disruption budget let every replica of the drained node go.
+    Drained,
     /// A limit that the user gave is kept.
     Gate,
     /// A figure is known as well as the user asked.
@@ -129,6 +131,7 @@ impl CheckId {
             Self::OnlyHolderWrites => "only-holder-writes",
             Self::SteppedDown => "stepped-down",
             Self::Survived => "survived",
+            Self::Drained => "drained",
             Self::Gate => "gate",
             Self::Precision => "precision",
             Self::Regression => "regression",

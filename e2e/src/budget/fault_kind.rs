@@ -53,6 +53,10 @@ pub enum FaultKind {
     RollingUpdate,
     /// One replica less, which is the leader, and one more again.
     Scale,
+    /// The leader's node is lost in silence with everything on it, and comes back.
+    NodeLoss,
+    /// The leader's node is cordoned and drained of the replicas, and uncordoned.
+    Drain,
 }
 
 /// The moment from which what is promised after a fault counts.
@@ -84,17 +88,30 @@ impl FaultKind {
             Self::ApiStop => "api-stop",
             Self::RollingUpdate => "rolling-update",
             Self::Scale => "scale",
+            Self::NodeLoss => "node-loss",
+            Self::Drain => "drain",
         }
     }
 
     /// Whether it kills the leader's process.
     pub fn kills(self) -> bool {
-        matches!(self, Self::Crash | Self::CrashLoop | Self::PairCrash)
+        matches!(
+            self,
+            Self::Crash | Self::CrashLoop | Self::PairCrash | Self::NodeLoss
+        )
+    }
+
+    /// Whether nothing tells of the end of the leader's process: no kubelet reports it, and no connection is closed.
+    pub fn is_silent_death(self) -> bool {
+        self == Self::NodeLoss
     }
 
     /// Whether the leader is asked to stop and may hand over.
     pub fn asks_to_stop(self) -> bool {
-        matches!(self, Self::Graceful | Self::RollingUpdate | Self::Scale)
+        matches!(
+            self,
+            Self::Graceful | Self::RollingUpdate | Self::Scale | Self::Drain
+        )
     }
 
     /// Whether the leader's process lives through it, and has no reason to end: it is to step down and stand by.
@@ -116,6 +133,7 @@ impl FaultKind {
                 | Self::Partition
                 | Self::LateWrite
                 | Self::RenewalsDenied
+                | Self::NodeLoss
         )
     }
 
@@ -123,7 +141,7 @@ impl FaultKind {
     pub fn onset(self) -> Onset {
         match self {
             Self::ApiStop | Self::RbacRevoked => Onset::Undone,
-            Self::RollingUpdate | Self::Scale => Onset::AskedToStop,
+            Self::RollingUpdate | Self::Scale | Self::Drain => Onset::AskedToStop,
             _ => Onset::Fault,
         }
     }
@@ -168,6 +186,8 @@ mod tests {
     #[rstest::rstest]
     #[case(FaultKind::Graceful, 0.0)]
     #[case(FaultKind::RollingUpdate, 0.0)]
+    #[case(FaultKind::Drain, 0.0)]
+    #[case(FaultKind::NodeLoss, 100.0)]
     #[case(FaultKind::Crash, 100.0)]
     #[case(FaultKind::Partition, 100.0)]
     fn only_an_expiry_is_allowed_the_time_to_observe_it(
@@ -190,6 +210,13 @@ mod tests {
         for fault in FaultKind::value_variants() {
             let ways = [fault.kills(), fault.asks_to_stop(), fault.is_survived()];
             assert_eq!(ways.iter().filter(|way| **way).count(), 1, "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_death_that_nothing_tells_of_is_one_by_a_kill() {
+        for fault in FaultKind::value_variants() {
+            assert!(fault.kills() || !fault.is_silent_death(), "{fault}");
         }
     }
 

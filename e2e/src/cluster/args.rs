@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
+
 use super::on_node::CommandTemplate;
 use super::{
-    AUDIT_POLICY, ClusterError, K3S_REPOSITORY, K3S_TAG, NODE_IMAGE, OPERATOR_IMAGE, Provider,
+    AUDIT_POLICY, ClusterError, K3S_REPOSITORY, K3S_TAG, Kept, NODE_IMAGE, OPERATOR_IMAGE, Provider,
 };
+
+/// More agents than this are more than one machine can carry.
+const MOST_AGENTS: u64 = 8;
 
 /// Which cluster to use.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,6 +26,15 @@ pub struct ClusterArgs {
     /// Leave the cluster running at the end and say how to reach it
     #[arg(long)]
     pub keep: bool,
+    /// Use a cluster that an earlier --keep left running, by the name that was said then, or `last`; it stays
+    #[arg(long, value_name = "NAME|last", conflicts_with_all = ["keep", "agents", "kubeconfig", "context", "on_node"])]
+    pub attach: Option<Kept>,
+    /// Nodes beside the server's; with any, the operator runs on them alone. A fault that takes a node away has two
+    #[arg(
+        long, value_name = "N", default_value_t = 0,
+        value_parser = RangedU64ValueParser::<u32>::new().range(0..=MOST_AGENTS)
+    )]
+    pub agents: u32,
     /// How long the cluster may take to become ready
     #[arg(long, value_name = "TIME", default_value = "180s", value_parser = humantime::parse_duration)]
     pub cluster_timeout: Duration,
@@ -60,6 +74,10 @@ pub struct ClusterOptions {
     pub images: Vec<String>,
     /// The cluster is to outlive the run: no later run sweeps it away.
     pub keep: bool,
+    /// A kept cluster that is used again instead of starting one.
+    pub attach: Option<Kept>,
+    /// Nodes beside the server's; with any, the server takes no pods of the operator.
+    pub agents: u32,
     /// How long the cluster may take to become ready.
     pub timeout: Duration,
     /// Policy of the API server's audit log.
@@ -94,11 +112,26 @@ impl Default for ClusterOptions {
             node_image: NODE_IMAGE.to_owned(),
             images: vec![OPERATOR_IMAGE.to_owned()],
             keep: false,
+            attach: None,
+            agents: 0,
             timeout: Duration::from_mins(3),
             audit_policy: AUDIT_POLICY.to_owned(),
             brought: Brought::default(),
             guardian: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("failover")),
         }
+    }
+}
+
+impl ClusterOptions {
+    /// Has a cluster that is started have at least this many agents; whether that is more than was asked for. One that
+    /// exists already has what it has.
+    pub fn raise_agents(&mut self, least: u32) -> bool {
+        let starts = self.provider != Some(Provider::Kubeconfig) && self.attach.is_none();
+        let raises = starts && self.agents < least;
+        if raises {
+            self.agents = least;
+        }
+        raises
     }
 }
 
@@ -114,6 +147,8 @@ impl ClusterArgs {
             node_image: self.node_image.clone(),
             images: vec![self.image.clone()],
             keep: self.keep,
+            attach: self.attach.clone(),
+            agents: self.agents,
             timeout: self.cluster_timeout,
             brought: Brought {
                 kubeconfig: self.kubeconfig.clone(),
@@ -140,6 +175,22 @@ impl ClusterArgs {
         let brings = brings
             .into_iter()
             .find_map(|(field, value)| value.map(|value| (field, value)));
+        let starts_none = |field, value: String| {
+            ClusterError::Setting {
+            field,
+            value,
+            rule: "is for a cluster that the harness starts itself, and with --provider kubeconfig it starts none"
+                .to_owned(),
+        }
+        };
+        let is_brought = self.provider == Some(Provider::Kubeconfig)
+            || (self.provider.is_none() && brings.is_some());
+        if is_brought && self.agents > 0 {
+            return Err(starts_none("--agents", self.agents.to_string()));
+        }
+        if let Some(kept) = self.attach.as_ref().filter(|_| is_brought) {
+            return Err(starts_none("--attach", kept.to_string()));
+        }
         match (self.provider, brings) {
             (None, Some(_)) => Ok(Some(Provider::Kubeconfig)),
             (Some(provider @ (Provider::K3s | Provider::Node)), Some((field, value))) => {
@@ -192,10 +243,54 @@ mod tests {
         );
     }
 
+    #[rstest::rstest]
+    #[case::agents(&["--kubeconfig", "x.yaml", "--agents", "2"], "--agents=2")]
+    #[case::agents_by_provider(&["--provider", "kubeconfig", "--agents", "1"], "--agents=1")]
+    #[case::kept(&["--provider", "kubeconfig", "--attach", "last"], "--attach=last")]
+    fn what_is_for_a_started_cluster_is_refused_for_a_brought_one(
+        #[case] flags: &[&str],
+        #[case] named: &str,
+    ) {
+        let message = options(flags).unwrap_err().to_string();
+        assert!(
+            message.contains(named) && message.contains("--provider kubeconfig"),
+            "{message}"
+        );
+    }
+
+    #[rstest::rstest]
+    #[case(&["--attach", "last", "--keep"], "--keep")]
+    #[case(&["--attach", "last", "--agents", "2"], "--agents")]
+    #[case(&["--attach", "last", "--kubeconfig", "x"], "--kubeconfig")]
+    #[case(&["--agents", "9"], "9 is not in 0..=8")]
+    #[case(&["--attach", ""], "must not be empty")]
+    fn flags_that_contradict_each_other_are_named(#[case] flags: &[&str], #[case] named: &str) {
+        let error = Command::try_parse_from([&["failover"], flags].concat()).unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+    }
+
+    #[rstest::rstest]
+    #[case(&[], true, 2)]
+    #[case(&["--agents", "1"], true, 2)]
+    #[case(&["--agents", "3"], false, 3)]
+    #[case(&["--attach", "last"], false, 0)]
+    #[case(&["--kubeconfig", "x.yaml"], false, 0)]
+    fn agents_that_are_needed_are_added_where_a_cluster_is_started(
+        #[case] flags: &[&str],
+        #[case] raises: bool,
+        #[case] agents: u32,
+    ) {
+        let mut options = options(flags).unwrap();
+        assert_eq!(options.raise_agents(2), raises);
+        assert_eq!(options.agents, agents);
+        assert!(!options.raise_agents(0));
+    }
+
     #[test]
     fn without_flags_the_machine_decides() {
         let options = options(&[]).unwrap();
-        assert_eq!(options.provider, None);
+        assert_eq!((options.provider, options.agents), (None, 0));
+        assert_eq!(options.attach, None);
         assert_eq!(options.timeout, Duration::from_mins(3));
     }
 

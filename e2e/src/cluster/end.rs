@@ -5,18 +5,25 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Cluster, ClusterError, ServerContainer, sweep};
+use super::{Cluster, ClusterError, Containers, sweep};
 
 impl Cluster {
-    /// The commands that reach this cluster, given where its kubeconfig was written.
+    /// The commands that reach this cluster and end it, given where its kubeconfig was written.
     pub fn describe_access(&self, kubeconfig: &Path) -> String {
         let export = format!("export KUBECONFIG={}", kubeconfig.display());
-        match self.server_container_name() {
-            Some(name) => format!(
-                "{export}\ndocker exec {name} kubectl get pods --all-namespaces\ndocker rm -f -v {name}   # ends it"
-            ),
-            None => export,
+        let Some(Containers { server, agents, .. }) = &self.containers else {
+            return export;
+        };
+        let mut remove = format!("docker rm -f -v {server}");
+        for agent in agents {
+            remove = format!("{remove} {agent}");
         }
+        if !agents.is_empty() {
+            remove = format!("{remove} && docker network rm {server}");
+        }
+        format!(
+            "{export}\ndocker exec {server} kubectl get pods --all-namespaces\n{remove}   # ends it"
+        )
     }
 
     /// Leaves the cluster running after this process, writes its kubeconfig into `folder` and says how to reach it.
@@ -29,29 +36,34 @@ impl Cluster {
             self.stop().await?;
             return Err(error);
         }
-        let words = self.describe_access(&path);
-        if let Some(guardian) = self
-            .server
-            .as_mut()
-            .and_then(|server| server.guardian.take())
-        {
-            guardian.dismiss();
+        let mut words = self.describe_access(&path);
+        if let Some(containers) = &mut self.containers {
+            words = format!(
+                "{words}\nfailover run --attach {}   # uses it again",
+                containers.server
+            );
+            if let Some(guardian) = containers.guardian.take() {
+                guardian.dismiss();
+            }
         }
         Ok(words)
     }
 
-    /// Removes the cluster. A brought one is left as it is.
+    /// Removes the cluster. One that was brought, or kept by an earlier run, is left as it is.
     pub async fn stop(mut self) -> Result<(), ClusterError> {
-        let Some(mut server) = self.server.take() else {
+        let Some(mut containers) = self.containers.take() else {
             return Ok(());
         };
-        let removed = sweep::remove(server.engine.docker(), &server.name).await;
+        if containers.attached {
+            return Ok(());
+        }
+        let removed = sweep::remove_run(containers.engine.docker(), &self.run).await;
         if removed.is_ok()
-            && let Some(guardian) = server.guardian.take()
+            && let Some(guardian) = containers.guardian.take()
         {
             guardian.dismiss();
         }
-        removed
+        removed.map(drop)
     }
 
     /// Where [`Cluster::keep`] writes the kubeconfig of this cluster, as an absolute path.
@@ -82,7 +94,7 @@ impl Cluster {
     }
 }
 
-impl Drop for ServerContainer {
+impl Drop for Containers {
     fn drop(&mut self) {
         if let Some(guardian) = self.guardian.take() {
             guardian.finish();

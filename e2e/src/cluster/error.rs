@@ -73,6 +73,16 @@ pub enum ClusterError {
         #[source]
         source: bollard::errors::Error,
     },
+    /// A container is not where it was put.
+    #[error(
+        "the container {container} has no address on the network {network}; look into the engine's log"
+    )]
+    NoAddress {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
     /// The container of the cluster did not start or ended at once.
     #[error("cannot start a cluster from {image}; it has been removed, the end of its log:\n{log}")]
     Start {
@@ -158,6 +168,46 @@ pub enum ClusterError {
         /// What needs a node.
         action: String,
     },
+    /// Too few nodes that pods could go to.
+    #[error(
+        "cannot {action}: it needs two nodes that take pods, and this cluster has {found}; bring one with more nodes, or \
+         let the harness start one with --agents 2"
+    )]
+    TooFewNodes {
+        /// What needs them.
+        action: String,
+        /// The nodes there are.
+        found: usize,
+    },
+    /// No node whose loss can be undone.
+    #[error(
+        "cannot {action}: it takes a node away and gives it back, which the harness can do to agents that it started \
+         itself and to no others; leave the cluster to it, with --agents 2"
+    )]
+    NoAgents {
+        /// What needs them.
+        action: String,
+    },
+    /// There is no kept cluster of that name.
+    #[error(
+        "--attach={name}: no kept cluster of that name is there; {available}. `failover cluster --keep` makes one"
+    )]
+    NoKeptCluster {
+        /// The name that was asked for.
+        name: String,
+        /// The kept clusters there are, in words.
+        available: String,
+    },
+    /// A kept cluster is not what it was.
+    #[error(
+        "--attach={name}: {reason}; remove it with `docker rm -f -v {name}` and make a new one with `failover cluster --keep`"
+    )]
+    KeptClusterBroken {
+        /// Name of its server's container.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No such node.
     #[error("the cluster has no node {node}; it has: {available}")]
     NoSuchNode {
@@ -220,6 +270,9 @@ impl ClusterError {
                 | Self::Kubeconfig { .. }
                 | Self::NoContext { .. }
                 | Self::NoNodeAccess { .. }
+                | Self::TooFewNodes { .. }
+                | Self::NoAgents { .. }
+                | Self::NoKeptCluster { .. }
                 | Self::NoSuchNode { .. }
                 | Self::NotWithProvider { .. }
         )

@@ -1,4 +1,4 @@
-//! The command line of a server that failover is measured on.
+//! The command lines of the nodes that failover is measured on.
 //!
 //! k3s and the node image take the same flags; what they leave out is what a failover rig does not need.
 
@@ -17,24 +17,23 @@ pub(super) const KUBECONFIG_PATH: &str = "/etc/rancher/k3s/k3s.yaml";
 /// From this minor version on, the kubelet refuses cgroup v1 unless it is told otherwise (KEP-5573).
 const REFUSES_CGROUP_V1: u32 = 35;
 
-/// What the flags depend on.
+/// What the flags of a node depend on, whichever its role.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Server<'a> {
+pub(super) struct NodeFlags<'a> {
     pub(super) provider: Provider,
     pub(super) tag: &'a str,
     pub(super) node: &'a str,
-    pub(super) host: &'a str,
     pub(super) cgroup_version: Option<u8>,
     pub(super) storage_driver: &'a str,
+    /// The secret by which agents join; a server without agents makes one of its own.
+    pub(super) token: Option<&'a str>,
 }
 
-impl Server<'_> {
-    pub(super) fn command(&self) -> Vec<String> {
-        let mut command = vec![
-            "server".to_owned(),
-            format!("--node-name={}", self.node),
-            format!("--tls-san={}", self.host),
-            format!("--snapshotter={}", snapshotter(self.storage_driver)),
+impl NodeFlags<'_> {
+    /// The command of a server whose API is reached from here at `host`.
+    pub(super) fn server(&self, host: &str) -> Vec<String> {
+        let own = [
+            format!("--tls-san={host}"),
             "--disable=traefik,servicelb,metrics-server,local-storage".to_owned(),
             "--disable-network-policy".to_owned(),
             "--disable-helm-controller".to_owned(),
@@ -45,6 +44,22 @@ impl Server<'_> {
             // In megabytes: a rotation in the middle of a run could lose lines to whoever follows the file.
             "--kube-apiserver-arg=audit-log-maxsize=10000".to_owned(),
         ];
+        self.common("server").into_iter().chain(own).collect()
+    }
+
+    /// The command of an agent that joins the server at `address`, which is an address on their network.
+    pub(super) fn agent(&self, address: &str) -> Vec<String> {
+        let own = [format!("--server=https://{address}:6443")];
+        self.common("agent").into_iter().chain(own).collect()
+    }
+
+    fn common(&self, role: &str) -> Vec<String> {
+        let mut command = vec![
+            role.to_owned(),
+            format!("--node-name={}", self.node),
+            format!("--snapshotter={}", snapshotter(self.storage_driver)),
+        ];
+        command.extend(self.token.map(|token| format!("--token={token}")));
         let tells_kubelet = self.provider == Provider::K3s && self.cgroup_version == Some(1);
         if tells_kubelet && minor(self.tag).is_some_and(|minor| minor >= REFUSES_CGROUP_V1) {
             command.push("--kubelet-arg=fail-cgroupv1=false".to_owned());
@@ -71,20 +86,20 @@ fn minor(tag: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn server(provider: Provider, tag: &str) -> Server<'_> {
-        Server {
+    fn node(provider: Provider, tag: &str) -> NodeFlags<'_> {
+        NodeFlags {
             provider,
             tag,
             node: "n1",
-            host: "10.0.0.1",
             cgroup_version: Some(1),
             storage_driver: "overlay2",
+            token: None,
         }
     }
 
     #[test]
     fn the_audit_log_is_written_before_the_answer_is_sent() {
-        let command = server(Provider::K3s, "v1.34.12-k3s1").command();
+        let command = node(Provider::K3s, "v1.34.12-k3s1").server("10.0.0.1");
         assert!(
             command
                 .iter()
@@ -96,21 +111,45 @@ mod tests {
     #[test]
     fn the_certificate_names_the_host_that_the_harness_connects_to() {
         assert!(
-            server(Provider::Node, "v1.34.4")
-                .command()
+            node(Provider::Node, "v1.34.4")
+                .server("10.0.0.1")
                 .contains(&"--tls-san=10.0.0.1".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_agent_joins_its_server_by_the_token_that_both_are_given() {
+        let flags = NodeFlags {
+            token: Some("secret"),
+            ..node(Provider::Node, "v1.34.4")
+        };
+        assert_eq!(
+            flags.agent("172.18.0.2"),
+            [
+                "agent",
+                "--node-name=n1",
+                "--snapshotter=overlayfs",
+                "--token=secret",
+                "--server=https://172.18.0.2:6443"
+            ]
+        );
+        assert!(
+            flags
+                .server("127.0.0.1")
+                .contains(&"--token=secret".to_owned())
         );
     }
 
     #[test]
     fn only_a_version_that_refuses_cgroup_v1_is_told_to_accept_it() {
         let told = |tag| {
-            server(Provider::K3s, tag)
-                .command()
-                .iter()
-                .any(|flag| flag.contains("fail-cgroupv1"))
+            let told =
+                |command: Vec<String>| command.iter().any(|flag| flag.contains("fail-cgroupv1"));
+            let flags = node(Provider::K3s, tag);
+            (told(flags.server("h")), told(flags.agent("h")))
         };
-        assert_eq!((told("v1.34.12-k3s1"), told("v1.35.9-k3s1")), (false, true));
+        assert_eq!(told("v1.34.12-k3s1"), (false, false));
+        assert_eq!(told("v1.35.9-k3s1"), (true, true));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::ImageInspect;
 use testcontainers::bollard::query_parameters::CreateImageOptionsBuilder;
 use tokio::time::timeout;
 
@@ -28,17 +29,28 @@ pub struct Image {
 
 /// The image, or `None` when the engine does not have it.
 pub(crate) async fn find(docker: &Docker, reference: &str) -> Result<Option<Image>, ClusterError> {
-    match docker.inspect_image(reference).await {
-        Ok(seen) => {
-            let pulled = seen.repo_digests.into_iter().flatten().next();
-            let pulled = pulled
-                .and_then(|digest| digest.split_once('@').map(|(_, digest)| digest.to_owned()));
-            let digest = pulled.or(seen.id).unwrap_or_else(|| "unknown".to_owned());
-            Ok(Some(Image {
-                reference: reference.to_owned(),
-                digest,
-            }))
+    Ok(inspect(docker, reference).await?.map(|seen| {
+        let pulled = seen.repo_digests.into_iter().flatten().next();
+        let pulled =
+            pulled.and_then(|digest| digest.split_once('@').map(|(_, digest)| digest.to_owned()));
+        Image {
+            reference: reference.to_owned(),
+            digest: pulled.or(seen.id).unwrap_or_else(|| "unknown".to_owned()),
         }
+    }))
+}
+
+/// What tells an image from every other that has or had its name; `None` when the engine does not have it.
+pub(super) async fn identity(
+    docker: &Docker,
+    reference: &str,
+) -> Result<Option<String>, ClusterError> {
+    Ok(inspect(docker, reference).await?.and_then(|seen| seen.id))
+}
+
+async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>, ClusterError> {
+    match docker.inspect_image(reference).await {
+        Ok(seen) => Ok(Some(seen)),
         Err(Error::DockerResponseServerError {
             status_code: 404, ..
         }) => Ok(None),

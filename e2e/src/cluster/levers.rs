@@ -1,9 +1,7 @@
 //! What can be done to a running cluster from outside: commands on its nodes, images, signals, a frozen server.
 
 use super::choice::require;
-use super::{
-    Aimed, Cluster, ClusterError, LineStream, Output, ServerContainer, Signal, image, signal,
-};
+use super::{Aimed, Cluster, ClusterError, Containers, LineStream, Output, Signal, image, signal};
 
 impl Cluster {
     /// Runs a command on the machine or container of a node, to its end.
@@ -35,22 +33,34 @@ impl Cluster {
 
     /// Loads an image of the engine into every node of a started cluster.
     pub async fn load_image(&self, reference: &str) -> Result<(), ClusterError> {
-        let server = self.server(
-            "load an image",
-            "make the image available to the cluster yourself",
-        )?;
-        let docker = server.engine.docker();
+        for node in self.access.nodes() {
+            self.load_image_into(node, reference).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads an image of the engine into one node of a started cluster.
+    pub(super) async fn load_image_into(
+        &self,
+        node: &str,
+        reference: &str,
+    ) -> Result<(), ClusterError> {
+        let docker = self
+            .containers(
+                "load an image",
+                "make the image available to the cluster yourself",
+            )?
+            .engine
+            .docker();
         let advice = "build it with `just image`, or pull it";
         require(image::find(docker, reference).await?, reference, advice)?;
         let references = [reference.to_owned()];
-        for node in self.access.nodes() {
-            let command = ["ctr", "-n", "k8s.io", "images", "import", "-"];
-            let output = self
-                .access
-                .feed(node, &command, image::archive(docker, &references))
-                .await?;
-            output.success(node, &command)?;
-        }
+        let command = ["ctr", "-n", "k8s.io", "images", "import", "-"];
+        let output = self
+            .access
+            .feed(node, &command, image::archive(docker, &references))
+            .await?;
+        output.success(node, &command)?;
         Ok(())
     }
 
@@ -82,33 +92,31 @@ impl Cluster {
 
     /// Freezes the server with everything in it, API server and pods.
     pub async fn pause(&self) -> Result<(), ClusterError> {
-        let server = self.server(
+        let Containers { server, engine, .. } = self.containers(
             "pause the server",
             "start a cluster with --provider k3s or node",
         )?;
-        let paused = server.engine.docker().pause_container(&server.name).await;
+        let paused = engine.docker().pause_container(server).await;
         paused.map_err(ClusterError::engine(format!(
-            "pause the container {}",
-            server.name
+            "pause the container {server}"
         )))
     }
 
     /// Lets a paused server go on.
     pub async fn unpause(&self) -> Result<(), ClusterError> {
-        let server = self.server(
+        let Containers { server, engine, .. } = self.containers(
             "unpause the server",
             "start a cluster with --provider k3s or node",
         )?;
-        let unpaused = server.engine.docker().unpause_container(&server.name).await;
+        let unpaused = engine.docker().unpause_container(server).await;
         unpaused.map_err(ClusterError::engine(format!(
-            "unpause the container {}",
-            server.name
+            "unpause the container {server}"
         )))
     }
 
-    fn server(&self, action: &str, advice: &'static str) -> Result<&ServerContainer, ClusterError> {
+    fn containers(&self, action: &str, advice: &'static str) -> Result<&Containers, ClusterError> {
         let provider = self.provider();
-        self.server
+        self.containers
             .as_ref()
             .ok_or_else(|| ClusterError::NotWithProvider {
                 action: action.to_owned(),

@@ -1,6 +1,6 @@
-//! Whose container it is.
+//! Whose container or network it is.
 //!
-//! Every container carries the run it belongs to and the process that owns it. A later run may remove what belongs to a
+//! Every one carries the run it belongs to and the process that owns it. A later run may remove what belongs to a
 //! process that is gone, and nothing else: a pid alone is not trusted, nor one from another machine, boot or container.
 
 use std::collections::HashMap;
@@ -16,7 +16,12 @@ pub(crate) const RUN: &str = "five-spot.e2e/run";
 const OWNER: &str = "five-spot.e2e/owner";
 const STARTED: &str = "five-spot.e2e/owner-started";
 const PIDS: &str = "five-spot.e2e/owner-pids";
-const KEEP: &str = "five-spot.e2e/keep";
+/// Label of what outlives its run on purpose.
+pub(crate) const KEEP: &str = "five-spot.e2e/keep";
+/// Label that says which part of a cluster a container is.
+pub(crate) const ROLE: &str = "five-spot.e2e/role";
+/// Label that says which provider a container is of.
+pub(crate) const PROVIDER: &str = "five-spot.e2e/provider";
 
 /// Identity of one run of the harness.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -69,12 +74,12 @@ pub(super) enum Liveness {
     Unknown,
 }
 
-/// What is known of a container besides its labels.
+/// What is known of a container or network besides its labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Its engine seems to run on this machine's kernel.
     pub(super) engine_is_local: bool,
-    /// It ran and does not run any more.
+    /// It ran and does not run any more; of a network, its containers.
     pub(super) ended: bool,
 }
 

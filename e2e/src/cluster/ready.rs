@@ -8,11 +8,12 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{Api, ListParams};
 use kube::config::Kubeconfig;
+use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::flags::KUBECONFIG_PATH;
 use super::on_node::NodeAccess;
-use super::server::Started;
+use super::server::{Agent, Started};
 use super::{ClusterError, ClusterOptions, access};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -25,9 +26,9 @@ pub(super) struct Ready {
 }
 
 /// What was waited for last, and what was seen instead.
-struct Missing {
-    waiting_for: &'static str,
-    last: String,
+pub(super) struct Missing {
+    pub(super) waiting_for: &'static str,
+    pub(super) last: String,
 }
 
 pub(super) async fn wait(
@@ -36,7 +37,8 @@ pub(super) async fn wait(
     options: &ClusterOptions,
 ) -> Result<Ready, ClusterError> {
     loop {
-        let missing = match timeout(CALL_LIMIT, look(started, access)).await {
+        let missing = match timeout(CALL_LIMIT, look(&started.name, &started.address, access)).await
+        {
             Ok(Ok(ready)) => return Ok(ready),
             Ok(Err(missing)) => missing,
             Err(_) => Missing {
@@ -62,16 +64,71 @@ pub(super) async fn wait(
     }
 }
 
-async fn look(started: &Started, access: &NodeAccess) -> Result<Ready, Missing> {
+/// Waits until every agent has joined and takes pods.
+pub(super) async fn joined(
+    agents: &[Agent],
+    ready: &Ready,
+    options: &ClusterOptions,
+) -> Result<(), ClusterError> {
+    let deadline = Instant::now() + options.timeout;
+    let client = access::client(&ready.kubeconfig, None).await?;
+    loop {
+        let last = match timeout(CALL_LIMIT, not_ready(&client, agents)).await {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(last))) => last,
+            Ok(Err(missing)) => missing.last,
+            Err(_) => "silence".to_owned(),
+        };
+        for agent in agents {
+            let running = agent.container.is_running().await.unwrap_or(false);
+            if !running || Instant::now() > deadline {
+                let last = if running {
+                    last
+                } else {
+                    format!("{} has ended", agent.name)
+                };
+                return Err(ClusterError::NotReady {
+                    waiting_for: "every agent to be Ready",
+                    last,
+                    limit: options.timeout,
+                    log: agent.log.text(),
+                });
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What the nodes of the agents lack, in words; `None` when they lack nothing.
+async fn not_ready(client: &Client, agents: &[Agent]) -> Result<Option<String>, Missing> {
+    let nodes = Api::<Node>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
+    let nodes = nodes.map_err(missing("a list of the nodes"))?.items;
+    let lacking = agents.iter().find_map(|agent| {
+        match nodes.iter().find(|node| node.name_any() == agent.name) {
+            None => Some(format!("{} has not joined", agent.name)),
+            Some(node) if is_ready(node) => None,
+            Some(node) => {
+                let words = describe(std::slice::from_ref(node));
+                Some(format!("{}: {words}", agent.name))
+            }
+        }
+    });
+    Ok(lacking)
+}
+
+/// What a server shows of itself; an error names what it still lacks.
+pub(super) async fn look(name: &str, address: &str, access: &NodeAccess) -> Result<Ready, Missing> {
     let command = ["cat", KUBECONFIG_PATH];
     let text = access
-        .run(&started.name, &command)
+        .run(name, &command)
         .await
-        .and_then(|output| output.success(&started.name, &command));
+        .and_then(|output| output.success(name, &command));
     let text = text
         .map_err(missing("the kubeconfig of the administrator"))?
         .stdout;
-    let kubeconfig = access::rewritten(&text, &started.address)
+    let kubeconfig = access::rewritten(&text, address)
         .map_err(missing("the kubeconfig of the administrator"))?;
     let client = access::client(&kubeconfig, None)
         .await
@@ -114,7 +171,8 @@ fn missing<E: std::error::Error>(waiting_for: &'static str) -> impl FnOnce(E) ->
     }
 }
 
-fn is_ready(node: &Node) -> bool {
+/// Whether a node takes part: its kubelet says so, and the node controller believes it.
+pub(super) fn is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .iter()

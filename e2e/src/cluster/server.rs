@@ -1,13 +1,13 @@
-//! The container of a cluster's server: k3s and the node image are started by the same code.
+//! The containers of a cluster's nodes: k3s and the node image are started by the same code.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
 use testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers::core::error::{ClientError, WaitContainerError};
 use testcontainers::core::logs::LogFrame;
-use testcontainers::core::{CgroupnsMode, Mount};
+use testcontainers::core::{CgroupnsMode, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{
     ContainerAsync, ContainerRequest, CopyTargetOptions, ImageExt, TestcontainersError,
@@ -16,8 +16,8 @@ use testcontainers_modules::k3s::{K3s, KUBE_SECURE_PORT};
 use tokio::time::Instant;
 
 use super::choice::ProviderChoice;
-use super::flags::{AUDIT_POLICY_PATH, IMAGES_DIR, Server};
-use super::owner::{Owner, RunId};
+use super::flags::{AUDIT_POLICY_PATH, IMAGES_DIR, NodeFlags};
+use super::owner::{self, Owner, RunId};
 use super::privilege::{self, Capabilities, Privilege};
 use super::{ClusterError, ClusterOptions, Provider, image, sweep};
 use crate::engine::Engine;
@@ -36,13 +36,44 @@ pub(super) struct Started {
     pub(super) deadline: Instant,
 }
 
-/// Everything that a container of a server is made from.
+/// An agent whose container runs; whether it joins is not known yet.
+pub(super) struct Agent {
+    pub(super) container: ContainerAsync<K3s>,
+    pub(super) name: String,
+    pub(super) log: LogTail,
+}
+
+/// Everything that the containers of a cluster are made from.
 pub(super) struct Blueprint<'a> {
     pub(super) engine: &'a Engine,
     pub(super) options: &'a ClusterOptions,
     pub(super) choice: &'a ProviderChoice,
     pub(super) run: &'a RunId,
+    /// What the nodes share; a server without agents needs nothing.
+    pub(super) shared: Option<Shared>,
+    /// The images that every node has from the beginning, as an archive.
+    pub(super) images: Option<Vec<u8>>,
 }
+
+/// What the nodes of one cluster share.
+pub(super) struct Shared {
+    pub(super) network: String,
+    pub(super) token: String,
+}
+
+/// Which part of the cluster a container is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role<'a> {
+    /// The API server's node; its port is reached from here at this host.
+    Server { host: &'a str },
+    /// A node that joins the server at this address.
+    Agent { number: u32, server: &'a str },
+}
+
+/// The value of the label [`owner::ROLE`] of a server.
+pub(super) const SERVER_ROLE: &str = "server";
+/// The value of the label [`owner::ROLE`] of an agent.
+pub(super) const AGENT_ROLE: &str = "agent";
 
 /// The last lines that a container wrote, also when it is gone.
 #[derive(Debug, Clone, Default)]
@@ -74,18 +105,15 @@ impl Blueprint<'_> {
     /// Starts the server with every right there is, and waits until it says that it is up.
     pub(super) async fn start(&self, progress: &dyn Progress) -> Result<Started, ClusterError> {
         let host = self.engine.published_host().await;
-        let images = self.images().await?;
+        let role = Role::Server { host: &host };
         let known = Privilege::known();
         let log = LogTail::default();
         let mut begun = Instant::now();
-        let first = self
-            .request(&known, &host, images.as_ref(), &log)?
-            .start()
-            .await;
+        let first = self.request(role, &known, &log)?.start().await;
         let started = match first {
             Err(error) if known == Privilege::Privileged && privilege::refused(&error) => {
                 // The engine leaves the refused container in state Created.
-                sweep::remove(self.engine.docker(), &self.name()).await?;
+                sweep::remove(self.engine.docker(), &self.name(role)).await?;
                 let capabilities = Capabilities::of(&self.engine.facts().address);
                 progress.warn(&format!(
                     "this machine does not start privileged containers; starting the node {}",
@@ -93,9 +121,7 @@ impl Blueprint<'_> {
                 ));
                 let by_name = Privilege::ByName(capabilities).remember();
                 begun = Instant::now();
-                self.request(&by_name, &host, images.as_ref(), &log)?
-                    .start()
-                    .await
+                self.request(role, &by_name, &log)?.start().await
             }
             other => other,
         };
@@ -105,21 +131,59 @@ impl Blueprint<'_> {
                 let port = port.map_err(|source| self.failed(source, &log))?;
                 Ok(Started {
                     container,
-                    name: self.name(),
+                    name: self.name(role),
                     address: format!("https://{}", authority(&host, port)),
                     log,
                     deadline: begun + self.options.timeout,
                 })
             }
             Err(error) => {
-                sweep::remove(self.engine.docker(), &self.name()).await?;
+                sweep::remove(self.engine.docker(), &self.name(role)).await?;
                 Err(self.failed(error, &log))
             }
         }
     }
 
-    fn name(&self) -> String {
-        format!("five-spot-e2e-{}", self.run)
+    /// Starts the container of an agent, with the rights that the server's turned out to need.
+    pub(super) async fn start_agent(
+        &self,
+        number: u32,
+        server: &str,
+    ) -> Result<Agent, ClusterError> {
+        let role = Role::Agent { number, server };
+        let log = LogTail::default();
+        let started = self.request(role, &Privilege::known(), &log)?.start().await;
+        let container = started.map_err(|error| self.failed(error, &log))?;
+        Ok(Agent {
+            container,
+            name: self.name(role),
+            log,
+        })
+    }
+
+    /// The images that every node is to have from the beginning, as an archive.
+    pub(super) async fn images(
+        engine: &Engine,
+        options: &ClusterOptions,
+    ) -> Result<Option<Vec<u8>>, ClusterError> {
+        if options.images.is_empty() {
+            return Ok(None);
+        }
+        let pieces: Vec<Vec<u8>> = image::archive(engine.docker(), &options.images)
+            .try_collect()
+            .await
+            .map_err(|source| ClusterError::EngineCall {
+                action: format!("save {} for the cluster", options.images.join(", ")),
+                source: source.into(),
+            })?;
+        Ok(Some(pieces.concat()))
+    }
+
+    fn name(&self, role: Role<'_>) -> String {
+        match role {
+            Role::Server { .. } => server_name(self.run),
+            Role::Agent { number, .. } => format!("{}-agent-{number}", server_name(self.run)),
+        }
     }
 
     fn reference(&self) -> &str {
@@ -167,76 +231,97 @@ impl Blueprint<'_> {
         }
     }
 
-    async fn images(&self) -> Result<Option<Vec<u8>>, ClusterError> {
-        let docker = self.engine.docker();
-        if self.options.images.is_empty() {
-            return Ok(None);
-        }
-        let pieces: Vec<Vec<u8>> = image::archive(docker, &self.options.images)
-            .try_collect()
-            .await
-            .map_err(|source| ClusterError::EngineCall {
-                action: format!("save {} for the cluster", self.options.images.join(", ")),
-                source: source.into(),
-            })?;
-        Ok(Some(pieces.concat()))
-    }
-
     fn request(
         &self,
+        role: Role<'_>,
         privilege: &Privilege,
-        host: &str,
-        images: Option<&Vec<u8>>,
         log: &LogTail,
     ) -> Result<ContainerRequest<K3s>, ClusterError> {
         let facts = self.engine.facts();
         let (repository, tag) = image::split(field(self.choice.provider), self.reference())?;
-        let name = self.name();
-        let server = Server {
+        let name = self.name(role);
+        let flags = NodeFlags {
             provider: self.choice.provider,
             tag: &tag,
             node: &name,
-            host,
             cgroup_version: facts.cgroup_version,
             storage_driver: &facts.storage_driver,
+            token: self.shared.as_ref().map(|shared| shared.token.as_str()),
+        };
+        let command = match role {
+            Role::Server { host } => flags.server(host),
+            Role::Agent { server, .. } => flags.agent(server),
         };
         let tail = log.clone();
         let mut request = K3s::default()
             .with_name(repository)
             .with_tag(&tag)
-            .with_cmd(server.command())
+            .with_cmd(command)
             .with_container_name(&name)
             .with_hostname(&name)
-            .with_labels(Owner::this_process().labels(self.run, self.options.keep))
+            .with_labels(self.labels(role))
             .with_cgroupns_mode(CgroupnsMode::Private)
             .with_startup_timeout(self.options.timeout)
-            .with_log_consumer(move |frame: &LogFrame| tail.push(frame))
-            .with_copy_to(
-                CopyTargetOptions::new(AUDIT_POLICY_PATH),
-                self.options.audit_policy.clone().into_bytes(),
-            );
+            .with_log_consumer(move |frame: &LogFrame| tail.push(frame));
+        match role {
+            Role::Server { .. } => {
+                request = request.with_copy_to(
+                    CopyTargetOptions::new(AUDIT_POLICY_PATH),
+                    self.options.audit_policy.clone().into_bytes(),
+                );
+            }
+            // Whether an agent is up is asked of the API server, for all of them at once.
+            Role::Agent { .. } => request = request.with_ready_conditions(Vec::<WaitFor>::new()),
+        }
         for folder in tmpfs(self.choice.provider) {
             request = request.with_mount(Mount::tmpfs_mount(*folder));
         }
-        if let Some(archive) = images {
+        if let Some(archive) = &self.images {
             let target = CopyTargetOptions::new(format!("{IMAGES_DIR}/five-spot-e2e.tar"));
             request = request.with_copy_to(target, archive.clone());
         }
-        let (privilege, loopback) = (privilege.clone(), host == "127.0.0.1");
+        let privilege = privilege.clone();
+        let published = match role {
+            Role::Server { host } => Some(host == "127.0.0.1"),
+            Role::Agent { .. } => None,
+        };
+        let network = self.shared.as_ref().map(|shared| shared.network.clone());
         Ok(request.with_host_config_modifier(move |host| {
             privilege.apply(host);
-            publish(host, loopback);
+            publish(host, published);
+            if network.is_some() {
+                host.network_mode.clone_from(&network);
+            }
         }))
+    }
+
+    fn labels(&self, role: Role<'_>) -> HashMap<String, String> {
+        let mut labels = Owner::this_process().labels(self.run, self.options.keep);
+        let role = match role {
+            Role::Server { .. } => SERVER_ROLE,
+            Role::Agent { .. } => AGENT_ROLE,
+        };
+        labels.insert(owner::ROLE.to_owned(), role.to_owned());
+        labels.insert(owner::PROVIDER.to_owned(), self.choice.provider.to_string());
+        labels
     }
 }
 
-/// Publishes the API server alone, and to this machine alone where that is enough.
-fn publish(host: &mut HostConfig, loopback: bool) {
+/// The name of a run's server, as a container and as a node; its network has it as well.
+pub(super) fn server_name(run: &RunId) -> String {
+    format!("five-spot-e2e-{run}")
+}
+
+/// Publishes the API server alone, and to this machine alone where that is enough; `None` publishes nothing.
+fn publish(host: &mut HostConfig, loopback: Option<bool>) {
+    host.publish_all_ports = Some(false);
+    let Some(loopback) = loopback else {
+        return;
+    };
     let binding = PortBinding {
         host_ip: loopback.then(|| "127.0.0.1".to_owned()),
         host_port: None,
     };
-    host.publish_all_ports = Some(false);
     host.port_bindings = Some([(KUBE_SECURE_PORT.to_string(), Some(vec![binding]))].into());
 }
 
@@ -255,7 +340,7 @@ fn field(provider: Provider) -> &'static str {
     }
 }
 
-fn authority(host: &str, port: u16) -> String {
+pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {

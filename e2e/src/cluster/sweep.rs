@@ -1,6 +1,6 @@
-//! Removes containers that nobody owns any more.
+//! Removes containers and networks that nobody owns any more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
@@ -9,22 +9,26 @@ use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 
-use super::ClusterError;
 use super::owner::{self, Liveness, Owner, RunId, Seen};
+use super::{ClusterError, network};
 use crate::engine::Engine;
 use crate::progress::Progress;
 
 /// Removes what earlier runs left behind because they were killed, and says so.
 ///
-/// Returns the names of the removed containers.
+/// Returns the names of the removed containers and networks.
 pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<String>, ClusterError> {
+    let docker = engine.docker();
     let me = Owner::this_process();
+    let local = engine.facts().address.local;
     let mut removed = Vec::new();
-    for container in labelled(engine.docker(), owner::RUN.to_owned()).await? {
+    // A network can't be told to be at rest, but its containers can.
+    let mut ended_runs = BTreeSet::new();
+    for container in labelled(docker, owner::RUN).await? {
         let labels = container.labels.clone().unwrap_or_default();
         let name = name(&container);
         let seen = Seen {
-            engine_is_local: engine.facts().address.local,
+            engine_is_local: local,
             // One that is only created may be about to start.
             ended: matches!(
                 container.state,
@@ -34,8 +38,9 @@ pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<Strin
         match owner::judge(&labels, &me, seen) {
             None | Some(Liveness::Alive) => {}
             Some(Liveness::Gone) => {
-                remove(engine.docker(), &name).await?;
+                remove(docker, &name).await?;
                 progress.note(&format!("removed the container {name}, left behind by a run that was killed"));
+                ended_runs.extend(labels.get(owner::RUN).cloned());
                 removed.push(name);
             }
             Some(Liveness::Unknown) => progress.note(&format!(
@@ -43,15 +48,42 @@ pub async fn sweep(engine: &Engine, progress: &dyn Progress) -> Result<Vec<Strin
             )),
         }
     }
+    for network in network::labelled(docker, owner::RUN).await? {
+        let labels = network.labels.unwrap_or_default();
+        let name = network.name.unwrap_or_default();
+        let seen = Seen {
+            engine_is_local: local,
+            ended: labels
+                .get(owner::RUN)
+                .is_some_and(|run| ended_runs.contains(run)),
+        };
+        match owner::judge(&labels, &me, seen) {
+            None | Some(Liveness::Alive) => {}
+            Some(Liveness::Gone) => {
+                network::remove(docker, &name).await?;
+                progress.note(&format!("removed the network {name}, left behind by a run that was killed"));
+                removed.push(name);
+            }
+            Some(Liveness::Unknown) => progress.note(&format!(
+                "the network {name} belongs to a run on another machine, in a container or before a restart; if that is gone: docker network rm {name}"
+            )),
+        }
+    }
     Ok(removed)
 }
 
-/// Removes every container of one run; returns their names.
+/// Removes every container and network of one run; returns their names.
 pub(super) async fn remove_run(docker: &Docker, run: &RunId) -> Result<Vec<String>, ClusterError> {
+    let label = format!("{}={run}", owner::RUN);
     let mut removed = Vec::new();
-    for container in labelled(docker, format!("{}={run}", owner::RUN)).await? {
+    for container in labelled(docker, &label).await? {
         let name = name(&container);
         remove(docker, &name).await?;
+        removed.push(name);
+    }
+    for network in network::labelled(docker, &label).await? {
+        let name = network.name.unwrap_or_default();
+        network::remove(docker, &name).await?;
         removed.push(name);
     }
     Ok(removed)
@@ -77,8 +109,12 @@ pub(super) async fn remove(docker: &Docker, name: &str) -> Result<(), ClusterErr
     }
 }
 
-async fn labelled(docker: &Docker, label: String) -> Result<Vec<ContainerSummary>, ClusterError> {
-    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+/// The containers that carry a label, given as `key` or `key=value`, whatever their state.
+pub(super) async fn labelled(
+    docker: &Docker,
+    label: &str,
+) -> Result<Vec<ContainerSummary>, ClusterError> {
+    let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(&filters)
@@ -89,7 +125,8 @@ async fn labelled(docker: &Docker, label: String) -> Result<Vec<ContainerSummary
         .map_err(ClusterError::engine("list the containers of earlier runs"))
 }
 
-fn name(container: &ContainerSummary) -> String {
+/// The name of a container; its id where it has none.
+pub(super) fn name(container: &ContainerSummary) -> String {
     let names = container.names.iter().flatten().next();
     let name = names.map(|name| name.trim_start_matches('/').to_owned());
     name.or_else(|| container.id.clone()).unwrap_or_default()

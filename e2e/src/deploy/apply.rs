@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::Manifests;
 
 /// The field manager under which the harness applies.
-const FIELD_MANAGER: &str = "failover";
+pub(super) const FIELD_MANAGER: &str = "failover";
 
 /// How long an admission policy that was removed may still be in force.
 const POLICY_LINGERS: Duration = Duration::from_secs(10);
@@ -28,6 +28,11 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Adds an object that is to be removed with the others.
+    pub(super) fn note(&mut self, object: DynamicObject, resource: ApiResource, scope: Scope) {
+        self.created.push((object, resource, scope));
+    }
+
     /// Whether a policy that has parameters was bound.
     pub fn has_binding(&self) -> bool {
         self.created
@@ -96,9 +101,7 @@ pub async fn apply(
             sleep(Duration::from_millis(250)).await;
         }
         if !existed {
-            applied
-                .created
-                .push((object.clone(), resource, capabilities.scope));
+            applied.note(object.clone(), resource, capabilities.scope);
         }
     }
     Ok(())
@@ -148,7 +151,7 @@ pub async fn remove(client: &Client, applied: Applied) -> Result<(), ApplyError>
 }
 
 /// Which resource an object is of. A kind that was defined a moment ago is waited for.
-async fn resolve(
+pub(super) async fn resolve(
     client: &Client,
     object: &DynamicObject,
 ) -> Result<(ApiResource, ApiCapabilities), ApplyError> {

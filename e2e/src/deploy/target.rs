@@ -10,6 +10,9 @@ use k8s_openapi::api::{
 use super::Manifests;
 use crate::budget::LeaseSettings;
 
+/// The pod annotation that tells one content of the operator's image from another of the same name.
+const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";
+
 /// The environment variable that names the Lease; the container that has it is the one that is elected.
 const LEASE_NAME: &str = "LEASE_NAME";
 
@@ -222,6 +225,23 @@ impl Target {
     }
 }
 
+impl Manifests {
+    /// Writes into the target's pods which content their image has: an image that was built anew under its old name is
+    /// rolled out, and one that is the same is not.
+    pub fn identify_image(&mut self, target: &Target, identity: &str) {
+        let deployment = self.objects.iter_mut().find(|object| {
+            object
+                .types
+                .as_ref()
+                .is_some_and(|types| types.kind == "Deployment")
+                && object.metadata.name.as_deref() == Some(&target.deployment)
+        });
+        let Some(deployment) = deployment else { return };
+        let metadata = &mut deployment.data["spec"]["template"]["metadata"];
+        metadata["annotations"][IMAGE_ANNOTATION] = identity.into();
+    }
+}
+
 impl Overrides {
     fn apply(&self, deployment: &mut Deployment) {
         let Some(spec) = deployment.spec.as_mut() else {
@@ -374,6 +394,17 @@ spec:
             5,
             "the old value is replaced"
         );
+    }
+
+    #[test]
+    fn another_content_of_the_image_is_another_pod_template() {
+        let mut manifests = manifests(DEPLOYMENT);
+        let target = Target::prepare(&mut manifests, &Overrides::default()).unwrap();
+        manifests.identify_image(&target, "sha256:0");
+        let template = deployment(&manifests).spec.unwrap().template;
+        let metadata = template.metadata.unwrap();
+        assert_eq!(metadata.annotations.unwrap()[IMAGE_ANNOTATION], "sha256:0");
+        assert_eq!(metadata.labels.unwrap()["app"], "5spot-controller");
     }
 
     #[test]

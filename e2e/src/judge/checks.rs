@@ -50,6 +50,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
         checks.push(afterwards::one_leader(reading));
     }
     checks.extend(afterwards::survived(reading));
+    checks.extend(afterwards::drained(reading));
     checks.push(afterwards::restored(reading));
     checks
 }

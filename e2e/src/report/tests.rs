@@ -87,6 +87,8 @@ pub(crate) fn report() -> Report {
         desired_healthy: 1,
         current_healthy: 2,
         expected_pods: 2,
+        rule: Some("minAvailable: 1".to_owned()),
+        allowed_by_rule: Some(1),
     };
     Report {
         format_version: FORMAT_VERSION,
@@ -116,6 +118,8 @@ pub(crate) fn report() -> Report {
             set_env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             fence: true,
             hint: Some(false),
+            budget: BudgetShape::AsIs,
+            agents: 0,
             not_observed: vec!["the weather".to_owned()],
         },
         settings: Some(SETTINGS),

@@ -6,7 +6,7 @@ use crate::{
     archive::ReadError,
     canary::CanaryError,
     cluster::ClusterError,
-    deploy::{ApplyError, ManifestError, NoFence, TargetError},
+    deploy::{ApplyError, ManifestError, NoBudget, NoFence, TargetError},
     evidence::WriteError,
     gate::Gate,
     precision::Unreachable,
@@ -24,6 +24,9 @@ pub enum RunError {
     /// What is to be on is not there.
     #[error(transparent)]
     NoFence(#[from] NoFence),
+    /// What is to be given another shape is not there.
+    #[error(transparent)]
+    NoBudget(#[from] NoBudget),
     /// A limit is for a fault that is not tried.
     #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
     GateWithoutTrial {
@@ -89,6 +92,7 @@ impl RunError {
             Self::Manifests(_)
             | Self::Target(_)
             | Self::NoFence(_)
+            | Self::NoBudget(_)
             | Self::GateWithoutTrial { .. }
             | Self::Unreachable(_)
             | Self::Baseline(_)

@@ -6,7 +6,7 @@ use super::RunError;
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
     budget::FaultKind,
-    deploy::{EnvOverride, Manifests, Overrides, Switches, Target},
+    deploy::{BudgetShape, EnvOverride, Manifests, Overrides, Switches, Target},
     gate::Gate,
     limits::Limits,
     precision::Precision,
@@ -37,6 +37,8 @@ pub struct RunOptions {
     pub set_env: BTreeMap<String, String>,
     /// What was asked to be on or off.
     pub switches: Switches,
+    /// The rule that the disruption budget was given.
+    pub budget: BudgetShape,
     /// Whether the leader is given work that is looked at.
     pub canary: bool,
     /// Whether the replicas' metrics tell their roles.
@@ -67,6 +69,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             env,
         };
         let target = Target::prepare(&mut manifests, &overrides)?;
+        manifests.shape_budget(args.budget, &target)?;
         let metrics = args.metrics != MetricsChoice::None;
         if metrics && target.metrics_port.is_none() {
             return Err(RunError::NoMetrics(target.deployment));
@@ -98,6 +101,7 @@ impl TryFrom<&RunArgs> for RunOptions {
                 .map(|env| (env.name.clone(), env.value.clone()))
                 .collect(),
             switches,
+            budget: args.budget,
             canary: args.canary != CanaryChoice::None,
             metrics,
             limits,

@@ -51,6 +51,8 @@ pub(super) fn begun(
             set_env: options.set_env.clone(),
             fence: scene.fence,
             hint: options.switches.hint.map(|hint| hint == Switch::On),
+            budget: options.budget,
+            agents: u32::try_from(scene.cluster.agents().len()).unwrap_or(u32::MAX),
             not_observed: scene.unobserved().iter().map(ToString::to_string).collect(),
         },
         settings: Some(scene.settings),

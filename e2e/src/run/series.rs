@@ -14,7 +14,7 @@ use crate::{
     clock::duration_millis,
     conduct, disruption,
     evidence::Folder,
-    fault::fault,
+    fault::{Need, fault},
     idle,
     judge::{Promise, TrialResult, judge},
     outputs,
@@ -26,6 +26,9 @@ use crate::{
     verdict::{Check, CheckId, Verdict},
     witness::Witnesses,
 };
+
+/// How often a standby is moved to another node than the leader's; what that does not achieve, the fault says.
+const SPREAD_ATTEMPTS: u32 = 3;
 
 /// A run in progress.
 #[derive(Debug)]
@@ -106,7 +109,7 @@ impl<'a> Series<'a> {
             self.report.checks.push(outcome::no_standby());
         }
         self.scale(replicas).await?;
-        let Some(steady) = self.settle(replicas).await? else {
+        let Some(steady) = self.settle_for(replicas, kind).await? else {
             return Ok(Some(Over));
         };
         self.report.checks.push(outcome::recorded_duration(
@@ -117,7 +120,7 @@ impl<'a> Series<'a> {
         if first && !self.options.steady.is_zero() {
             self.idle(replicas, &steady).await;
         }
-        let Some(steady) = self.settle(replicas).await? else {
+        let Some(steady) = self.settle_for(replicas, kind).await? else {
             return Ok(Some(Over));
         };
         self.evict(replicas, &steady).await?;
@@ -178,6 +181,27 @@ impl<'a> Series<'a> {
             .progress
             .warn(&format!("{unsteady}; evidence in {}", written.display()));
         Ok(None)
+    }
+
+    /// Waits for a steady state; where the fault takes the leader's node away, for one that leaves a replica elsewhere.
+    async fn settle_for(
+        &mut self,
+        replicas: u32,
+        kind: FaultKind,
+    ) -> Result<Option<Steady>, RunError> {
+        let mut steady = self.settle(replicas).await?;
+        if fault(kind).needs() != Some(Need::Agents) {
+            return Ok(steady);
+        }
+        for _ in 0..SPREAD_ATTEMPTS {
+            match &steady {
+                Some(found) if conduct::spread(self.scene, &found.leader).await => {
+                    steady = self.settle(replicas).await?;
+                }
+                _ => break,
+            }
+        }
+        Ok(steady)
     }
 
     async fn idle(&mut self, replicas: u32, steady: &Steady) {
@@ -245,7 +269,7 @@ impl<'a> Series<'a> {
             if !wanted {
                 break;
             }
-            let Some(steady) = self.settle(replicas).await? else {
+            let Some(steady) = self.settle_for(replicas, kind).await? else {
                 return Ok(Some(Over));
             };
             let id = TrialId {

@@ -29,7 +29,8 @@ pub struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// What a trial shows.
     pub fn of(data: &'a TrialData, error_ms: Millis) -> Self {
-        let killed = data.id.fault.kills();
+        // A hint after a silent death was taken from the silence itself, which is none.
+        let killed = data.id.fault.kills() && !data.id.fault.is_silent_death();
         Self {
             pods: &data.pods,
             killed: killed.then_some((data.before.holder.as_str(), data.strike.issued)),

@@ -10,6 +10,8 @@
 )]
 
 mod contract;
+mod kept;
 mod leftovers;
+mod nodes;
 mod refusals;
 mod rig;

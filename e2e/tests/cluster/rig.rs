@@ -9,11 +9,12 @@ use five_spot_e2e::cluster::{ClusterArgs, ClusterOptions, Provider, ProviderChoi
 use five_spot_e2e::engine::{self, Engine};
 use five_spot_e2e::progress::Progress;
 use futures::TryStreamExt;
-use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody};
+use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody, NetworkCreateRequest};
 use testcontainers::bollard::query_parameters::{
     CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_try_stream};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -235,6 +236,37 @@ pub(crate) async fn containers(docker: &Docker, filter: &str, value: &str) -> Ve
         .into_iter()
         .filter_map(|container| container.names?.into_iter().next())
         .collect()
+}
+
+/// Creates a network; one of that name that an earlier test left is replaced.
+pub(crate) async fn network(docker: &Docker, name: &str, labels: HashMap<String, String>) {
+    remove_network(docker, name).await;
+    let request = NetworkCreateRequest {
+        name: name.to_owned(),
+        labels: Some(labels),
+        ..NetworkCreateRequest::default()
+    };
+    docker.create_network(request).await.unwrap();
+}
+
+pub(crate) async fn remove_network(docker: &Docker, name: &str) {
+    // Nothing to remove is the usual case.
+    let _ = docker.remove_network(name).await;
+}
+
+/// Names of all networks whose name contains `part`.
+pub(crate) async fn networks(docker: &Docker, part: &str) -> Vec<String> {
+    let filters = HashMap::from([("name".to_owned(), vec![part.to_owned()])]);
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&filters)
+        .build();
+    let found = docker.list_networks(Some(options)).await.unwrap();
+    let mut names: Vec<String> = found
+        .into_iter()
+        .filter_map(|network| network.name)
+        .collect();
+    names.sort();
+    names
 }
 
 /// Looks until the engine has `count` containers that the filter selects.

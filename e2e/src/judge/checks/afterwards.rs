@@ -100,6 +100,31 @@ pub(super) fn restored(reading: &Reading<'_>) -> Check {
     reading.check(CheckId::Restored, Verdict::Pass, detail)
 }
 
+/// Whether the disruption budget let every replica of a drained node go in the end.
+pub(super) fn drained(reading: &Reading<'_>) -> Option<Check> {
+    let evictions = &reading.data.strike.evictions;
+    let last = evictions.last()?;
+    let allowed = evictions.iter().filter(|eviction| eviction.code == 201);
+    let allowed = allowed.count();
+    let refused = evictions.iter().filter(|eviction| eviction.by_budget);
+    let refused = refused.count();
+    let id = CheckId::Drained;
+    Some(if matches!(last.code, 201 | 404) {
+        let detail = format!(
+            "{allowed} evictions allowed, {refused} refused by the disruption budget before that"
+        );
+        reading.check(id, Verdict::Pass, detail)
+    } else {
+        let first = evictions.iter().find(|eviction| eviction.pod == last.pod);
+        let waited = last.at.since(first.unwrap_or(last).at);
+        let detail = format!(
+            "the disruption budget refused to let {} go for {waited:.0} ms, so its node can't be drained: {}",
+            last.pod, last.message
+        );
+        reading.check(id, Verdict::Fail, detail)
+    })
+}
+
 /// Whether the old leader lived through a fault that gave it no reason to end.
 pub(super) fn survived(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;

@@ -2,7 +2,7 @@
 
 use super::history::{SETTINGS, expiry, handover, record, stamp, wall};
 use super::*;
-use crate::{steady::tests::pod, trial::Unobserved};
+use crate::{disruption::Eviction, steady::tests::pod, trial::Unobserved};
 
 /// a is out of the Lease's reach from 1000 ms on, b takes at 15 950 ms, and the fault is undone at 16 500 ms.
 fn silenced(fault: FaultKind) -> TrialData {
@@ -305,6 +305,82 @@ fn a_hint_needs_a_kill_and_a_fence() {
     assert_eq!(
         verdict_of(&judge(&data, PROMISE), CheckId::Reason),
         Verdict::Fail
+    );
+}
+
+#[test]
+fn a_leader_lost_with_its_node_is_followed_when_its_lease_has_expired() {
+    let mut data = expiry(15_050);
+    data.id.fault = FaultKind::NodeLoss;
+    data.strike.undone = Some(stamp(17_000));
+    let result = judge(&data, PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    assert_eq!(result.reason, Some(Reason::Expired));
+}
+
+#[rstest::rstest]
+#[case("proof", "no end of the process")]
+#[case("hint", "nobody killed the process")]
+fn of_a_lost_node_there_is_neither_proof_nor_hint(#[case] says: &str, #[case] doubt: &str) {
+    let mut data = killed(says, 1_600);
+    data.id.fault = FaultKind::NodeLoss;
+    data.fence = true;
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+    let detail = detail_of(&result, CheckId::Reason);
+    assert!(detail.contains(doubt), "{detail}");
+}
+
+fn eviction(pod: &str, at: i64, code: u16) -> Eviction {
+    Eviction {
+        pod: pod.to_owned(),
+        leader: pod == "a",
+        at: stamp(at),
+        took_ms: 5.0,
+        code,
+        message: "Cannot evict pod as it would violate the pod's disruption budget.".to_owned(),
+        by_budget: code == 429,
+    }
+}
+
+/// c and the leader a share a node that is drained from 1000 ms on; a's eviction is refused once.
+fn drained() -> TrialData {
+    let mut data = rollout();
+    data.id.fault = FaultKind::Drain;
+    data.strike.evictions = vec![
+        eviction("c", 1_050, 201),
+        eviction("a", 1_060, 429),
+        eviction("a", 4_990, 201),
+    ];
+    data
+}
+
+#[test]
+fn a_drain_within_the_budget_hands_over_once_and_counts_from_the_leaders_eviction() {
+    let result = judge(&drained(), PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let detail = detail_of(&result, CheckId::Drained);
+    assert!(
+        detail.contains("2 evictions allowed, 1 refused by the disruption budget"),
+        "{detail}"
+    );
+    let lease_ms = result.phases.lease_ms.unwrap();
+    assert!(
+        (lease_ms - 120.0).abs() <= result.error.total_ms,
+        "{lease_ms}"
+    );
+}
+
+#[test]
+fn a_budget_that_never_lets_the_leader_go_fails_the_drain() {
+    let mut data = drained();
+    data.strike.evictions[2] = eviction("a", 91_060, 429);
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Drained), Verdict::Fail);
+    let detail = detail_of(&result, CheckId::Drained);
+    assert!(
+        detail.contains("to let a go for 90000 ms") && detail.contains("disruption budget"),
+        "{detail}"
     );
 }
 

@@ -1,0 +1,177 @@
+//! Gives the operator's disruption budget another shape, so that each can be put to the test.
+
+use clap::ValueEnum;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Manifests, Target};
+use crate::disruption;
+
+const KIND: &str = "PodDisruptionBudget";
+
+/// The rule of the operator's disruption budget.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetShape {
+    /// As the manifests have it
+    #[default]
+    AsIs,
+    /// One replica must be there: of R, all but one may be disrupted at a time
+    #[value(name = "min-available-1")]
+    #[serde(rename = "min-available-1")]
+    MinAvailable1,
+    /// One replica may be missing: of any number, one may be disrupted at a time
+    #[value(name = "max-unavailable-1")]
+    #[serde(rename = "max-unavailable-1")]
+    MaxUnavailable1,
+}
+
+/// There is no disruption budget to shape.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--budget={shape}: the manifests have no {KIND} that selects the pods of Deployment {deployment}"
+)]
+pub struct NoBudget {
+    shape: BudgetShape,
+    deployment: String,
+}
+
+impl std::fmt::Display for BudgetShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::AsIs => "as-is",
+            Self::MinAvailable1 => "min-available-1",
+            Self::MaxUnavailable1 => "max-unavailable-1",
+        })
+    }
+}
+
+impl BudgetShape {
+    fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::AsIs => None,
+            Self::MinAvailable1 => Some("minAvailable"),
+            Self::MaxUnavailable1 => Some("maxUnavailable"),
+        }
+    }
+}
+
+impl Manifests {
+    /// Gives every disruption budget that selects the target's pods the rule that is asked for.
+    pub fn shape_budget(&mut self, shape: BudgetShape, target: &Target) -> Result<(), NoBudget> {
+        let Some(rule) = shape.rule() else {
+            return Ok(());
+        };
+        let mut shaped = false;
+        for object in &mut self.objects {
+            let is_budget = object
+                .types
+                .as_ref()
+                .is_some_and(|types| types.kind == KIND)
+                && object.metadata.namespace.as_deref() == Some(&target.namespace);
+            let Some(spec) = object.data.get_mut("spec").filter(|_| is_budget) else {
+                continue;
+            };
+            let Some(spec) = spec
+                .as_object_mut()
+                .filter(|spec| selects(spec.get("selector"), target))
+            else {
+                continue;
+            };
+            spec.remove("minAvailable");
+            spec.remove("maxUnavailable");
+            spec.insert(rule.to_owned(), json!(1));
+            shaped = true;
+        }
+        if shaped {
+            Ok(())
+        } else {
+            Err(NoBudget {
+                shape,
+                deployment: target.deployment.clone(),
+            })
+        }
+    }
+}
+
+fn selects(selector: Option<&Value>, target: &Target) -> bool {
+    let selector: Option<LabelSelector> =
+        selector.and_then(|selector| serde_json::from_value(selector.clone()).ok());
+    disruption::selects(selector.as_ref(), &target.selector)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            namespace: "n".to_owned(),
+            deployment: "operator".to_owned(),
+            container: "c".to_owned(),
+            lease: "l".to_owned(),
+            user: "u".to_owned(),
+            selector: BTreeMap::from([("app".to_owned(), "operator".to_owned())]),
+            metrics_port: None,
+        }
+    }
+
+    fn manifests(app: &str) -> Manifests {
+        let budget = json!({
+            "apiVersion": "policy/v1", "kind": KIND, "metadata": {"name": "b", "namespace": "n"},
+            "spec": {"minAvailable": "50%", "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                     "selector": {"matchLabels": {"app": app}}},
+        });
+        Manifests {
+            objects: vec![serde_json::from_value(budget).unwrap()],
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(BudgetShape::MinAvailable1, json!({"minAvailable": 1}))]
+    #[case(BudgetShape::MaxUnavailable1, json!({"maxUnavailable": 1}))]
+    #[case(BudgetShape::AsIs, json!({"minAvailable": "50%"}))]
+    fn the_rule_is_replaced_and_nothing_else(#[case] shape: BudgetShape, #[case] rule: Value) {
+        let mut manifests = manifests("operator");
+        manifests.shape_budget(shape, &target()).unwrap();
+        let mut spec = manifests.objects[0].data["spec"].clone();
+        let spec = spec.as_object_mut().unwrap();
+        assert!(spec.remove("unhealthyPodEvictionPolicy").is_some());
+        assert!(spec.remove("selector").is_some());
+        assert_eq!(Value::from(spec.clone()), rule);
+    }
+
+    #[test]
+    fn a_budget_for_other_pods_can_not_be_shaped() {
+        let shape = BudgetShape::MaxUnavailable1;
+        let error = manifests("other")
+            .shape_budget(shape, &target())
+            .unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("--budget=max-unavailable-1") && message.contains("operator"),
+            "{message}"
+        );
+        assert!(
+            manifests("other")
+                .shape_budget(BudgetShape::AsIs, &target())
+                .is_ok()
+        );
+    }
+
+    #[rstest::rstest]
+    #[case(BudgetShape::AsIs)]
+    #[case(BudgetShape::MinAvailable1)]
+    #[case(BudgetShape::MaxUnavailable1)]
+    fn the_name_printed_is_the_name_typed(#[case] shape: BudgetShape) {
+        let name = shape.to_possible_value().unwrap();
+        assert_eq!(name.get_name(), shape.to_string());
+        assert_eq!(serde_json::to_value(shape).unwrap(), shape.to_string());
+    }
+}
