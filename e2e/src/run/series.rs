@@ -109,7 +109,7 @@ impl<'a> Series<'a> {
             self.report.checks.push(outcome::no_standby());
         }
         self.scale(replicas).await?;
-        let Some(steady) = self.settle_for(replicas, kind).await? else {
+        let Some(steady) = self.settle(replicas).await? else {
             return Ok(Some(Over));
         };
         self.report.checks.push(outcome::recorded_duration(
@@ -120,7 +120,7 @@ impl<'a> Series<'a> {
         if first && !self.options.steady.is_zero() {
             self.idle(replicas, &steady).await;
         }
-        let Some(steady) = self.settle_for(replicas, kind).await? else {
+        let Some(steady) = self.settle(replicas).await? else {
             return Ok(Some(Over));
         };
         self.evict(replicas, &steady).await?;
