@@ -7,6 +7,7 @@ version := `sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml`
 image := "ghcr.io/finos/5spot-rs:v" + version
 mutant := "five-spot/mutant:dev"
 peer := "five-spot/client-go-peer:dev"
+lease_manager := "five-spot/lease-manager-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
@@ -32,7 +33,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules node-test peer-test cluster-test
+test: unit rules node-test peer-test lease-manager-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -57,9 +58,15 @@ node-test:
 peer-test:
     cd e2e/examples/client-go && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
 
+# Lints and tests of the operator with the crate kube-lease-manager
+[group('test')]
+lease-manager-test:
+    cargo clippy --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager --all-targets -- -D warnings
+    cargo test --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager
+
 # Tests on a real cluster, with operators broken on purpose
 [group('test')]
-cluster-test: image mutant-image cluster-image
+cluster-test: image mutant-image peer-image lease-manager-image cluster-image
     cargo test --locked -p five-spot-e2e --test '*'
 
 # Format, lints, docs, dependencies, workflows, generated files
@@ -70,6 +77,7 @@ check: fmt lint doc deny actions drift
 [group('check')]
 fmt:
     cargo fmt --all --check
+    cargo fmt --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --check
 
 # Lints, as errors
 [group('check')]
@@ -107,9 +115,9 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json e2e/failover.schema.json
 
-# Write the CRD, RBAC, the fence, the README's metrics and the report's schema
+# Write the CRD, RBAC, the fence, the README's metrics and the schemas of report and failover.toml
 [group('build')]
 generate:
     mkdir -p target
@@ -117,6 +125,7 @@ generate:
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
+    {{ failover }} schema --config > target/failover.schema.json && mv target/failover.schema.json e2e/failover.schema.json
 
 # The operator's image: one static binary, from scratch
 [group('build')]
@@ -134,6 +143,14 @@ peer-image: engine
     mkdir -p target/peer
     cd e2e/examples/client-go && CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags '-s -w' -o ../../../target/peer/client-go-peer .
     docker build --quiet --file e2e/examples/client-go/Dockerfile --tag {{ peer }} target/peer
+
+# An operator with the crate kube-lease-manager, to compare with
+[group('build')]
+lease-manager-image: engine
+    @[ "$(uname -s)" = Linux ] || { echo 'just lease-manager-image: the static binary is linked on Linux; run this there or in a Linux container' >&2; exit 2; }
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target {{ host }} --target-dir target/lease-manager
+    mkdir -p target/lease-manager/image && cp target/lease-manager/{{ host }}/release/lease-manager-peer target/lease-manager/image/
+    docker build --quiet --file e2e/examples/kube-lease-manager/Dockerfile --tag {{ lease_manager }} target/lease-manager/image
 
 # The node image of upstream Kubernetes (some ten minutes)
 [group('build')]

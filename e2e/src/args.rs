@@ -1,6 +1,10 @@
 //! The command line of `failover run`. What is wrong with it is said before anything is started.
+//!
+//! A flag that is not given has no value here: what then counts is the configuration file's, and then the default of
+//! [`crate::run::RunOptions`].
 
 mod results;
+mod target;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,40 +18,35 @@ use crate::{
 };
 
 pub use results::{BaselineArgs, PrecisionArgs};
+pub use target::TargetArgs;
 
 /// Deploy the operator, break its leader, measure and judge the takeover.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Folder with the operator's manifests and their kustomization.yaml
-    #[arg(long, value_name = "DIR", default_value = "deploy")]
-    pub deploy: PathBuf,
-    /// Numbers of replicas to try, one after the other
+    /// What is put to the test.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Numbers of replicas to try, one after the other [default: 2,3]
     #[arg(
-        long, value_name = "N,...", value_delimiter = ',', default_value = "2,3",
+        long, value_name = "N,...", value_delimiter = ',',
         value_parser = RangedU64ValueParser::<u32>::new().range(1..=20)
     )]
     pub replicas: Vec<u32>,
-    /// Faults to try; `failover faults` explains them
-    #[arg(
-        long,
-        value_name = "FAULT,...",
-        value_delimiter = ',',
-        value_enum,
-        default_value = "graceful,crash,crash-loop"
-    )]
+    /// Faults to try; `failover faults` explains them [default: graceful,crash,crash-loop]
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', value_enum)]
     pub faults: Vec<FaultKind>,
-    /// Trials of each fault with each number of replicas
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = RangedU64ValueParser::<u32>::new().range(1..=1000))]
-    pub trials: u32,
+    /// Trials of each fault with each number of replicas [default: 3]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1000))]
+    pub trials: Option<u32>,
     /// Seed of the moments at which faults are done, for doing the same again [default: drawn and printed]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// How long lease calls and writes are counted while nothing changes; 0s skips it
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
-    pub steady: Duration,
-    /// How long the replicas may take to settle, beyond the lease duration
-    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = positive_duration)]
-    pub settle: Duration,
+    /// How long lease calls and writes are counted while nothing changes; 0s skips it [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub steady: Option<Duration>,
+    /// How long the replicas may take to settle, beyond the lease duration [default: 90s]
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    pub settle: Option<Duration>,
     /// Environment variable of the operator to set or change; may be repeated
     #[arg(long = "set-env", value_name = "NAME=VALUE")]
     pub set_env: Vec<EnvOverride>,
@@ -57,15 +56,15 @@ pub struct RunArgs {
     /// Whether a standby acts on the end of its connection to the leader [default: as the manifests have it]
     #[arg(long, value_name = "on|off", value_enum)]
     pub hint: Option<Switch>,
-    /// Rule of the operator's disruption budget
-    #[arg(long, value_name = "RULE", value_enum, default_value_t = BudgetShape::AsIs)]
-    pub budget: BudgetShape,
-    /// What gives the leader work, so that its writes can be timed; none for an operator that is not ours
-    #[arg(long, value_name = "KIND", value_enum, default_value_t = CanaryChoice::ScheduledMachine)]
-    pub canary: CanaryChoice,
-    /// What the replicas tell of their roles; none for an operator that is not ours
-    #[arg(long, value_name = "KIND", value_enum, default_value_t = MetricsChoice::FiveSpot)]
-    pub metrics: MetricsChoice,
+    /// Rule of the operator's disruption budget [default: as the manifests have it]
+    #[arg(long, value_name = "RULE", value_enum)]
+    pub budget: Option<BudgetShape>,
+    /// What gives the leader work, so that its writes can be timed [default: the file's canary]
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub canary: Option<CanaryChoice>,
+    /// What the replicas tell of their roles [default: the file's metrics]
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub metrics: Option<MetricsChoice>,
     /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
     #[arg(long = "fail-if", value_name = "GATE")]
     pub fail_if: Vec<Gate>,
@@ -132,16 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_two_and_three_replicas_and_the_quick_faults() {
+    fn a_flag_that_is_not_given_leaves_the_word_to_the_file() {
         let run = parse(&[]).unwrap();
-        assert_eq!(run.replicas, [2, 3]);
-        assert_eq!(
-            run.faults,
-            [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop]
-        );
-        assert_eq!((run.trials, run.within), (3, None));
+        assert!(run.replicas.is_empty() && run.faults.is_empty());
+        assert_eq!((run.trials, run.steady, run.within), (None, None, None));
         assert_eq!((run.fence, run.hint), (None, None));
-        assert_eq!(run.canary, CanaryChoice::ScheduledMachine);
+        assert_eq!((run.canary, run.metrics), (None, None));
+        assert!(!run.target.names_a_target());
+    }
+
+    #[test]
+    fn a_deployment_that_runs_already_is_not_deployed() {
+        let error = parse(&["--running", "--deploy", "deploy"]).unwrap_err();
+        assert!(error.to_string().contains("--deploy"), "{error}");
     }
 
     #[rstest::rstest]
@@ -155,6 +157,9 @@ mod tests {
     #[case(&["--fence", "maybe"], "--fence")]
     #[case(&["--canary", "parrot"], "--canary")]
     #[case(&["--budget", "none"], "max-unavailable-1")]
+    #[case(&["--holder", "somebody"], "hostname_uuid")]
+    #[case(&["--retry-period", "0s"], "whole number of seconds above 0")]
+    #[case(&["--lease-duration", "1500ms"], "or \"lease\"")]
     #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]
     #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
     fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {

@@ -310,6 +310,7 @@ impl ResponseObject {
         Some(LeaseRecord {
             resource_version: parse_resource_version(self.metadata.resource_version.as_deref()),
             holder: text("holderIdentity").unwrap_or_default(),
+            pod: None,
             incarnation: self
                 .metadata
                 .annotations

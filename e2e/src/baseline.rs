@@ -49,6 +49,12 @@ impl Percent {
     }
 }
 
+impl Default for Percent {
+    fn default() -> Self {
+        Self(20.0)
+    }
+}
+
 impl FromStr for Percent {
     type Err = NoPercentage;
 

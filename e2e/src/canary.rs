@@ -1,25 +1,30 @@
-//! The canary: a `ScheduledMachine` whose spec the harness keeps changing, so that whoever leads has work to do.
+//! The canary: an object that the harness keeps changing, so that whoever leads has work to do.
 //!
-//! Its schedule is disabled, so no machine is ever created for it; each change of its spec still makes the leader write
-//! its status, which shows in the audit log.
+//! Which object, which change and which writes answer it is the target's affair. For our own operator it is a
+//! `ScheduledMachine` with a disabled schedule: no machine is ever created for it, and each change of its spec still
+//! makes the leader write its status, which shows in the audit log.
+
+mod change;
 
 use std::{sync::Arc, time::Duration};
 
-use five_spot::api::ScheduledMachine;
-use kube::{Api, Client, Resource, api::DeleteParams};
-use serde_json::json;
+use kube::{Client, Resource, ResourceExt, api::DynamicObject, discovery::Scope};
+use serde_json::Value;
 use tokio::{
     sync::{Mutex, Notify, watch},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
+    deploy::{ApplyError, resolve},
     judge::CANARY,
+    repairs::{Due, Repair, Repairs},
     requests::{RequestError, Requests},
+    work::Answer,
 };
 
-/// Name of the canary.
-pub const NAME: &str = "failover-canary";
+pub use change::{COUNTER, has_counter};
+use change::{filled, inverse};
 
 /// How long a new kind may take to be served.
 const CREATE_LIMIT: Duration = Duration::from_secs(30);
@@ -35,11 +40,26 @@ pub enum Pace {
     Trial,
 }
 
-/// The canary of one namespace.
+/// What is changed, how, and what answers it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanarySpec {
+    /// The object.
+    pub object: DynamicObject,
+    /// The change, as a merge patch with [`COUNTER`] in it.
+    pub patch: Value,
+    /// The counter begins anew at this number.
+    pub modulo: u32,
+    /// What the leader writes then.
+    pub answer: Answer,
+}
+
+/// The canary of a run.
 #[derive(Debug)]
 pub struct Canary {
     requests: Requests,
-    namespace: String,
+    path: String,
+    patch: Value,
+    modulo: u32,
     pace: watch::Sender<Pace>,
     /// A change that is not to wait for the next tick.
     prompted: Notify,
@@ -50,16 +70,46 @@ pub struct Canary {
 /// Why there is no canary.
 #[derive(Debug, thiserror::Error)]
 pub enum CanaryError {
+    /// Its kind is not served.
+    #[error("the canary {name} can't be made")]
+    Kind {
+        /// Its name.
+        name: String,
+        /// What discovery answered.
+        #[source]
+        source: ApplyError,
+    },
     /// The API server did not answer.
-    #[error("failed to create the canary {NAME}")]
-    Request(#[source] RequestError),
+    #[error("failed to {action} the canary {name}")]
+    Request {
+        /// What was attempted.
+        action: &'static str,
+        /// Its name.
+        name: String,
+        /// Why there is no answer.
+        #[source]
+        source: RequestError,
+    },
     /// The API server refused it.
-    #[error("failed to create the canary {NAME}: {code} {message}")]
+    #[error("failed to {action} the canary {name}: {code} {message}")]
     Refused {
+        /// What was attempted.
+        action: &'static str,
+        /// Its name.
+        name: String,
         /// HTTP status.
         code: u16,
         /// Why.
         message: String,
+    },
+    /// It has no shape.
+    #[error("failed to write down the canary {name}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
     },
 }
 
@@ -74,29 +124,59 @@ impl Pace {
 }
 
 impl Canary {
-    /// Creates the canary, which nobody changes yet.
-    pub async fn create(requests: Requests, namespace: &str) -> Result<Arc<Self>, CanaryError> {
-        let canary = Self {
+    /// Creates the canary where it does not exist, and writes down how to take it away, or to put it back as it was.
+    /// Nobody changes it yet.
+    pub async fn create(
+        requests: Requests,
+        client: &Client,
+        spec: &CanarySpec,
+        namespace: &str,
+        repairs: &Repairs,
+    ) -> Result<Arc<Self>, CanaryError> {
+        let name = spec.object.name_any();
+        let place = place(client, &spec.object, namespace).await?;
+        let found = requests.get("canary-look", &place.path()).await;
+        let found = found.map_err(failed("look for", &name))?;
+        match found.code.as_u16() {
+            200..=299 => repairs.owe(
+                Due::AfterRun,
+                format!("the canary {name} is changed"),
+                Repair::Merge {
+                    path: place.path(),
+                    change: inverse(&found.object, &spec.patch),
+                },
+            ),
+            404 => {
+                repairs.owe(
+                    Due::AfterRun,
+                    format!("the canary {name} is there"),
+                    Repair::Delete { path: place.path() },
+                );
+                place.create(&requests).await?;
+            }
+            code => {
+                return Err(CanaryError::Refused {
+                    action: "look for",
+                    name,
+                    code,
+                    message: found.message().to_owned(),
+                });
+            }
+        }
+        Ok(Arc::new(Self {
             requests,
-            namespace: namespace.to_owned(),
+            path: place.path(),
+            patch: spec.patch.clone(),
+            modulo: spec.modulo,
             pace: watch::Sender::new(Pace::Silent),
             prompted: Notify::new(),
             changing: Mutex::new(()),
-        };
-        let created = timeout(CREATE_LIMIT, canary.try_create_until_served()).await;
-        created.unwrap_or_else(|_| {
-            let message = format!(
-                "scheduledmachines are not served {} s after their CRD",
-                CREATE_LIMIT.as_secs()
-            );
-            Err(CanaryError::Refused { code: 404, message })
-        })?;
-        Ok(Arc::new(canary))
+        }))
     }
 
     /// Where the canary is.
-    pub fn path(&self) -> String {
-        format!("{}/{NAME}", self.collection())
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Sets how often it is changed.
@@ -120,7 +200,7 @@ impl Canary {
     /// Changes are made one after the other: a slow API server is not loaded further.
     pub async fn sing(&self) {
         let mut pace = self.pace.subscribe();
-        let mut priority: u8 = 0;
+        let mut counter: u32 = 0;
         loop {
             let current = *pace.borrow_and_update();
             let Some(period) = current.period() else {
@@ -143,35 +223,81 @@ impl Canary {
                         continue;
                     }
                 }
-                priority = (priority + 1) % 100;
-                self.change(priority).await;
+                counter = (counter + 1) % self.modulo;
+                self.change(counter).await;
             }
         }
     }
 
     /// A change that fails is recorded with the other requests of the harness, and shows as the rig's latency.
-    async fn change(&self, priority: u8) {
+    async fn change(&self, counter: u32) {
         let _under_way = self.changing.lock().await;
         if *self.pace.borrow() == Pace::Silent {
             // It was told so in the moment in which this change came due.
             return;
         }
-        let change = json!({"spec": {"priority": priority}});
-        let _recorded = self.requests.merge(CANARY, &self.path(), &change).await;
+        let change = filled(&self.patch, counter);
+        let _recorded = self.requests.merge(CANARY, &self.path, &change).await;
+    }
+}
+
+/// The canary's object and where in the API it is, or is to be.
+struct Place {
+    object: DynamicObject,
+    collection: String,
+}
+
+async fn place(
+    client: &Client,
+    object: &DynamicObject,
+    namespace: &str,
+) -> Result<Place, CanaryError> {
+    let deadline = Instant::now() + CREATE_LIMIT;
+    let (resource, capabilities) = loop {
+        match resolve(client, object).await {
+            Ok(found) => break found,
+            Err(source) if Instant::now() > deadline => {
+                let name = object.name_any();
+                return Err(CanaryError::Kind { name, source });
+            }
+            Err(_) => sleep(Duration::from_millis(250)).await,
+        }
+    };
+    let mut object = object.clone();
+    let namespace = (capabilities.scope == Scope::Namespaced)
+        .then(|| object.namespace().unwrap_or_else(|| namespace.to_owned()));
+    object.metadata.namespace.clone_from(&namespace);
+    Ok(Place {
+        collection: DynamicObject::url_path(&resource, namespace.as_deref()),
+        object,
+    })
+}
+
+impl Place {
+    fn path(&self) -> String {
+        format!("{}/{}", self.collection, self.object.name_any())
     }
 
-    async fn try_create_until_served(&self) -> Result<(), CanaryError> {
+    /// A kind that was defined a moment ago may be known and not served yet.
+    async fn create(&self, requests: &Requests) -> Result<(), CanaryError> {
+        let name = self.object.name_any();
+        let object = serde_json::to_value(&self.object).map_err(|source| CanaryError::Shape {
+            name: name.clone(),
+            source,
+        })?;
+        let deadline = Instant::now() + CREATE_LIMIT;
         loop {
-            let answer = self
-                .requests
-                .create("canary-create", &self.collection(), &self.object())
-                .await;
-            let answer = answer.map_err(CanaryError::Request)?;
+            let answer = requests
+                .create("canary-create", &self.collection, &object)
+                .await
+                .map_err(failed("create", &name))?;
             match answer.code.as_u16() {
                 200..=299 | 409 => return Ok(()),
-                404 => tokio::time::sleep(Duration::from_millis(250)).await,
+                404 if Instant::now() < deadline => sleep(Duration::from_millis(250)).await,
                 code => {
                     return Err(CanaryError::Refused {
+                        action: "create",
+                        name,
                         code,
                         message: answer.message().to_owned(),
                     });
@@ -179,51 +305,20 @@ impl Canary {
             }
         }
     }
-
-    fn collection(&self) -> String {
-        ScheduledMachine::url_path(&(), Some(&self.namespace))
-    }
-
-    fn object(&self) -> serde_json::Value {
-        object(&self.namespace)
-    }
 }
 
-/// Deletes the canary of a namespace, if it is there.
-pub async fn remove(client: &Client, namespace: &str) -> Result<(), kube::Error> {
-    let canaries: Api<ScheduledMachine> = Api::namespaced(client.clone(), namespace);
-    match canaries.delete(NAME, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other.map(drop),
+fn failed(action: &'static str, name: &str) -> impl FnOnce(RequestError) -> CanaryError {
+    let name = name.to_owned();
+    move |source| CanaryError::Request {
+        action,
+        name,
+        source,
     }
-}
-
-fn object(namespace: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": ScheduledMachine::api_version(&()),
-        "kind": ScheduledMachine::kind(&()),
-        "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {
-            "schedule": {"daysOfWeek": ["mon-sun"], "hoursOfDay": ["0-23"], "timezone": "UTC", "enabled": false},
-            "clusterName": "failover",
-            "bootstrapSpec": {"apiVersion": "bootstrap.cluster.x-k8s.io/v1beta1", "kind": "KubeadmConfig", "spec": {}},
-            "infrastructureSpec": {
-                "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "DockerMachine", "spec": {}
-            },
-        },
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_canary_is_a_scheduled_machine_that_is_never_active() {
-        let canary: ScheduledMachine = serde_json::from_value(object("here")).unwrap();
-        assert!(!canary.spec.schedule.enabled);
-        assert_eq!(canary.metadata.namespace.as_deref(), Some("here"));
-    }
 
     #[test]
     fn a_trial_changes_it_ten_times_a_second_and_silence_not_at_all() {

@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    audit::ApiCall,
+    audit::{ApiCall, ClockMap},
     canary::Pace,
     clock::{Stamp, duration_millis},
     disruption,
@@ -65,6 +65,7 @@ pub async fn conduct(
     trial.allowed_before = allowed_before;
     trial.fence = scene.fence;
     trial.unobserved = scene.unobserved();
+    trial.work = scene.work.clone();
     let struck = fault.strike(scene, &leader).await;
     // One that failed half-way has left something to undo.
     let took_effect = struck.is_ok() || !scene.repairs.is_clear();
@@ -95,7 +96,7 @@ pub async fn conduct(
     // What the budget did not allow before can't be restored; that is for the check of evictions to say.
     let budget = matches!(trial.allowed_before, Ok(Some(allowed)) if allowed > 0);
     trial.recovery = steady::recovery(scene, id.replicas, budget, RESTORE_LIMIT).await;
-    if scene.metrics {
+    if scene.metrics.is_some() {
         trial.roles = agreed_roles(scene).await;
     }
     if let (Some(before), Some(after)) = (pulled_before, Pulls::look(scene).await)
@@ -153,10 +154,15 @@ async fn agreed_roles(scene: &Scene<'_>) -> Vec<RolesSeen> {
 async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
     scene.hush().await;
     if scene.canary.is_some() {
-        let _covered = scene.journal.wait_for(AGREE_LIMIT, covered).await;
+        let _covered = scene
+            .journal
+            .wait_for(AGREE_LIMIT, |seen| covered(seen, &trial))
+            .await;
     }
     let mark = scene.target.lease_path();
-    if let Err(fault) = witness::catch_up(&scene.requests, &scene.journal, &mark).await {
+    if scene.audit
+        && let Err(fault) = witness::catch_up(&scene.requests, &scene.journal, &mark).await
+    {
         scene.journal.rig_fault(fault);
     }
     let unschedulable = scene
@@ -189,18 +195,16 @@ async fn finish(scene: &Scene<'_>, mut trial: TrialData) -> TrialData {
     trial
 }
 
-fn covered(seen: &Seen) -> Option<()> {
+/// Whether the last change of the canary that was accepted is covered.
+fn covered(seen: &Seen, trial: &TrialData) -> Option<()> {
     let last = seen
         .own
         .iter()
         .rev()
-        .find(|own| own.purpose == CANARY)?
-        .generation?;
+        .find(|own| own.purpose == CANARY && own.is_accepted())?;
+    let map = ClockMap::measure(&seen.own, &seen.calls);
     let covers = |call: &&ApiCall| {
-        call.accepted()
-            && call
-                .observed_generation
-                .is_some_and(|observed| observed >= last)
+        call.accepted() && trial.is_work(call) && trial.work.answers(call, last, map.as_ref())
     };
     seen.calls.iter().rev().find(covers).map(|_| ())
 }

@@ -1,15 +1,23 @@
-//! Puts the operator into a cluster from the same files that users apply, with the few changes a run asks for.
+//! Puts the operator into a cluster from the same files that users apply, with the few changes a run asks for; or takes
+//! one that runs there already, and puts it back as it was.
 
 mod apply;
 mod budget_shape;
+mod election;
+mod existing;
 mod inventory;
 mod manifests;
+mod overrides;
 mod switches;
 mod target;
 
+pub(crate) use apply::resolve;
 pub use apply::{Applied, ApplyError, apply, remove};
 pub use budget_shape::{BudgetShape, NoBudget};
+pub use election::{GivenSettings, LeaseDuration, SettingsError};
+pub use existing::{ExistingError, take};
 pub use inventory::take_over;
 pub use manifests::{ManifestError, Manifests};
-pub use switches::{NoFence, Switch, Switches};
-pub use target::{EnvOverride, Overrides, Target, TargetError, settings_of};
+pub use overrides::{EnvOverride, Overrides};
+pub use switches::{NoFence, Switch, Switches, has_fence};
+pub use target::{Naming, Target, TargetError};

@@ -19,6 +19,7 @@ use crate::{
     trial::RigFault,
     verdict::{Check, CheckId, Verdict},
     witness,
+    work::WorkRule,
 };
 
 /// How long the replicas get to finish what the canary gave them to do.
@@ -35,7 +36,7 @@ pub struct CallCount {
     pub lease_watches: usize,
     /// Work writes, accepted or not.
     pub work_writes: usize,
-    /// Other reads.
+    /// Other requests: reads, and writes that are no work.
     pub other_reads: usize,
     /// Other watches begun.
     pub other_watches: usize,
@@ -91,7 +92,7 @@ pub async fn measure(
         detail: "no own request in the audit log".to_owned(),
     })?;
     let (from, to) = (map.wall(begun), map.wall(ended));
-    let mut counted = count(&calls, &scene.target.user, from, to);
+    let mut counted = count(&calls, &scene.target.user, &scene.work, from, to);
     for name in scene.replicas().into_keys() {
         counted.entry(name).or_default();
     }
@@ -105,7 +106,13 @@ pub async fn measure(
     })
 }
 
-fn count(calls: &[ApiCall], user: &str, from: Wall, to: Wall) -> BTreeMap<String, CallCount> {
+fn count(
+    calls: &[ApiCall],
+    user: &str,
+    work: &WorkRule,
+    from: Wall,
+    to: Wall,
+) -> BTreeMap<String, CallCount> {
     let mut counted: BTreeMap<String, CallCount> = BTreeMap::new();
     for call in calls
         .iter()
@@ -121,7 +128,7 @@ fn count(calls: &[ApiCall], user: &str, from: Wall, to: Wall) -> BTreeMap<String
             (true, _) if call.is_write() => &mut count.lease_writes,
             (true, _) => &mut count.lease_reads,
             (false, "watch") => &mut count.other_watches,
-            (false, _) if call.is_work_write() => &mut count.work_writes,
+            (false, _) if work.is_work(call) => &mut count.work_writes,
             (false, _) => &mut count.other_reads,
         };
         *field += 1;
@@ -288,6 +295,7 @@ mod tests {
         let counted = count(
             &[renewal, early, watch, work, foreign],
             &user,
+            &WorkRule::default(),
             Wall(10),
             Wall(20),
         );

@@ -2,7 +2,7 @@
 //!
 //! Witnesses write into the journal as things arrive; trials wait on it and cut their data out of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},
@@ -12,7 +12,8 @@ use tokio::{
 use crate::{
     audit::{ApiCall, OwnCall},
     clock::{RunClock, Stamp},
-    lease::{self, LeaseSeen},
+    holder::HolderIdentity,
+    lease::{self, LeaseRecord, LeaseSeen},
     trial::{PodSeen, RigFault, Stall, present},
 };
 
@@ -39,6 +40,8 @@ pub struct Seen {
     pub rig: Vec<RigFault>,
     /// When the harness itself had to wait for a processor.
     pub stalls: Vec<Stall>,
+    /// By holder, the pods that the audit log shows to have written it into the Lease.
+    pub writers: BTreeMap<String, String>,
 }
 
 impl Journal {
@@ -116,6 +119,7 @@ impl Journal {
             *seen = Seen {
                 leases: last_lease.into_iter().collect(),
                 pods,
+                writers: std::mem::take(&mut seen.writers),
                 ..Seen::default()
             };
         });
@@ -128,9 +132,47 @@ impl Seen {
         self.leases.last().filter(|seen| !seen.deleted)
     }
 
-    /// Adds a state of the Lease.
-    pub fn add_lease(&mut self, seen: LeaseSeen) {
+    /// Adds a state of the Lease, with the pod that its holder leads to.
+    pub fn add_lease(&mut self, mut seen: LeaseSeen, way: HolderIdentity) {
+        self.identify(&mut seen.record, way);
         lease::insert(&mut self.leases, seen);
+    }
+
+    /// Adds a request that the audit log shows. One that wrote `user`'s holder into the Lease tells which pod that is.
+    pub fn add_call(&mut self, mut call: ApiCall, user: &str, way: HolderIdentity) {
+        if let Some(mut record) = call.lease.take() {
+            let writes = call.is_write() && call.accepted() && call.user == user;
+            if let (HolderIdentity::Any, true, Some(pod)) = (way, writes, &call.pod) {
+                self.learn(&record, pod);
+            }
+            self.identify(&mut record, way);
+            call.lease = Some(record);
+        }
+        self.calls.push(call);
+    }
+
+    /// Notes that `pod` wrote this record, and completes what was seen before the audit log told.
+    fn learn(&mut self, record: &LeaseRecord, pod: &str) {
+        // Whoever first writes a holder is that holder; others may write the Lease without changing it.
+        if record.is_free() || self.writers.contains_key(&record.holder) {
+            return;
+        }
+        self.writers.insert(record.holder.clone(), pod.to_owned());
+        let same = |seen: &&mut LeaseSeen| seen.record.holder == record.holder;
+        for seen in self.leases.iter_mut().filter(same) {
+            seen.record.identify(pod);
+        }
+    }
+
+    fn identify(&self, record: &mut LeaseRecord, way: HolderIdentity) {
+        let pods = self.pods.iter().map(|pod| pod.name.as_str());
+        let pod = match way {
+            HolderIdentity::Any => self.writers.get(&record.holder).cloned(),
+            named => named.pod(&record.holder, pods),
+        };
+        if let Some(pod) = pod {
+            record.identify(&pod);
+        }
     }
 
     /// Adds a state of a pod, unless nothing about it changed.
@@ -151,7 +193,9 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{lease::LeaseRecord, trial::Presence};
+    use crate::{audit::tests::call, trial::Presence};
+
+    const USUAL: HolderIdentity = HolderIdentity::NameSuffix;
 
     fn lease(version: u64) -> LeaseSeen {
         let record = LeaseRecord {
@@ -190,7 +234,7 @@ mod tests {
         });
         let later = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            journal.record(|seen| seen.add_lease(lease(7)));
+            journal.record(|seen| seen.add_lease(lease(7), USUAL));
         };
         assert_eq!(tokio::join!(waiting, later).0, Some(7));
     }
@@ -210,8 +254,8 @@ mod tests {
     async fn a_new_page_keeps_what_still_holds() {
         let journal = Journal::new(RunClock::start());
         journal.record(|seen| {
-            seen.add_lease(lease(1));
-            seen.add_lease(lease(2));
+            seen.add_lease(lease(1), USUAL);
+            seen.add_lease(lease(2), USUAL);
             for pod in [
                 pod("a", Presence::Staying),
                 pod("b", Presence::Staying),
@@ -251,5 +295,65 @@ mod tests {
             });
         });
         assert_eq!(journal.read(|seen| seen.pods.len()), 1);
+    }
+    /// An accepted write of the Lease by `pod`, with `holder` in the answer.
+    fn lease_write(pod: &str, holder: &str) -> ApiCall {
+        let mut write = call(pod, "update", "leases");
+        write.lease = Some(held(3, holder).record);
+        write
+    }
+
+    fn held(version: u64, holder: &str) -> LeaseSeen {
+        let mut seen = lease(version);
+        holder.clone_into(&mut seen.record.holder);
+        seen
+    }
+
+    #[test]
+    fn the_audit_log_tells_the_pod_of_an_opaque_holder_also_of_what_was_seen_before() {
+        let mut seen = Seen::default();
+        let user = call("a", "update", "leases").user;
+        seen.add_lease(held(3, "4711"), HolderIdentity::Any);
+        assert_eq!(seen.leases[0].record.pod(), "4711");
+        seen.add_call(lease_write("a", "4711"), &user, HolderIdentity::Any);
+        assert_eq!(seen.leases[0].record.pod(), "a");
+        seen.add_lease(held(4, "4711"), HolderIdentity::Any);
+        assert_eq!(seen.leases[1].record.pod(), "a");
+        assert_eq!(seen.calls[0].lease.as_ref().unwrap().pod(), "a");
+    }
+
+    #[test]
+    fn a_holder_is_told_by_its_own_first_write_and_not_by_a_strangers() {
+        let mut seen = Seen::default();
+        let user = call("a", "update", "leases").user;
+        let stranger = ApiCall {
+            user: "somebody".to_owned(),
+            ..lease_write("x", "4711")
+        };
+        seen.add_call(stranger, &user, HolderIdentity::Any);
+        seen.add_call(lease_write("a", "4711"), &user, HolderIdentity::Any);
+        seen.add_call(lease_write("b", "4711"), &user, HolderIdentity::Any);
+        seen.add_lease(held(5, "4711"), HolderIdentity::Any);
+        assert_eq!(seen.leases[0].record.pod(), "a");
+    }
+
+    #[tokio::test]
+    async fn a_new_page_still_knows_the_pods_of_the_holders() {
+        let journal = Journal::new(RunClock::start());
+        let user = call("a", "update", "leases").user;
+        journal.record(|seen| {
+            seen.add_call(lease_write("a", "4711"), &user, HolderIdentity::Any);
+        });
+        journal.turn_page();
+        journal.record(|seen| seen.add_lease(held(5, "4711"), HolderIdentity::Any));
+        journal.read(|seen| assert_eq!(seen.leases[0].record.pod(), "a"));
+    }
+
+    #[test]
+    fn a_holder_with_a_uuid_is_identified_as_it_arrives() {
+        let mut seen = Seen::default();
+        let holder = "a-1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+        seen.add_lease(held(3, holder), HolderIdentity::HostnameUuid);
+        assert_eq!(seen.leases[0].record.pod(), "a");
     }
 }

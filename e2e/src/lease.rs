@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
+use crate::{clock::Stamp, holder::before_suffix};
 
 /// The annotation that names the reason by which the present holder took the Lease, as the holder says.
 pub const TAKEOVER_ANNOTATION: &str = "5spot.finos.org/takeover";
@@ -15,9 +15,12 @@ pub const TAKEOVER_ANNOTATION: &str = "5spot.finos.org/takeover";
 pub struct LeaseRecord {
     /// Revision of the store; it orders this record among all writes of the cluster.
     pub resource_version: u64,
-    /// The pod that holds the Lease; empty when it is released.
+    /// Who holds the Lease; empty when it is released.
     #[serde(default)]
     pub holder: String,
+    /// The name of that pod, where the holder is not made from it in the usual way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// The holder's process life, where the elector writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
@@ -63,12 +66,19 @@ impl LeaseRecord {
             }
     }
 
-    /// The pod that holds the Lease: its name, or what comes before the `_` of an elector that appends a random part,
-    /// which no pod's name has.
+    /// The pod that holds the Lease: the one that was found for the holder, or the one that the holder names in the
+    /// usual way.
     pub fn pod(&self) -> &str {
-        self.holder
-            .split_once('_')
-            .map_or(self.holder.as_str(), |(pod, _)| pod)
+        self.pod
+            .as_deref()
+            .unwrap_or_else(|| before_suffix(&self.holder))
+    }
+
+    /// Writes down the pod that was found for the holder, where the holder does not name it in the usual way.
+    pub fn identify(&mut self, pod: &str) {
+        if !self.is_free() && before_suffix(&self.holder) != pod {
+            self.pod = Some(pod.to_owned());
+        }
     }
 
     /// The UID of the holder's pod and the nonce of its process, where the elector writes them.
@@ -94,6 +104,7 @@ impl From<&Lease> for LeaseRecord {
         Self {
             resource_version: parse_resource_version(lease.metadata.resource_version.as_deref()),
             holder: spec.holder_identity.unwrap_or_default(),
+            pod: None,
             incarnation: annotation(INCARNATION_ANNOTATION),
             takeover: annotation(TAKEOVER_ANNOTATION),
             acquire_time: spec.acquire_time.map(|time| time.0.to_string()),
@@ -121,6 +132,7 @@ pub fn insert(history: &mut Vec<LeaseSeen>, seen: LeaseSeen) {
         Ok(index) => {
             if let Some(known) = history.get_mut(index) {
                 known.at = known.at.min(seen.at);
+                known.record.pod = known.record.pod.take().or(seen.record.pod);
             }
         }
         Err(index) => history.insert(index, seen),
@@ -162,6 +174,20 @@ mod tests {
         #[case] pod: &str,
     ) {
         assert_eq!(record(1, holder, None, "t0").pod(), pod);
+    }
+
+    #[test]
+    fn a_pod_that_the_holder_does_not_name_is_written_down() {
+        let mut record = record(1, "4711", None, "t0");
+        record.identify("pod-a");
+        assert_eq!(record.pod(), "pod-a");
+        record.holder = "pod-b_3f2b".to_owned();
+        record.pod = None;
+        record.identify("pod-b");
+        assert_eq!(record.pod, None, "the holder says it");
+        record.holder = String::new();
+        record.identify("pod-a");
+        assert_eq!(record.pod(), "", "nobody holds it");
     }
 
     #[test]

@@ -9,7 +9,9 @@
 //! | [`judge`] | what a trial shows: phases, measuring error, checks |
 //! | [`verdict`] | PASS, FAIL or INCONCLUSIVE |
 //! | [`audit`] | what the API server's audit log says, and how its clock maps onto ours |
+//! | [`work`], [`holder`] | which requests are the leader's work, and which pod a holder is |
 //! | [`trial`] | the raw data of one fault |
+//! | [`config`], [`init`] | what a `failover.toml` says, and a first one for a Deployment |
 //! | [`percentile`], [`precision`] | what many trials show, and when there are enough |
 //! | [`gate`], [`baseline`] | what the user asks of a run beside that |
 //! | [`outputs`], [`github`], [`table`] | who gets to read it, and how |
@@ -35,6 +37,7 @@ pub mod cluster;
 pub mod compare;
 pub mod comparison;
 pub mod conduct;
+pub mod config;
 pub mod console;
 pub mod deploy;
 pub mod disruption;
@@ -46,8 +49,10 @@ pub mod fault;
 pub mod figure;
 pub mod gate;
 pub mod github;
+pub mod holder;
 pub mod idle;
 pub mod image_pull;
+pub mod init;
 pub mod journal;
 pub mod judge;
 pub mod junit;
@@ -74,3 +79,4 @@ pub mod takeover;
 pub mod trial;
 pub mod verdict;
 pub mod witness;
+pub mod work;

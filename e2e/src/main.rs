@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use five_spot_e2e::{
     archive::{self, ReadError},
     args::RunArgs,
@@ -11,11 +11,13 @@ use five_spot_e2e::{
         Provider,
     },
     compare::CompareArgs,
+    config,
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
     fault,
     github::GitHub,
+    init::{InitCommand, InitError},
     progress::{Progress, chain},
     replay::{ReplayArgs, ReplayError},
     report::{self, Report},
@@ -63,11 +65,30 @@ enum Command {
     Cluster(HoldCommand),
     /// List the faults: what each does, what it proves, what it needs
     Faults,
-    /// Print the JSON Schema of report.json
-    Schema,
+    /// Write a first failover.toml by looking at a Deployment and its Lease in a cluster
+    Init(InitCommand),
+    /// Print the JSON Schema of report.json, or of failover.toml with --config
+    Schema(SchemaArgs),
     /// Remove a run's containers when standard input ends
     #[command(hide = true)]
     Guard(GuardCommand),
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// The schema of failover.toml
+    #[arg(long)]
+    config: bool,
+}
+
+impl SchemaArgs {
+    fn text(&self) -> Result<String, serde_json::Error> {
+        if self.config {
+            config::schema()
+        } else {
+            report::schema()
+        }
+    }
 }
 
 #[tokio::main]
@@ -97,7 +118,9 @@ async fn main() -> ExitCode {
             .and_then(|text| print(&text))
             .map(|()| 0),
         Command::Faults => print(&fault::list()).map(|()| 0),
-        Command::Schema => report::schema()
+        Command::Init(command) => command.run(&console).await.map(|()| 0).map_err(Into::into),
+        Command::Schema(asked) => asked
+            .text()
             .map_err(Into::into)
             .and_then(|schema| print(&schema))
             .map(|()| 0),
@@ -122,6 +145,9 @@ fn refuse(error: &anyhow::Error) -> u8 {
             .downcast_ref::<ClusterError>()
             .is_some_and(ClusterError::is_usage)
         || error
+            .downcast_ref::<InitError>()
+            .is_some_and(InitError::is_usage)
+        || error
             .downcast_ref::<ReplayError>()
             .is_some_and(ReplayError::is_usage)
         || error.is::<ReadError>();
@@ -134,7 +160,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 async fn failover(args: &RunArgs, console: &Console) -> anyhow::Result<u8> {
     let options = RunOptions::try_from(args)?;
-    let mut cluster_options = args.cluster.options().map_err(RunError::from)?;
+    let mut cluster_options = ClusterOptions {
+        images: options.images.clone(),
+        ..args.cluster.options().map_err(RunError::from)?
+    };
+    if let Some(file) = &options.config {
+        console.note(&format!("what is put to the test: {}", file.display()));
+    }
     if cluster_options.raise_agents(fault::agents_for(&options.faults)) {
         console.note(&format!(
             "the cluster gets {} agents: a fault takes the leader's node away",

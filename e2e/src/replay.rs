@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     archive::{Archive, ReadError},
     args::BaselineArgs,
+    baseline::Baseline,
     evidence::{Folder, WriteError},
     gate::{Gate, GateError},
     judge::judge,
@@ -55,6 +56,9 @@ pub enum ReplayError {
     /// The result can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// There is nothing that a regression would be one from.
+    #[error("--regression only counts with --baseline")]
+    RegressionAlone,
     /// Its own limits can't be read.
     #[error("run.gates has {gate:?}")]
     Gate {
@@ -79,7 +83,7 @@ impl ReplayError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Read(_) | Self::Gate { .. } | Self::Goal { .. } => true,
+            Self::Read(_) | Self::RegressionAlone | Self::Gate { .. } | Self::Goal { .. } => true,
             Self::Write(_) => false,
         }
     }
@@ -88,7 +92,13 @@ impl ReplayError {
 impl ReplayArgs {
     /// Judges the run again, and writes what is found if a folder is given.
     pub fn run(&self) -> Result<Replayed, ReplayError> {
-        let baseline = self.baseline.read()?;
+        let baseline = match (&self.baseline.baseline, self.baseline.regression) {
+            (Some(place), regression) => {
+                Some(Baseline::read(place, regression.unwrap_or_default())?)
+            }
+            (None, Some(_)) => return Err(ReplayError::RegressionAlone),
+            (None, None) => None,
+        };
         let Archive { report, trials, .. } = Archive::read(&self.run)?;
         let own = own_limits(&report)?;
         let limits = Limits {

@@ -13,8 +13,10 @@ use crate::{
     clock::Millis,
     cluster::Provider,
     deploy::BudgetShape,
+    deploy::Target,
     disruption::Disruption,
     figure::{Phase, Statistic},
+    holder::HolderIdentity,
     idle::Idle,
     judge::{Promise, TrialResult},
     percentile::Summary,
@@ -79,6 +81,9 @@ pub struct RunInfo {
     pub kubernetes_version: String,
     /// Image of the operator.
     pub image: String,
+    /// What was put to the test; absent in reports of older versions.
+    #[serde(default)]
+    pub target: Option<TargetInfo>,
     /// Numbers of replicas asked for.
     pub replicas: Vec<u32>,
     /// Faults asked for.
@@ -119,6 +124,34 @@ pub struct RunInfo {
     pub agents: u32,
     /// What was not looked at, and why.
     pub not_observed: Vec<String>,
+}
+
+/// What was put to the test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetInfo {
+    /// Namespace of the Deployment and its Lease.
+    pub namespace: String,
+    /// The Deployment.
+    pub deployment: String,
+    /// The elected container.
+    pub container: String,
+    /// The Lease.
+    pub lease: String,
+    /// How its holder led to a pod.
+    pub holder: HolderIdentity,
+}
+
+impl TargetInfo {
+    /// What a report tells of the target.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            namespace: target.namespace.clone(),
+            deployment: target.deployment.clone(),
+            container: target.container.clone(),
+            lease: target.lease.clone(),
+            holder: target.holder,
+        }
+    }
 }
 
 /// The trials of one fault with one number of replicas.

@@ -137,6 +137,7 @@ impl Requests {
                 .as_ref()
                 .ok()
                 .and_then(|answer| answer.object.pointer("/metadata/generation")?.as_i64()),
+            resource_version: answer.as_ref().ok().and_then(Answer::resource_version),
         };
         self.journal.record(|seen| seen.own.push(own));
         answer
@@ -171,6 +172,12 @@ impl Requests {
 }
 
 impl Answer {
+    /// The revision of the object in the answer.
+    fn resource_version(&self) -> Option<u64> {
+        let version = self.object.pointer("/metadata/resourceVersion")?;
+        version.as_str()?.parse().ok()
+    }
+
     /// The message of a refusal.
     pub fn message(&self) -> &str {
         self.object

@@ -8,16 +8,19 @@ mod series;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
 use tokio::time::timeout;
 
 use crate::{
     budget::FaultKind,
-    canary::{self, Canary},
+    canary::Canary,
     clock::RunClock,
     cluster::{Cluster, ClusterError, Provider},
-    deploy::{self, Applied},
+    deploy::{self, Applied, Target},
     evidence::Folder,
     fault::{Need, fault},
+    holder::HolderIdentity,
     journal::Journal,
     outputs,
     progress::{Progress, chain},
@@ -29,7 +32,7 @@ use crate::{
 };
 
 pub use error::RunError;
-pub use options::RunOptions;
+pub use options::{MetricsSpec, RunOptions, Source};
 pub use series::Series;
 
 /// Tells the harness's requests from others in the audit log.
@@ -64,7 +67,7 @@ pub async fn run(
     conclude: impl FnOnce(&Outcome),
 ) -> Result<Outcome, RunError> {
     require(
-        cluster.audit_log().is_some(),
+        cluster.audit_log().is_some() || options.naming.holder != HolderIdentity::Any,
         |need, action| match need {
             Need::Node => cluster.require_nodes(action),
             Need::Nodes => cluster.require_two_nodes(action),
@@ -100,7 +103,7 @@ pub async fn run(
     if let Ok(outcome) = &outcome {
         conclude(outcome);
     }
-    tidy(options, &rig, applied).await;
+    tidy(&rig, applied).await;
     outcome
 }
 
@@ -113,9 +116,10 @@ struct Rig<'a> {
     progress: &'a dyn Progress,
 }
 
-/// Refuses a cluster that can't show what a run looks for, before anything is put into it.
+/// Refuses a cluster on which the faults can't be done, before anything is put into it: for want of a way onto its nodes,
+/// or because nothing tells who leads. What else it does not show is left out, and the report says so.
 fn require(
-    audit_log: bool,
+    leader_is_known: bool,
     meets: impl Fn(Need, &str) -> Result<(), ClusterError>,
     faults: &[FaultKind],
 ) -> Result<(), RunError> {
@@ -124,7 +128,7 @@ fn require(
             meets(need, &format!("do the fault {kind}"))?;
         }
     }
-    if audit_log {
+    if leader_is_known {
         Ok(())
     } else {
         Err(RunError::NoAuditLog)
@@ -155,47 +159,39 @@ async fn measure(
         repairs,
         progress,
     } = *rig;
-    progress.step("deploying the operator");
-    let target = &options.target;
-    let mut manifests = options.manifests.clone();
-    if cluster.provider() != Provider::Kubeconfig {
-        if let Some(identity) = cluster.image_identity(&options.image).await? {
-            manifests.identify_image(target, &identity);
-        }
-        if deploy::take_over(client, &manifests).await? {
-            progress.warn(BINDING_GOES);
-        }
-    }
-    deploy::apply(client, &manifests, applied).await?;
-    let deployments: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
-        kube::Api::namespaced(client.clone(), &target.namespace);
-    let found = deployments
-        .get(&target.deployment)
-        .await
-        .map_err(|source| RunError::Deployment {
-            name: target.deployment.clone(),
-            source: Box::new(source),
-        })?;
-    let settings = deploy::settings_of(&found)?;
+    let (target, found) = installed(options, rig, applied).await?;
+    let metrics = options.metrics_of(&target)?;
+    progress.step("reading the election settings");
+    let settings = options.given.settle(client, &found, &target).await?;
     let journal = Arc::new(Journal::new(RunClock::start()));
     let requests = Requests::new(client.clone(), Arc::clone(&journal));
-    let mut witnesses = Witnesses::begin(cluster, client, target, &journal, folder.logs()).await?;
-    let canary = if options.canary {
-        let canary = Canary::create(requests.clone(), &target.namespace).await?;
-        witnesses.accompany(Arc::clone(&canary));
-        Some(canary)
-    } else {
-        None
+    let mut witnesses = Witnesses::begin(cluster, client, &target, &journal, folder.logs()).await?;
+    let audit = cluster.audit_log().is_some();
+    // Without an audit log nobody would see what the canary makes the leader do.
+    let canary = match options.canary.as_ref().filter(|_| audit) {
+        Some(spec) => {
+            let namespace = &target.namespace;
+            let canary = Canary::create(requests.clone(), client, spec, namespace, repairs).await?;
+            witnesses.accompany(Arc::clone(&canary));
+            Some(canary)
+        }
+        None => None,
+    };
+    let fence = match &options.source {
+        Source::Manifests { manifests, .. } => manifests.has_fence(),
+        Source::Running { .. } => deploy::has_fence(client).await,
     };
     let scene = Scene {
         cluster,
         client: client.clone(),
         requests,
-        target: target.clone(),
+        target,
         settings,
         canary,
-        metrics: options.metrics,
-        fence: options.manifests.has_fence(),
+        metrics,
+        work: options.work.clone(),
+        audit,
+        fence,
         repairs,
         journal,
         progress,
@@ -205,9 +201,54 @@ async fn measure(
         .await
 }
 
+/// Applies the operator, or takes the one that runs already; gives its Deployment as it is in the cluster.
+async fn installed(
+    options: &RunOptions,
+    rig: &Rig<'_>,
+    applied: &mut Applied,
+) -> Result<(Target, Deployment), RunError> {
+    let Rig {
+        cluster,
+        client,
+        repairs,
+        progress,
+    } = *rig;
+    match &options.source {
+        Source::Running {
+            namespace,
+            deployment,
+        } => {
+            progress.step(&format!("taking Deployment {deployment} as it runs"));
+            let place = (namespace.as_str(), deployment.as_str());
+            let taken = deploy::take(client, place, &options.naming, &options.overrides, repairs);
+            Ok(taken.await?)
+        }
+        Source::Manifests { manifests, target } => {
+            progress.step("deploying the operator");
+            let mut manifests = manifests.clone();
+            if cluster.provider() != Provider::Kubeconfig {
+                if let Some(identity) = cluster.image_identity(&target.image).await? {
+                    manifests.identify_image(target, &identity);
+                }
+                if deploy::take_over(client, &manifests, &target.namespace).await? {
+                    progress.warn(BINDING_GOES);
+                }
+            }
+            deploy::apply(client, &manifests, &target.namespace, applied).await?;
+            let deployments: Api<Deployment> = Api::namespaced(client.clone(), &target.namespace);
+            let found = deployments.get(&target.deployment).await;
+            let found = found.map_err(|source| RunError::Deployment {
+                name: target.deployment.clone(),
+                source: Box::new(source),
+            })?;
+            Ok((target.clone(), found))
+        }
+    }
+}
+
 /// Undoes what a trial that was cut short has left, and takes away from a brought cluster what the run put into it; a
 /// started one goes as a whole.
-async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
+async fn tidy(rig: &Rig<'_>, applied: Applied) {
     let Rig {
         cluster,
         client,
@@ -219,15 +260,10 @@ async fn tidy(options: &RunOptions, rig: &Rig<'_>, applied: Applied) {
         Ok(Err(error)) => progress.warn(&chain(&error)),
         Err(_) => progress.warn("what a fault did to the cluster could not be undone in time"),
     }
-    if cluster.provider() != Provider::Kubeconfig {
+    if cluster.provider() != Provider::Kubeconfig || applied.is_empty() {
         return;
     }
     progress.step("removing the operator");
-    if options.canary
-        && let Err(error) = canary::remove(client, &options.target.namespace).await
-    {
-        progress.warn(&format!("failed to remove the canary: {}", chain(&error)));
-    }
     if applied.has_binding() {
         progress.warn(BINDING_GOES);
     }
@@ -271,9 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_without_an_audit_log_is_refused_at_once_and_the_flag_is_named() {
+    fn a_holder_that_nothing_leads_to_a_pod_is_refused_at_once_and_the_flags_are_named() {
         let error = require(false, |_, _| Ok(()), &[FaultKind::Graceful]).unwrap_err();
         assert!(error.is_usage());
-        assert!(error.to_string().contains("--audit-log"), "{error}");
+        let message = error.to_string();
+        assert!(
+            message.contains("--audit-log") && message.contains("--holder any"),
+            "{message}"
+        );
     }
 }

@@ -12,11 +12,12 @@ use crate::{
     cluster::Cluster,
     deploy::Target,
     journal::Journal,
-    leader_metric::{Role, RolesSeen, role},
+    leader_metric::{LeaderMetric, Role, RolesSeen},
     progress::Progress,
     repairs::Repairs,
     requests::Requests,
     trial::{PodSeen, Unobserved, present},
+    work::WorkRule,
 };
 
 /// Metrics that do not answer within this are not had.
@@ -36,8 +37,12 @@ pub struct Scene<'a> {
     pub settings: LeaseSettings,
     /// What gives the leader work; `None` where its work is not looked at.
     pub canary: Option<Arc<Canary>>,
-    /// Whether the replicas' metrics tell their roles.
-    pub metrics: bool,
+    /// How the replicas' metrics tell their roles; `None` where they are not read.
+    pub metrics: Option<LeaderMetric>,
+    /// Which requests of the replicas are work.
+    pub work: WorkRule,
+    /// Whether there is an audit log.
+    pub audit: bool,
     /// Whether the fence is part of what was deployed.
     pub fence: bool,
     /// What faults have to undo.
@@ -96,9 +101,11 @@ impl Scene<'_> {
 
     /// What this run does not look at.
     pub fn unobserved(&self) -> Vec<Unobserved> {
-        let work = self.canary.is_none().then_some(Unobserved::Work);
-        let roles = (!self.metrics).then_some(Unobserved::Roles);
-        work.into_iter().chain(roles).collect()
+        let audit = (!self.audit).then_some(Unobserved::Audit);
+        // Without an audit log there is no canary either; one reason is enough.
+        let work = (self.audit && self.canary.is_none()).then_some(Unobserved::Work);
+        let roles = self.metrics.is_none().then_some(Unobserved::Roles);
+        audit.into_iter().chain(work).chain(roles).collect()
     }
 
     /// The replicas that are there, as last seen.
@@ -123,19 +130,19 @@ impl Scene<'_> {
 
     /// Reads a replica's metrics through the API server, so that no way into the pod network is needed.
     async fn role_of(&self, pod: &str) -> Role {
-        let Some(port) = self.target.metrics_port else {
-            return Role::Unknown("it has no port for metrics".to_owned());
+        let Some(metric) = &self.metrics else {
+            return Role::Unknown("its metrics are not read".to_owned());
         };
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/metrics",
-            self.target.namespace
+            "/api/v1/namespaces/{}/pods/{pod}:{}/proxy{}",
+            self.target.namespace, metric.port, metric.path
         );
         let request = match http::Request::get(&path).body(Vec::new()) {
             Ok(request) => request,
             Err(error) => return Role::Unknown(error.to_string()),
         };
         match timeout(METRICS_LIMIT, self.client.request_text(request)).await {
-            Ok(Ok(text)) => role(&text),
+            Ok(Ok(text)) => metric.role(&text),
             Ok(Err(error)) => Role::Unknown(error.to_string()),
             Err(_) => Role::Unknown(format!("no answer within {} s", METRICS_LIMIT.as_secs())),
         }

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    audit::ApiCall,
+    audit::{ApiCall, ClockMap},
     clock::{Stamp, duration_millis},
     disruption,
     journal::Seen,
@@ -18,6 +18,7 @@ use crate::{
     lease::LeaseSeen,
     scene::Scene,
     trial::{PodSeen, Presence, RigFault, present},
+    work::WorkRule,
 };
 
 /// Time between two looks.
@@ -124,7 +125,7 @@ async fn look(scene: &Scene<'_>, replicas: u32) -> Result<Steady, String> {
         .journal
         .read(|seen| steady_in(seen, scene, replicas, now))?;
     rollout_complete(scene, replicas).await?;
-    if !scene.metrics {
+    if scene.metrics.is_none() {
         return Ok(steady);
     }
     let roles = scene.roles().await;
@@ -162,7 +163,8 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
         )
     })?;
     renewed(seen, lease, now, scene.settings.retry_period())?;
-    if scene.canary.is_some() && !works(seen, &leader.name, &scene.target.user, now) {
+    let target = &scene.target;
+    if scene.canary.is_some() && !works(seen, &leader.name, &target.user, &scene.work, now) {
         return Err(format!(
             "{} holds the Lease, but no write of it follows the canary",
             leader.name
@@ -230,25 +232,27 @@ fn renewed(seen: &Seen, lease: &LeaseSeen, now: Stamp, period: Duration) -> Resu
     Ok(())
 }
 
-fn works(seen: &Seen, leader: &str, user: &str, now: Stamp) -> bool {
+fn works(seen: &Seen, leader: &str, user: &str, rule: &WorkRule, now: Stamp) -> bool {
     let fresh = |sent: Stamp| now.since(sent) <= duration_millis(FRESH);
-    let change = seen
+    let mut changes = seen
         .own
         .iter()
         .rev()
-        .find(|own| own.purpose == CANARY && own.generation.is_some() && fresh(own.sent));
-    let Some(generation) = change.and_then(|change| change.generation) else {
+        .filter(|own| own.purpose == CANARY && own.is_accepted() && fresh(own.sent));
+    let Some(newest) = changes.next() else {
         return false;
     };
-    let covers = |call: &&ApiCall| {
+    // The newest change may be a moment old; the one before it has had its time.
+    let due = changes.next().unwrap_or(newest);
+    let map = ClockMap::measure(&seen.own, &seen.calls);
+    let answers = |call: &ApiCall| {
         call.user == user
             && call.pod.as_deref() == Some(leader)
             && call.accepted()
-            && call.is_work_write()
-            // The newest change may be a moment old; the one before it has had its time.
-            && call.observed_generation.is_none_or(|observed| observed + 1 >= generation)
+            && rule.is_work(call)
+            && rule.answers(call, due, map.as_ref())
     };
-    seen.calls.iter().rev().any(|call| covers(&call))
+    seen.calls.iter().rev().any(answers)
 }
 
 /// The pods that wrote the Lease under its present holder's name, while that name did not change.

@@ -155,11 +155,22 @@ fn footer(report: &Report) -> String {
         .iter()
         .map(|trial| trial.error.kill_ms)
         .fold(0.0, f64::max);
+    let audited = report
+        .trials
+        .iter()
+        .any(|trial| trial.error.clock_ms.is_some());
+    let watched = if audited {
+        format!("The Lease watch was up to {watch:.1} ms behind the audit log.")
+    } else {
+        format!(
+            "Without an audit log, a change of the Lease may have been seen up to {watch:.1} ms late."
+        )
+    };
     let mut lines = vec![wrapped(&format!(
         "Percentiles by nearest rank: each is a time that was measured. At least and at most: where the percentile of \
          all possible trials is, with {:.0} % confidence, from order statistics. Largest measuring error ±{error:.1} ms. Limits \
          are extended by a trial's own error, and by the up to {kill:.0} ms that a kill took: the leader may have \
-         renewed once more meanwhile. (The Lease watch was up to {watch:.1} ms behind the audit log.)",
+         renewed once more meanwhile. ({watched})",
         CONFIDENCE * 100.0
     ))];
     let mut seen = Vec::new();

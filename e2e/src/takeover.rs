@@ -109,12 +109,14 @@ pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) 
         }
         let silence_ms = last.map_or(0.0, |last| seen.at.since(last.at));
         let from = last.map_or_else(|| term.clone(), |last| last.record.clone());
-        let reason = reason(
-            &from,
-            &seen.record,
-            released.is_some(),
-            silence_ms + error_ms,
-        );
+        // A holder that was silent for all of its time had lost its right to the Lease, whoever emptied it then: some
+        // electors empty an expired Lease before they take it.
+        let until_emptied = released
+            .zip(last)
+            .map(|(empty, last)| empty.at.since(last.at) + error_ms);
+        let released_in_time =
+            released.is_some() && !until_emptied.is_some_and(|ms| is_over(&from, ms));
+        let reason = reason(&from, &seen.record, released_in_time, silence_ms + error_ms);
         found.push(Takeover {
             reason,
             from,
@@ -138,22 +140,26 @@ fn reason(
     released: bool,
     longest_silence_ms: Millis,
 ) -> Reason {
-    // The record's own duration counts: it is what the holder was promised, whatever the taker is configured to.
-    let promised = from
-        .duration_seconds
-        .and_then(|seconds| u64::try_from(seconds).ok());
-    let expired = promised.is_some_and(|seconds| {
-        longest_silence_ms >= duration_millis(std::time::Duration::from_secs(seconds))
-    });
     if released {
         Reason::Released
     } else if is_same_pod(from, to) {
         Reason::Reclaimed
-    } else if expired {
+    } else if is_over(from, longest_silence_ms) {
         Reason::Expired
     } else {
         Reason::Unexplained
     }
+}
+
+/// Whether a holder that was silent for this long has had its time.
+fn is_over(record: &LeaseRecord, silence_ms: Millis) -> bool {
+    // The record's own duration counts: it is what the holder was promised, whatever the taker is configured to.
+    let promised = record
+        .duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    promised.is_some_and(|seconds| {
+        silence_ms >= duration_millis(std::time::Duration::from_secs(seconds))
+    })
 }
 
 /// Whether the holder is the same pod. A name that another pod has taken over is told apart by the UID, where the

@@ -3,7 +3,7 @@
 //! A [`TrialData`] is plain data. It is what [`crate::judge`] judges, and what is written beside the report, so that a
 //! trial can be judged again without a cluster.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,11 @@ use crate::{
     disruption::Eviction,
     leader_metric::RolesSeen,
     lease::{LeaseRecord, LeaseSeen},
+    work::WorkRule,
 };
+
+/// How long after the API server goes on requests may still be slow because of its pause.
+const API_SETTLES: Duration = Duration::from_secs(1);
 
 /// Which trial.
 #[derive(
@@ -49,6 +53,9 @@ pub struct TrialData {
     /// What this run does not look at.
     #[serde(default)]
     pub unobserved: Vec<Unobserved>,
+    /// Which requests of the replicas are work.
+    #[serde(default)]
+    pub work: WorkRule,
     /// How many disruptions the budget allowed before the fault; null when there is no budget, an error when it could
     /// not be read.
     pub allowed_before: Result<Option<i32>, String>,
@@ -104,8 +111,10 @@ pub struct Strike {
 pub enum Unobserved {
     /// The leader's work: no canary gives it any.
     Work,
-    /// What the replicas say of themselves: they have no metrics of ours.
+    /// What the replicas say of themselves: they have no metrics that tell.
     Roles,
+    /// Who wrote what: there is no audit log. Without it, work is not seen either.
+    Audit,
 }
 
 /// How the system came back after a trial.
@@ -236,7 +245,25 @@ impl Strike {
 impl TrialData {
     /// Whether this is looked at.
     pub fn observes(&self, what: Unobserved) -> bool {
-        !self.unobserved.contains(&what)
+        // Work is seen by the audit log.
+        let needs_audit = what == Unobserved::Work;
+        let is_left_out = |left_out: &Unobserved| {
+            *left_out == what || (needs_audit && *left_out == Unobserved::Audit)
+        };
+        !self.unobserved.iter().any(is_left_out)
+    }
+
+    /// Whether the fault had stopped the API server at some time between two moments, or its return was not yet over.
+    pub fn was_stopped_between(&self, from: Stamp, to: Stamp) -> bool {
+        let until = self.strike.undone.map(|undone| undone + API_SETTLES);
+        self.id.fault == FaultKind::ApiStop
+            && to >= self.strike.issued
+            && until.is_none_or(|until| from <= until)
+    }
+
+    /// Whether a request is one that only the leader may make: a work write of the operator.
+    pub fn is_work(&self, call: &ApiCall) -> bool {
+        call.user == self.operator && self.work.is_work(call)
     }
 
     /// A trial of which nothing has been seen yet.
@@ -255,6 +282,7 @@ impl TrialData {
             before,
             fence: false,
             unobserved: Vec::new(),
+            work: WorkRule::default(),
             allowed_before: Ok(None),
             planned_after_renewal_ms: 0.0,
             strike: Strike::between(at, at),
@@ -286,9 +314,15 @@ impl std::fmt::Display for Unobserved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Work => {
-                "the leader's work, and so whether two replicas worked at a time: no canary gives it any (--canary none)"
+                "work failover, and whether the leader's work is done: no canary gives it any ([canary] in failover.toml)"
             }
-            Self::Roles => "what the replicas say of themselves: their metrics are not read (--metrics none)",
+            Self::Roles => {
+                "what the replicas say of themselves: their metrics are not read ([metrics] in failover.toml)"
+            }
+            Self::Audit => {
+                "who wrote what, and so work failover, writes by a replica that does not lead, who released the Lease, and \
+                 calls while nothing changes: there is no audit log (--audit-log, --on-node)"
+            }
         })
     }
 }

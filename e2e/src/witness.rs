@@ -16,8 +16,10 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     canary::Canary,
+    clock::Stamp,
     cluster::{Cluster, ClusterError},
     deploy::Target,
+    holder::HolderIdentity,
     journal::{Journal, Seen},
     lease::{LeaseRecord, LeaseSeen, parse_resource_version},
     requests::Requests,
@@ -29,6 +31,12 @@ const AUDIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The purpose of the requests that prove that the audit log is followed.
 const MARK: &str = "mark";
+
+/// The purpose of the reads of the Lease beside its watch.
+pub const LOOK: &str = "lease";
+
+/// Pause between two of them.
+pub const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// The watching tasks.
 #[derive(Debug)]
@@ -62,16 +70,18 @@ impl Witnesses {
     ) -> Result<Self, ClusterError> {
         let mut tasks = JoinSet::new();
         tasks.spawn(ticker::tick(Arc::clone(journal)));
-        let lines = match cluster.audit_log() {
+        // What a run without one does not show is said in its report.
+        if let Some(log) = cluster.audit_log() {
             // Nothing before this run matters, and the log of a cluster that is shared is long.
-            Some(log) => {
-                cluster
-                    .follow_on_node(&log.node, &["tail", "-n", "0", "-F", &log.path])
-                    .await?
-            }
-            None => cluster.follow_audit_log().await?,
-        };
-        tasks.spawn(audit_log::record(lines, Arc::clone(journal)));
+            let lines = cluster
+                .follow_on_node(&log.node, &["tail", "-n", "0", "-F", &log.path])
+                .await?;
+            tasks.spawn(audit_log::record(
+                lines,
+                target.clone(),
+                Arc::clone(journal),
+            ));
+        }
         let leases: Api<Lease> = Api::namespaced(client.clone(), &target.namespace);
         let the_lease = ListParams::default().fields(&format!("metadata.name={}", target.lease));
         tasks.spawn(follow::follow(
@@ -79,7 +89,7 @@ impl Witnesses {
             leases,
             the_lease,
             Arc::clone(journal),
-            record_lease,
+            recording_leases(target.holder),
         ));
         let pods: Api<Pod> = Api::namespaced(client.clone(), &target.namespace);
         let replicas = ListParams::default().labels(&target.label_selector());
@@ -149,29 +159,35 @@ pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Res
 /// Reads the Lease once, beside the watch. A read that fails says nothing; the watch goes on.
 pub async fn look_at_lease(requests: &Requests, journal: &Journal, target: &Target) {
     let path = target.lease_path();
-    let read = timeout(Duration::from_secs(1), requests.get("lease", &path)).await;
+    let read = timeout(Duration::from_secs(1), requests.get(LOOK, &path)).await;
     let Ok(Ok(answer)) = read else { return };
     if let Ok(lease) = serde_json::from_value::<Lease>(answer.object)
         && answer.code.is_success()
     {
         let at = journal.now();
-        journal.record(|seen| record_lease(seen, at, &lease, false));
+        journal.record(|seen| recording_leases(target.holder)(seen, at, &lease, false));
     }
 }
 
-fn record_lease(seen: &mut Seen, at: crate::clock::Stamp, lease: &Lease, deleted: bool) {
-    seen.add_lease(LeaseSeen {
-        at,
-        record: LeaseRecord::from(lease),
-        deleted,
-    });
+fn recording_leases(way: HolderIdentity) -> impl Fn(&mut Seen, Stamp, &Lease, bool) + Send {
+    move |seen, at, lease, deleted| {
+        let record = LeaseRecord::from(lease);
+        seen.add_lease(
+            LeaseSeen {
+                at,
+                record,
+                deleted,
+            },
+            way,
+        );
+    }
 }
 
 fn record_pod(seen: &mut Seen, pod: PodSeen) {
     seen.add_pod(pod);
 }
 
-fn pod_seen(at: crate::clock::Stamp, pod: &Pod, container: &str, deleted: bool) -> PodSeen {
+fn pod_seen(at: Stamp, pod: &Pod, container: &str, deleted: bool) -> PodSeen {
     let status = pod.status.clone().unwrap_or_default();
     let conditions = status.conditions.unwrap_or_default();
     let holds = |kind: &str| {

@@ -64,6 +64,10 @@ fn path(folder: &Path) -> &str {
 #[case::no_percentage(&["--baseline", "a", "--regression", "20"], &["--regression", "20%"])]
 #[case::unknown_switch(&["--fence", "maybe"], &["--fence", "on, off"])]
 #[case::missing_folder(&["--deploy", "/nonexistent"], &["--deploy=/nonexistent", "kustomization.yaml"])]
+#[case::missing_config(&["--config", "/nonexistent.toml"], &["--config=/nonexistent.toml"])]
+#[case::running_without_a_cluster(
+    &["--running", "--namespace", "n", "--deployment", "d"], &["--deploy", "--kubeconfig"]
+)]
 #[case::kubeconfig_for_a_new_cluster(
     &["--deploy", DEPLOY, "--provider", "node", "--kubeconfig", "x"], &["--kubeconfig=x", "--provider node"]
 )]
@@ -149,4 +153,46 @@ fn without_an_engine_there_is_no_verdict() {
     let (code, stderr) = failover(&["--deploy", DEPLOY]);
     assert_eq!(code, Some(3), "{stderr}");
     assert!(stderr.contains("127.0.0.1:1"), "{stderr}");
+}
+
+#[test]
+fn a_file_that_is_wrong_is_pointed_into() {
+    let folder = folder(&[("failover.toml", "[run]\ntrials = 0\n")]);
+    let file = folder.path().join("failover.toml");
+    let (code, stderr) = failover(&["--config", path(&file)]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let expected = format!(
+        "{}:2:10: run.trials: 0 must be a whole number",
+        file.display()
+    );
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+#[test]
+fn a_file_in_the_working_folder_is_found() {
+    let folder = folder(&[("failover.toml", "[run]\ntrails = 1\n")]);
+    let output = Command::new(env!("CARGO_BIN_EXE_failover"))
+        .arg("run")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("failover.toml:2:1: run.trails"), "{stderr}");
+}
+
+#[test]
+fn a_first_file_overwrites_none() {
+    let folder = folder(&[("failover.toml", "")]);
+    let output = Command::new(env!("CARGO_BIN_EXE_failover"))
+        .args(["init", "--namespace", "n", "--deployment", "d"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("--out=failover.toml: exists already"),
+        "{stderr}"
+    );
 }

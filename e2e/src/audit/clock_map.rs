@@ -26,6 +26,9 @@ pub struct OwnCall {
     /// `metadata.generation` of the object in the response, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+    /// `metadata.resourceVersion` of the object in the response, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<u64>,
 }
 
 /// The offset from the API server's wall clock to the run's clock.
@@ -42,6 +45,11 @@ pub struct ClockMap {
 }
 
 impl OwnCall {
+    /// Whether the API server did what was asked.
+    pub fn is_accepted(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
     /// How long the answer took.
     pub fn latency_ms(&self) -> Millis {
         self.answered.since(self.sent)
@@ -108,6 +116,7 @@ mod tests {
             answered: Stamp::from_micros(answered * 1000),
             code: 200,
             generation: None,
+            resource_version: None,
         };
         let mut seen = call("harness", "get", "scheduledmachines");
         seen.audit_id = id.to_owned();

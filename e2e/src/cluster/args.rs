@@ -20,9 +20,9 @@ pub struct ClusterArgs {
     /// Where the cluster comes from [default: k3s where its image is present or can be pulled, else node]
     #[arg(long, value_enum, env = "FAILOVER_PROVIDER")]
     pub provider: Option<Provider>,
-    /// Operator image, loaded from the engine into the cluster
-    #[arg(long, value_name = "IMAGE", env = "FAILOVER_IMAGE", default_value = OPERATOR_IMAGE)]
-    pub image: String,
+    /// Image of the operator, loaded from the engine into a started cluster [default: of the file, or our own]
+    #[arg(long, value_name = "IMAGE", env = "FAILOVER_IMAGE")]
+    pub image: Option<String>,
     /// Leave the cluster running at the end and say how to reach it
     #[arg(long)]
     pub keep: bool,
@@ -145,7 +145,11 @@ impl ClusterArgs {
             provider: self.checked_provider()?,
             k3s_image: format!("{K3S_REPOSITORY}:{}", self.k3s_tag),
             node_image: self.node_image.clone(),
-            images: vec![self.image.clone()],
+            images: vec![
+                self.image
+                    .clone()
+                    .unwrap_or_else(|| OPERATOR_IMAGE.to_owned()),
+            ],
             keep: self.keep,
             attach: self.attach.clone(),
             agents: self.agents,

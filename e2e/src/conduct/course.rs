@@ -21,9 +21,6 @@ use crate::{
 /// How long a trial waits for a takeover beyond the time that the lease settings allow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pause between two looks at the Lease beside the watch.
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
-
 /// How long undoing a fault may take.
 const UNDO_LIMIT: Duration = Duration::from_secs(20);
 
@@ -121,7 +118,7 @@ pub(crate) async fn undo(scene: &Scene<'_>) {
 async fn keep_looking(scene: &Scene<'_>) {
     loop {
         witness::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
-        sleep(LOOK_PERIOD).await;
+        sleep(witness::LOOK_PERIOD).await;
     }
 }
 
@@ -143,7 +140,7 @@ pub(super) fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
     let writes: Vec<&ApiCall> = seen
         .calls
         .iter()
-        .filter(|call| call.user == trial.operator && call.accepted() && call.is_work_write())
+        .filter(|call| call.accepted() && trial.is_work(call))
         .collect();
     let take = Take::of(&takeover, &seen.calls, None);
     exclusion::first_write(&writes, &take, &tenures).map(|_| ())

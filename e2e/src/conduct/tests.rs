@@ -68,6 +68,7 @@ fn only_a_write_of_the_new_leader_after_it_took_the_lease_ends_the_wait_for_work
 
 #[test]
 fn the_last_change_of_the_canary_is_covered_by_its_generation_or_a_later_one() {
+    let trial = trial(FaultKind::Crash);
     let change = OwnCall {
         audit_id: None,
         purpose: CANARY.to_owned(),
@@ -75,6 +76,7 @@ fn the_last_change_of_the_canary_is_covered_by_its_generation_or_a_later_one() {
         answered: Stamp::from_micros(1),
         code: 200,
         generation: Some(4),
+        resource_version: None,
     };
     let status = |generation| {
         let mut write = call("a", "patch", "scheduledmachines");
@@ -87,7 +89,7 @@ fn the_last_change_of_the_canary_is_covered_by_its_generation_or_a_later_one() {
         ..Seen::default()
     };
     assert_eq!(
-        (covered(&seen(3)), covered(&seen(4)), covered(&seen(5))),
-        (None, Some(()), Some(()))
+        [3, 4, 5].map(|generation| covered(&seen(generation), &trial)),
+        [None, Some(()), Some(())]
     );
 }

@@ -33,6 +33,11 @@ impl Applied {
         self.created.push((object, resource, scope));
     }
 
+    /// Whether nothing was created.
+    pub fn is_empty(&self) -> bool {
+        self.created.is_empty()
+    }
+
     /// Whether a policy that has parameters was bound.
     pub fn has_binding(&self) -> bool {
         self.created
@@ -80,14 +85,17 @@ pub enum ApplyError {
     },
 }
 
-/// Applies all objects in order, and notes in `applied` what it created, also when it does not get to the end.
+/// Applies all objects in order, and notes in `applied` what it created, also when it does not get to the end. What
+/// names no namespace, and needs one, is put into `namespace`.
 pub async fn apply(
     client: &Client,
     manifests: &Manifests,
+    namespace: &str,
     applied: &mut Applied,
 ) -> Result<(), ApplyError> {
     for object in &manifests.objects {
         let (resource, capabilities) = resolve(client, object).await?;
+        let object = &in_namespace(object, &capabilities.scope, namespace);
         let api = api(client, object, &resource, &capabilities.scope);
         let name = object.name_any();
         let failed = |action| call_failed(action, object);
@@ -105,6 +113,15 @@ pub async fn apply(
         }
     }
     Ok(())
+}
+
+fn in_namespace(object: &DynamicObject, scope: &Scope, namespace: &str) -> DynamicObject {
+    let mut object = object.clone();
+    if *scope == Scope::Namespaced {
+        let own = object.metadata.namespace.take();
+        object.metadata.namespace = own.or_else(|| Some(namespace.to_owned()));
+    }
+    object
 }
 
 /// Whether a policy refuses the object because the Lease that it goes by is gone, which it does whoever asks: one that
@@ -151,7 +168,7 @@ pub async fn remove(client: &Client, applied: Applied) -> Result<(), ApplyError>
 }
 
 /// Which resource an object is of. A kind that was defined a moment ago is waited for.
-pub(super) async fn resolve(
+pub(crate) async fn resolve(
     client: &Client,
     object: &DynamicObject,
 ) -> Result<(ApiResource, ApiCapabilities), ApplyError> {
@@ -211,5 +228,29 @@ fn call_failed(
         kind,
         name,
         source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(Scope::Namespaced, None, Some("there"))]
+    #[case(Scope::Namespaced, Some("own"), Some("own"))]
+    #[case(Scope::Cluster, None, None)]
+    fn what_needs_a_namespace_and_names_none_gets_the_targets(
+        #[case] scope: Scope,
+        #[case] own: Option<&str>,
+        #[case] expected: Option<&str>,
+    ) {
+        let object = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": own},
+        }))
+        .unwrap();
+        let placed = in_namespace(&object, &scope, "there");
+        assert_eq!(placed.metadata.namespace.as_deref(), expected);
     }
 }

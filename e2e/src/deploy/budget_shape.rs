@@ -72,7 +72,11 @@ impl Manifests {
                 .types
                 .as_ref()
                 .is_some_and(|types| types.kind == KIND)
-                && object.metadata.namespace.as_deref() == Some(&target.namespace);
+                && object
+                    .metadata
+                    .namespace
+                    .as_ref()
+                    .is_none_or(|namespace| *namespace == target.namespace);
             let Some(spec) = object.data.get_mut("spec").filter(|_| is_budget) else {
                 continue;
             };
@@ -109,16 +113,19 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::holder::HolderIdentity;
 
     fn target() -> Target {
         Target {
             namespace: "n".to_owned(),
             deployment: "operator".to_owned(),
             container: "c".to_owned(),
+            image: "i".to_owned(),
             lease: "l".to_owned(),
+            holder: HolderIdentity::default(),
             user: "u".to_owned(),
             selector: BTreeMap::from([("app".to_owned(), "operator".to_owned())]),
-            metrics_port: None,
+            first_port: None,
         }
     }
 

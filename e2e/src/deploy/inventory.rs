@@ -33,12 +33,13 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(object: &DynamicObject) -> Self {
+    /// An object that names no namespace, and needs one, is in `namespace`; one that needs none is none the worse for it.
+    fn of(object: &DynamicObject, namespace: &str) -> Self {
         let types = object.types.clone().unwrap_or_default();
         Self {
             api_version: types.api_version,
             kind: types.kind,
-            namespace: object.namespace(),
+            namespace: object.namespace().or_else(|| Some(namespace.to_owned())),
             name: object.name_any(),
         }
     }
@@ -56,11 +57,20 @@ impl Identity {
 
 /// Removes what earlier runs applied and these manifests do not have, and writes down what they have; whether a bound
 /// admission policy was among what was removed.
-pub async fn take_over(client: &Client, manifests: &Manifests) -> Result<bool, ApplyError> {
+pub async fn take_over(
+    client: &Client,
+    manifests: &Manifests,
+    namespace: &str,
+) -> Result<bool, ApplyError> {
+    let now: Vec<Identity> = manifests
+        .objects
+        .iter()
+        .map(|object| Identity::of(object, namespace))
+        .collect();
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let found = maps.get_opt(NAME).await.map_err(failed("read"))?;
     let earlier = found.and_then(|map| map.data?.remove(KEY));
-    let stale = stale(earlier.as_deref().unwrap_or("[]"), manifests);
+    let stale = stale(earlier.as_deref().unwrap_or("[]"), &now);
     let mut applied = Applied::default();
     for object in stale {
         match resolve(client, &object).await {
@@ -72,17 +82,15 @@ pub async fn take_over(client: &Client, manifests: &Manifests) -> Result<bool, A
     }
     let bound = applied.has_binding();
     // Written down first: what could not be removed is found again by the next run.
-    let both = all(earlier.as_deref().unwrap_or("[]"), manifests);
+    let both = all(earlier.as_deref().unwrap_or("[]"), &now);
     write(&maps, &both).await?;
     remove(client, applied).await?;
-    let now: Vec<Identity> = manifests.objects.iter().map(Identity::of).collect();
     write(&maps, &now).await?;
     Ok(bound)
 }
 
 /// The objects written down that the manifests do not have. What can't be read was not written by this harness.
-fn stale(earlier: &str, manifests: &Manifests) -> Vec<DynamicObject> {
-    let now: Vec<Identity> = manifests.objects.iter().map(Identity::of).collect();
+fn stale(earlier: &str, now: &[Identity]) -> Vec<DynamicObject> {
     identities(earlier)
         .iter()
         .filter(|identity| !now.contains(identity))
@@ -90,11 +98,11 @@ fn stale(earlier: &str, manifests: &Manifests) -> Vec<DynamicObject> {
         .collect()
 }
 
-fn all(earlier: &str, manifests: &Manifests) -> Vec<Identity> {
+fn all(earlier: &str, now: &[Identity]) -> Vec<Identity> {
     let mut all = identities(earlier);
-    for identity in manifests.objects.iter().map(Identity::of) {
-        if !all.contains(&identity) {
-            all.push(identity);
+    for identity in now {
+        if !all.contains(identity) {
+            all.push(identity.clone());
         }
     }
     all
@@ -129,34 +137,44 @@ fn failed(action: &'static str) -> impl FnOnce(kube::Error) -> ApplyError {
 mod tests {
     use super::*;
 
-    fn manifests(names: &[&str]) -> Manifests {
-        let object = |name: &&str| {
-            let identity = Identity {
-                api_version: "v1".to_owned(),
-                kind: "ConfigMap".to_owned(),
-                namespace: Some("n".to_owned()),
-                name: (*name).to_owned(),
-            };
-            identity.object().unwrap()
+    fn identities(names: &[&str]) -> Vec<Identity> {
+        let identity = |name: &&str| Identity {
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            namespace: Some("n".to_owned()),
+            name: (*name).to_owned(),
         };
-        Manifests {
-            objects: names.iter().map(object).collect(),
-        }
+        names.iter().map(identity).collect()
     }
 
     #[test]
     fn what_an_earlier_run_applied_and_this_one_does_not_have_is_stale() {
-        let earlier = serde_json::to_string(&all("[]", &manifests(&["a", "b"]))).unwrap();
-        let stale = stale(&earlier, &manifests(&["b", "c"]));
+        let earlier = serde_json::to_string(&identities(&["a", "b"])).unwrap();
+        let stale = stale(&earlier, &identities(&["b", "c"]));
         let names: Vec<String> = stale.iter().map(ResourceExt::name_any).collect();
         assert_eq!(names, ["a"]);
         assert_eq!(stale[0].namespace().as_deref(), Some("n"));
-        assert_eq!(all(&earlier, &manifests(&["b", "c"])).len(), 3);
+        assert_eq!(all(&earlier, &identities(&["b", "c"])).len(), 3);
     }
 
     #[test]
     fn without_an_earlier_run_nothing_is_stale() {
-        assert!(stale("[]", &manifests(&["a"])).is_empty());
-        assert!(stale("not json", &manifests(&["a"])).is_empty());
+        assert!(stale("[]", &identities(&["a"])).is_empty());
+        assert!(stale("not json", &identities(&["a"])).is_empty());
+    }
+
+    #[test]
+    fn what_names_no_namespace_is_where_the_target_is() {
+        let object = identities(&["a"])[0].object().unwrap();
+        assert_eq!(
+            Identity::of(&object, "there").namespace.as_deref(),
+            Some("n")
+        );
+        let mut bare = object;
+        bare.metadata.namespace = None;
+        assert_eq!(
+            Identity::of(&bare, "there").namespace.as_deref(),
+            Some("there")
+        );
     }
 }

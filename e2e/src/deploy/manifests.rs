@@ -1,7 +1,7 @@
-//! Reads a folder of manifests: the `resources` of its `kustomization.yaml`, in order.
+//! Reads manifests: files, and folders by the `resources` of their `kustomization.yaml`, in order.
 //!
 //! Only a kustomization that lists resources is understood. Any other field could change what is deployed, so it is an
-//! error rather than ignored; render such a folder with kustomize first.
+//! error rather than ignored; render such a folder with kustomize first, and name what comes out.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,25 @@ use serde::Deserialize;
 /// The file that lists the resources.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
-/// The objects of a folder, in the order in which they are applied.
-#[derive(Clone, Debug)]
+/// The objects, in the order in which they are applied.
+#[derive(Clone, Debug, Default)]
 pub struct Manifests {
     /// The objects.
     pub objects: Vec<DynamicObject>,
 }
 
-/// Why a folder can't be deployed.
+/// Why manifests can't be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The folder has no kustomization.
-    #[error("--deploy={}: must be a folder with a {KUSTOMIZATION}", .dir.display())]
+    #[error(
+        "--deploy={} (target.manifests): must be a file, or a folder with a {KUSTOMIZATION}",
+        .path.display()
+    )]
     NoKustomization {
         /// The folder.
-        dir: PathBuf,
-        /// Why the file can't be read.
+        path: PathBuf,
+        /// Why there is nothing to read.
         #[source]
         source: std::io::Error,
     },
@@ -40,7 +43,7 @@ pub enum ManifestError {
         source: Box<serde_saphyr::Error>,
     },
     /// A resource can't be read.
-    #[error("{}, listed in {KUSTOMIZATION}, can't be read", .file.display())]
+    #[error("the manifest {} can't be read", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -72,25 +75,37 @@ struct Kustomization {
 }
 
 impl Manifests {
-    /// Reads the folder `dir`.
-    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
-        let file = dir.join(KUSTOMIZATION);
-        let text =
-            std::fs::read_to_string(&file).map_err(|source| ManifestError::NoKustomization {
-                dir: dir.to_owned(),
-                source,
-            })?;
-        let kustomization: Kustomization =
-            serde_saphyr::from_str(&text).map_err(|source| ManifestError::Kustomization {
-                file,
-                source: Box::new(source),
-            })?;
-        let mut objects = Vec::new();
-        for resource in &kustomization.resources {
-            objects.extend(read_file(&dir.join(resource))?);
+    /// Reads files and folders.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, ManifestError> {
+        let mut manifests = Self::default();
+        for path in paths {
+            let found = if path.is_file() {
+                read_file(path)?
+            } else {
+                read_folder(path)?
+            };
+            manifests.objects.extend(found);
         }
-        Ok(Self { objects })
+        Ok(manifests)
     }
+}
+
+fn read_folder(dir: &Path) -> Result<Vec<DynamicObject>, ManifestError> {
+    let file = dir.join(KUSTOMIZATION);
+    let text = std::fs::read_to_string(&file).map_err(|source| ManifestError::NoKustomization {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let kustomization: Kustomization =
+        serde_saphyr::from_str(&text).map_err(|source| ManifestError::Kustomization {
+            file,
+            source: Box::new(source),
+        })?;
+    let mut objects = Vec::new();
+    for resource in &kustomization.resources {
+        objects.extend(read_file(&dir.join(resource))?);
+    }
+    Ok(objects)
 }
 
 fn read_file(file: &Path) -> Result<Vec<DynamicObject>, ManifestError> {
@@ -137,6 +152,10 @@ mod tests {
         folder
     }
 
+    fn read(path: &Path) -> Result<Manifests, ManifestError> {
+        Manifests::read(&[path.to_owned()])
+    }
+
     fn chain(error: &dyn std::error::Error) -> String {
         std::iter::successors(Some(error), |e| e.source())
             .map(ToString::to_string)
@@ -157,7 +176,7 @@ mod tests {
             ("a.yaml", OBJECT),
             ("z.yaml", &two),
         ]);
-        let kinds: Vec<_> = Manifests::read(folder.path())
+        let kinds: Vec<_> = read(folder.path())
             .unwrap()
             .objects
             .into_iter()
@@ -167,9 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn files_and_folders_come_in_the_order_in_which_they_are_named() {
+        let other = OBJECT.replace("ConfigMap", "Secret");
+        let folder = folder(&[
+            ("kustomization.yaml", "resources: [a.yaml]\n"),
+            ("a.yaml", OBJECT),
+            ("b.yaml", &other),
+        ]);
+        let paths = [folder.path().join("b.yaml"), folder.path().to_owned()];
+        let kinds: Vec<_> = Manifests::read(&paths)
+            .unwrap()
+            .objects
+            .into_iter()
+            .map(|object| object.types.unwrap().kind)
+            .collect();
+        assert_eq!(kinds, ["Secret", "ConfigMap"]);
+    }
+
+    #[test]
     fn a_field_that_changes_what_is_deployed_is_refused_by_name() {
         let folder = folder(&[("kustomization.yaml", "resources: []\nnamePrefix: x-\n")]);
-        let message = chain(&Manifests::read(folder.path()).unwrap_err());
+        let message = chain(&read(folder.path()).unwrap_err());
         assert!(
             message.contains("namePrefix") && message.contains("kustomization.yaml"),
             "{message}"
@@ -178,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_missing_folder_names_the_option_and_the_folder() {
-        let message = Manifests::read(Path::new("/nonexistent/deploy"))
+        let message = read(Path::new("/nonexistent/deploy"))
             .unwrap_err()
             .to_string();
         assert!(
@@ -191,7 +228,7 @@ mod tests {
     fn a_listed_file_that_is_missing_is_named() {
         let folder = folder(&[("kustomization.yaml", "resources: [gone.yaml]\n")]);
         assert!(
-            Manifests::read(folder.path())
+            read(folder.path())
                 .unwrap_err()
                 .to_string()
                 .contains("gone.yaml")
@@ -205,7 +242,7 @@ mod tests {
             ("kustomization.yaml", "resources: [a.yaml]\n"),
             ("a.yaml", &text),
         ]);
-        let message = Manifests::read(folder.path()).unwrap_err().to_string();
+        let message = read(folder.path()).unwrap_err().to_string();
         assert!(message.contains("a.yaml: document 2"), "{message}");
     }
 }

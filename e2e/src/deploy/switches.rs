@@ -1,7 +1,10 @@
 //! Leaves parts of the operator out, to measure what they are good for.
 
 use clap::ValueEnum;
-use kube::ResourceExt;
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use kube::{Api, Client, ResourceExt};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::{EnvOverride, Manifests};
 
@@ -16,7 +19,8 @@ const FENCE_KINDS: [&str; 3] = [
 ];
 
 /// Something that is there or is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Switch {
     /// It is there.
     On,
@@ -37,6 +41,12 @@ pub struct Switches {
 #[derive(Debug, thiserror::Error)]
 #[error("--fence on: the manifests have no ValidatingAdmissionPolicy {FENCE}")]
 pub struct NoFence;
+
+/// Whether the fence is in a cluster. Who may not look is told that it is not: then no hint counts as a reason.
+pub async fn has_fence(client: &Client) -> bool {
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    matches!(policies.get_opt(FENCE).await, Ok(Some(_)))
+}
 
 impl Manifests {
     /// Whether the fence is among the objects.

@@ -1,20 +1,24 @@
-//! Which Deployment, which Lease, which container: read from the manifests, and changed as a run asks.
+//! Which Deployment, which Lease, which container: read from the manifests or the cluster, by what the user names.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Container, EnvVar},
+    core::v1::{Container, PodSpec},
 };
+use kube::api::DynamicObject;
 
-use super::Manifests;
-use crate::budget::LeaseSettings;
+use super::{Manifests, Overrides, overrides::variable};
+use crate::holder::HolderIdentity;
 
 /// The pod annotation that tells one content of the operator's image from another of the same name.
 const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";
 
-/// The environment variable that names the Lease; the container that has it is the one that is elected.
+/// The environment variable that names the Lease, where the operator has one.
 const LEASE_NAME: &str = "LEASE_NAME";
+
+/// The ServiceAccount of pods that name none.
+const DEFAULT_ACCOUNT: &str = "default";
 
 /// What is put to the test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,46 +29,56 @@ pub struct Target {
     pub deployment: String,
     /// Name of the elected container.
     pub container: String,
+    /// Its image.
+    pub image: String,
     /// Name of the Lease.
     pub lease: String,
+    /// How the holder of the Lease leads to a pod.
+    pub holder: HolderIdentity,
     /// User name of the ServiceAccount that the replicas run as.
     pub user: String,
     /// The labels by which the Deployment selects its pods.
     pub selector: BTreeMap<String, String>,
-    /// The container port that serves `/metrics`, if it has one.
-    pub metrics_port: Option<i32>,
+    /// The first port of the elected container, if it has one.
+    pub first_port: Option<i32>,
 }
 
-/// A change of the Deployment's environment, as given with `--set-env NAME=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvOverride {
-    /// Name of the variable.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-/// What a run changes in the manifests.
+/// What the user names of the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Number of replicas.
-    pub replicas: Option<u32>,
-    /// Image of the elected container.
-    pub image: Option<String>,
-    /// Variables of the elected container.
-    pub env: Vec<EnvOverride>,
+pub struct Naming {
+    /// Namespace of the Deployment and its Lease.
+    pub namespace: Option<String>,
+    /// Name of the Deployment; `None` means the one that has a container with the variable `LEASE_NAME`.
+    pub deployment: Option<String>,
+    /// Name of the elected container; `None` means the one that has the variable, or the only one.
+    pub container: Option<String>,
+    /// Name of the Lease; `None` means the value of the variable.
+    pub lease: Option<String>,
+    /// How the holder of the Lease leads to a pod.
+    pub holder: HolderIdentity,
 }
 
-/// Why the manifests can't be put to the test.
+/// Why there is nothing to put to the test.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// None or several Deployments take part in an election.
     #[error(
-        "--deploy: exactly one Deployment must have a container with the variable {LEASE_NAME}, found {found}"
+        "--deploy: exactly one Deployment must have a container with the variable {LEASE_NAME}, found {found}; name it with \
+         --deployment (target.deployment in failover.toml)"
     )]
     Deployments {
         /// How many do.
         found: usize,
+    },
+    /// The Deployment that is named is not in the manifests.
+    #[error(
+        "--deployment={name} (target.deployment): must be one of the manifests' Deployments: {available}"
+    )]
+    NoDeployment {
+        /// Its name.
+        name: String,
+        /// Those that are there.
+        available: String,
     },
     /// A Deployment is not one.
     #[error("the manifest of Deployment {name} does not have the shape of apps/v1")]
@@ -76,73 +90,49 @@ pub enum TargetError {
         source: serde_json::Error,
     },
     /// Something is not said that has to be.
-    #[error("Deployment {deployment}: {field} must be set")]
+    #[error("Deployment {deployment}: {field} must be set{or_given}")]
     Missing {
         /// The Deployment.
         deployment: String,
         /// The field.
         field: &'static str,
+        /// The flag and key that help, if any.
+        or_given: &'static str,
     },
-    /// A lease setting can't be used.
-    #[error("Deployment {deployment}: {name}={value} must be a whole number of seconds above 0")]
-    Setting {
+    /// Which container is elected is not clear.
+    #[error(
+        "Deployment {deployment}: --container (target.container) must name one of its containers: {available}"
+    )]
+    Container {
         /// The Deployment.
         deployment: String,
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        value: String,
+        /// Its containers.
+        available: String,
     },
 }
 
-impl FromStr for EnvOverride {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule = "must be NAME=VALUE, with a name of letters, digits and _ that does not begin with a digit";
-        let (name, value) = text.split_once('=').ok_or(rule)?;
-        let sound = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && name.chars().next().is_some_and(|c| !c.is_ascii_digit());
-        if sound {
-            Ok(Self {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            })
-        } else {
-            Err(rule.to_owned())
-        }
-    }
-}
-
-impl Target {
-    /// Finds the elected Deployment and applies `overrides` to it.
-    pub fn prepare(manifests: &mut Manifests, overrides: &Overrides) -> Result<Self, TargetError> {
-        let mut found = Vec::new();
+impl Naming {
+    /// Finds the Deployment in the manifests, and applies `overrides` to it.
+    pub fn prepare(
+        &self,
+        manifests: &mut Manifests,
+        overrides: &Overrides,
+    ) -> Result<(Target, Deployment), TargetError> {
+        let mut all = Vec::new();
         for (index, object) in manifests.objects.iter().enumerate() {
-            let name = object.metadata.name.clone().unwrap_or_default();
             if object
                 .types
                 .as_ref()
-                .is_none_or(|types| types.kind != "Deployment")
+                .is_some_and(|types| types.kind == "Deployment")
             {
-                continue;
-            }
-            let value = serde_json::to_value(object).map_err(|source| TargetError::Shape {
-                name: name.clone(),
-                source,
-            })?;
-            let deployment: Deployment = serde_json::from_value(value)
-                .map_err(|source| TargetError::Shape { name, source })?;
-            if elected(&deployment).is_some() {
-                found.push((index, deployment));
+                all.push((index, read(object)?));
             }
         }
-        let count = found.len();
-        let (Some((index, mut deployment)), 1) = (found.pop(), count) else {
-            return Err(TargetError::Deployments { found: count });
-        };
-        overrides.apply(&mut deployment);
-        let target = Self::of(&deployment)?;
+        let (index, mut deployment) = self.choose(all)?;
+        let target = self.of(&deployment)?;
+        overrides.apply(&mut deployment, &target.container);
+        // Once more, for what was changed.
+        let target = self.of(&deployment)?;
         if let Some(object) = manifests.objects.get_mut(index) {
             let shape = |source| TargetError::Shape {
                 name: target.deployment.clone(),
@@ -151,43 +141,88 @@ impl Target {
             let value = serde_json::to_value(&deployment).map_err(shape)?;
             *object = serde_json::from_value(value).map_err(shape)?;
         }
-        Ok(target)
+        Ok((target, deployment))
     }
 
-    fn of(deployment: &Deployment) -> Result<Self, TargetError> {
-        let name = deployment.metadata.name.clone().unwrap_or_default();
-        let missing = |field| TargetError::Missing {
+    fn choose(&self, all: Vec<(usize, Deployment)>) -> Result<(usize, Deployment), TargetError> {
+        let names: Vec<String> = all
+            .iter()
+            .map(|(_, deployment)| name_of(deployment))
+            .collect();
+        let fits = |deployment: &Deployment| {
+            let namespace = deployment.metadata.namespace.as_ref();
+            let right_namespace = match (&self.namespace, namespace) {
+                (Some(wanted), Some(namespace)) => wanted == namespace,
+                _ => true,
+            };
+            right_namespace
+                && match &self.deployment {
+                    Some(wanted) => *wanted == name_of(deployment),
+                    None => containers(deployment)
+                        .any(|container| variable(container, LEASE_NAME).is_some()),
+                }
+        };
+        let mut found: Vec<_> = all
+            .into_iter()
+            .filter(|(_, deployment)| fits(deployment))
+            .collect();
+        let count = found.len();
+        match (found.pop(), &self.deployment) {
+            (Some(only), _) if count == 1 => Ok(only),
+            (_, Some(name)) => Err(TargetError::NoDeployment {
+                name: name.clone(),
+                available: list(&names),
+            }),
+            _ => Err(TargetError::Deployments { found: count }),
+        }
+    }
+
+    /// The target that a Deployment is.
+    pub fn of(&self, deployment: &Deployment) -> Result<Target, TargetError> {
+        let name = name_of(deployment);
+        let missing = |field, or_given| TargetError::Missing {
             deployment: name.clone(),
             field,
+            or_given,
         };
-        let namespace = deployment
-            .metadata
-            .namespace
-            .clone()
-            .ok_or_else(|| missing("metadata.namespace"))?;
-        let spec = deployment.spec.as_ref().ok_or_else(|| missing("spec"))?;
-        let pod = spec
-            .template
+        let namespace = deployment.metadata.namespace.clone();
+        let namespace = namespace
+            .or_else(|| self.namespace.clone())
+            .ok_or_else(|| {
+                missing(
+                    "metadata.namespace",
+                    ", or --namespace (target.namespace) given",
+                )
+            })?;
+        let spec = deployment
             .spec
             .as_ref()
-            .ok_or_else(|| missing("spec.template.spec"))?;
-        let container = elected(deployment).ok_or_else(|| missing(LEASE_NAME))?;
+            .ok_or_else(|| missing("spec", ""))?;
+        let pod = spec.template.spec.as_ref();
+        let pod = pod.ok_or_else(|| missing("spec.template.spec", ""))?;
+        let container = self.container(&name, pod)?;
         let account = pod
             .service_account_name
-            .as_ref()
-            .ok_or_else(|| missing("serviceAccountName"))?;
-        Ok(Self {
+            .as_deref()
+            .unwrap_or(DEFAULT_ACCOUNT);
+        let lease = self
+            .lease
+            .as_deref()
+            .or_else(|| variable(container, LEASE_NAME));
+        Ok(Target {
             user: format!("system:serviceaccount:{namespace}:{account}"),
-            lease: variable(container, LEASE_NAME)
-                .ok_or_else(|| missing(LEASE_NAME))?
+            lease: lease
+                .ok_or_else(|| missing(LEASE_NAME, ", or --lease (target.lease) given"))?
                 .to_owned(),
+            holder: self.holder,
             container: container.name.clone(),
+            image: container.image.clone().unwrap_or_default(),
             selector: spec
                 .selector
                 .match_labels
                 .clone()
-                .ok_or_else(|| missing("spec.selector.matchLabels"))?,
-            metrics_port: container
+                .ok_or_else(|| missing("spec.selector.matchLabels", ""))?,
+            first_port: container
                 .ports
                 .iter()
                 .flatten()
@@ -198,6 +233,35 @@ impl Target {
         })
     }
 
+    fn container<'a>(
+        &self,
+        deployment: &str,
+        pod: &'a PodSpec,
+    ) -> Result<&'a Container, TargetError> {
+        let all = &pod.containers;
+        let named = match &self.container {
+            Some(name) => all.iter().find(|container| container.name == *name),
+            None => all
+                .iter()
+                .find(|container| variable(container, LEASE_NAME).is_some())
+                .or(if let [only] = all.as_slice() {
+                    Some(only)
+                } else {
+                    None
+                }),
+        };
+        named.ok_or_else(|| {
+            let available: Vec<String> =
+                all.iter().map(|container| container.name.clone()).collect();
+            TargetError::Container {
+                deployment: deployment.to_owned(),
+                available: list(&available),
+            }
+        })
+    }
+}
+
+impl Target {
     /// Where the Lease is in the API.
     pub fn lease_path(&self) -> String {
         format!(
@@ -242,205 +306,34 @@ impl Manifests {
     }
 }
 
-impl Overrides {
-    fn apply(&self, deployment: &mut Deployment) {
-        let Some(spec) = deployment.spec.as_mut() else {
-            return;
-        };
-        if let Some(replicas) = self.replicas {
-            spec.replicas = i32::try_from(replicas).ok();
-        }
-        let containers = spec
-            .template
-            .spec
-            .iter_mut()
-            .flat_map(|pod| pod.containers.iter_mut());
-        for container in containers.filter(|container| variable(container, LEASE_NAME).is_some()) {
-            if let Some(image) = &self.image {
-                container.image = Some(image.clone());
-            }
-            let env = container.env.get_or_insert_default();
-            for change in &self.env {
-                env.retain(|variable| variable.name != change.name);
-                env.push(EnvVar {
-                    name: change.name.clone(),
-                    value: Some(change.value.clone()),
-                    value_from: None,
-                });
-            }
-        }
-    }
-}
-
-/// The election settings of a Deployment as it is in the cluster.
-pub fn settings_of(deployment: &Deployment) -> Result<LeaseSettings, TargetError> {
-    let name = deployment.metadata.name.clone().unwrap_or_default();
-    let seconds = |variable_name: &'static str| {
-        let value = elected(deployment)
-            .and_then(|container| variable(container, variable_name))
-            .ok_or_else(|| TargetError::Missing {
-                deployment: name.clone(),
-                field: variable_name,
-            })?;
-        let seconds = value.parse().ok().filter(|seconds: &u32| *seconds > 0);
-        seconds.ok_or_else(|| TargetError::Setting {
-            deployment: name.clone(),
-            name: variable_name,
-            value: value.to_owned(),
-        })
+fn read(object: &DynamicObject) -> Result<Deployment, TargetError> {
+    let shape = |source| TargetError::Shape {
+        name: object.metadata.name.clone().unwrap_or_default(),
+        source,
     };
-    Ok(LeaseSettings {
-        duration_seconds: seconds("LEASE_DURATION_SECONDS")?,
-        renew_deadline_seconds: seconds("LEASE_RENEW_DEADLINE_SECONDS")?,
-        retry_period_seconds: seconds("LEASE_RETRY_PERIOD_SECONDS")?,
-    })
+    let value = serde_json::to_value(object).map_err(shape)?;
+    serde_json::from_value(value).map_err(shape)
 }
 
-fn elected(deployment: &Deployment) -> Option<&Container> {
-    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers
-        .iter()
-        .find(|container| variable(container, LEASE_NAME).is_some())
+fn name_of(deployment: &Deployment) -> String {
+    deployment.metadata.name.clone().unwrap_or_default()
 }
 
-fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
-    container
-        .env
-        .iter()
-        .flatten()
-        .find(|variable| variable.name == name)?
-        .value
-        .as_deref()
+fn containers(deployment: &Deployment) -> impl Iterator<Item = &Container> {
+    let pod = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    pod.into_iter().flat_map(|pod| &pod.containers)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "there are none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DEPLOYMENT: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: 5spot-controller, namespace: 5spot-system}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: 5spot-controller}}
-  template:
-    metadata: {labels: {app: 5spot-controller}}
-    spec:
-      serviceAccountName: 5spot-controller
-      containers:
-        - name: controller
-          image: ghcr.io/finos/5spot-rs:latest
-          ports: [{name: http, containerPort: 8080}]
-          env:
-            - {name: LEASE_NAME, value: 5spot-leader}
-            - {name: LEASE_DURATION_SECONDS, value: "15"}
-            - {name: LEASE_RENEW_DEADLINE_SECONDS, value: "10"}
-            - {name: LEASE_RETRY_PERIOD_SECONDS, value: "2"}
-"#;
-
-    fn manifests(text: &str) -> Manifests {
-        let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
-        Manifests {
-            objects: objects
-                .into_iter()
-                .map(|object| serde_json::from_value(object).unwrap())
-                .collect(),
-        }
-    }
-
-    fn deployment(manifests: &Manifests) -> Deployment {
-        serde_json::from_value(serde_json::to_value(&manifests.objects[0]).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_target_is_read_from_the_deployment_that_is_elected() {
-        let target = Target::prepare(&mut manifests(DEPLOYMENT), &Overrides::default()).unwrap();
-        assert_eq!(
-            (target.lease.as_str(), target.container.as_str()),
-            ("5spot-leader", "controller")
-        );
-        assert_eq!(
-            target.user,
-            "system:serviceaccount:5spot-system:5spot-controller"
-        );
-        assert_eq!(
-            (target.label_selector().as_str(), target.metrics_port),
-            ("app=5spot-controller", Some(8080))
-        );
-    }
-
-    #[test]
-    fn overrides_change_replicas_image_and_environment_and_nothing_else() {
-        let mut manifests = manifests(DEPLOYMENT);
-        let overrides = Overrides {
-            replicas: Some(3),
-            image: Some("five-spot/mutant:dev".to_owned()),
-            env: vec![
-                "LEASE_DURATION_SECONDS=30".parse().unwrap(),
-                "FIVE_SPOT_MUTANT=writes-on".parse().unwrap(),
-            ],
-        };
-        Target::prepare(&mut manifests, &overrides).unwrap();
-        let deployment = deployment(&manifests);
-        let container = elected(&deployment).unwrap();
-        assert_eq!(deployment.spec.as_ref().unwrap().replicas, Some(3));
-        assert_eq!(container.image.as_deref(), Some("five-spot/mutant:dev"));
-        assert_eq!(variable(container, "FIVE_SPOT_MUTANT"), Some("writes-on"));
-        assert_eq!(variable(container, "LEASE_NAME"), Some("5spot-leader"));
-        assert_eq!(settings_of(&deployment).unwrap().duration_seconds, 30);
-        assert_eq!(
-            container.env.as_ref().unwrap().len(),
-            5,
-            "the old value is replaced"
-        );
-    }
-
-    #[test]
-    fn another_content_of_the_image_is_another_pod_template() {
-        let mut manifests = manifests(DEPLOYMENT);
-        let target = Target::prepare(&mut manifests, &Overrides::default()).unwrap();
-        manifests.identify_image(&target, "sha256:0");
-        let template = deployment(&manifests).spec.unwrap().template;
-        let metadata = template.metadata.unwrap();
-        assert_eq!(metadata.annotations.unwrap()[IMAGE_ANNOTATION], "sha256:0");
-        assert_eq!(metadata.labels.unwrap()["app"], "5spot-controller");
-    }
-
-    #[test]
-    fn a_lease_setting_that_is_no_number_is_named_with_its_value() {
-        let mut manifests = manifests(DEPLOYMENT);
-        let env = vec!["LEASE_DURATION_SECONDS=soon".parse().unwrap()];
-        Target::prepare(
-            &mut manifests,
-            &Overrides {
-                env,
-                ..Overrides::default()
-            },
-        )
-        .unwrap();
-        let message = settings_of(&deployment(&manifests))
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains("LEASE_DURATION_SECONDS=soon"), "{message}");
-    }
-
-    #[test]
-    fn a_folder_without_an_elected_deployment_is_refused() {
-        let text = DEPLOYMENT.replace("LEASE_NAME", "OTHER");
-        let error = Target::prepare(&mut manifests(&text), &Overrides::default()).unwrap_err();
-        assert!(
-            matches!(error, TargetError::Deployments { found: 0 }),
-            "{error}"
-        );
-    }
-
-    #[rstest::rstest]
-    #[case("NAME")]
-    #[case("=x")]
-    #[case("1A=x")]
-    #[case("A B=x")]
-    fn an_override_without_a_sound_name_is_refused(#[case] text: &str) {
-        assert!(text.parse::<EnvOverride>().is_err());
-    }
-}
+pub(super) mod tests;

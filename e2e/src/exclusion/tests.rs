@@ -205,6 +205,7 @@ fn a_lease_write_missing_from_the_log_is_placed_by_its_arrival() {
             answered: Stamp::from_micros(0),
             code: 200,
             generation: None,
+            resource_version: None,
         }],
         &[ApiCall {
             audit_id: "x".to_owned(),

@@ -9,13 +9,11 @@ use super::{LATENCY_LIMIT_MS, Promise, STALL_LIMIT_MS, reading::Reading};
 use crate::{
     audit::OwnCall,
     budget::FaultKind,
-    clock::Millis,
+    clock::{Millis, duration_millis},
     trial::{RigFault, Unobserved},
     verdict::{Check, CheckId, Verdict},
+    witness::LOOK_PERIOD,
 };
-
-/// How long after the API server goes on requests may still be slow because of its pause.
-const API_SETTLES: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// All checks of one trial.
 pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
@@ -40,10 +38,13 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
             checks.push(timing::work_failover(reading));
         }
     }
-    if works {
+    // Work that nobody asked for is judged as well, where there is any.
+    if works || reading.exclusion.writes > 0 {
         checks.push(writes::overlap(reading));
         checks.push(writes::only_holder_writes(reading));
         checks.extend(writes::stepped_down(reading));
+    }
+    if works {
         checks.push(afterwards::canary(reading));
     }
     if reading.data.observes(Unobserved::Roles) {
@@ -56,6 +57,11 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
 }
 
 impl Reading<'_> {
+    /// Whether there is an audit log to see it by.
+    fn is_audited(&self) -> bool {
+        self.data.observes(Unobserved::Audit)
+    }
+
     fn scope(&self) -> String {
         self.data.id.to_string()
     }
@@ -85,11 +91,7 @@ impl Reading<'_> {
 
     /// Whether a request of the harness met the API server while the fault had stopped it.
     fn is_by_fault(&self, own: &OwnCall) -> bool {
-        let strike = &self.data.strike;
-        let until = strike.undone.map(|undone| undone + API_SETTLES);
-        self.data.id.fault == FaultKind::ApiStop
-            && own.answered >= strike.issued
-            && until.is_none_or(|until| own.sent <= until)
+        self.data.was_stopped_between(own.sent, own.answered)
     }
 
     /// What went wrong with the rig, without what the fault did to it.
@@ -115,7 +117,7 @@ impl Reading<'_> {
                 "the harness itself waited {stalled:.0} ms for a processor (limit {STALL_LIMIT_MS:.0} ms)"
             ));
         }
-        if self.map.is_none_or(|map| map.stepped) {
+        if self.is_audited() && self.map.is_none_or(|map| map.stepped) {
             return Some("the API server's wall clock could not be followed".to_owned());
         }
         self.rig_faults().next().map(ToString::to_string)
@@ -148,9 +150,7 @@ fn evidence(reading: &Reading<'_>) -> Check {
         .filter(|fault| !fault.only_slows())
         .map(ToString::to_string)
         .chain(
-            reading
-                .map
-                .is_none()
+            (reading.is_audited() && reading.map.is_none())
                 .then(|| "none of the harness's own requests is in the audit log".to_owned()),
         )
         .chain(
@@ -163,8 +163,26 @@ fn evidence(reading: &Reading<'_>) -> Check {
                 reading.exclusion.unnamed
             )
         }))
+        .chain(
+            (!reading.is_audited() && reading.error.total_ms > LATENCY_LIMIT_MS).then(|| {
+                format!(
+                    "the Lease was not looked at for up to {:.0} ms (limit {LATENCY_LIMIT_MS:.0} ms)",
+                    reading.error.total_ms
+                )
+            }),
+        )
         .collect::<Vec<_>>();
-    if missing.is_empty() {
+    if missing.is_empty() && !reading.is_audited() {
+        let detail = format!(
+            "no audit log: {} states of the Lease by a watch with a read every {:.0} ms beside it, up to {:.1} ms late, \
+             slowest own request {:.0} ms",
+            reading.data.leases.len(),
+            duration_millis(LOOK_PERIOD),
+            reading.error.watch_lag_ms,
+            reading.slowest_own_call_ms()
+        );
+        reading.check(CheckId::Evidence, Verdict::Pass, detail)
+    } else if missing.is_empty() {
         let samples = reading.map.map_or(0, |map| map.samples);
         let detail = format!(
             "{} work writes and {samples} own requests in the audit log, clocks to ±{:.1} ms, Lease watch up to {:.1} ms late, \

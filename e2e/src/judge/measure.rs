@@ -9,7 +9,8 @@ use crate::{
     clock::{Millis, Stamp, duration_millis},
     lease::LeaseSeen,
     takeover::Takeover,
-    trial::{Presence, TrialData},
+    trial::{Presence, TrialData, Unobserved},
+    witness::{LOOK, LOOK_PERIOD},
 };
 
 /// A change of the canary that took longer than this to be seen by the operator counts as late.
@@ -54,8 +55,8 @@ pub struct Phases {
 pub struct MeasuringError {
     /// Of a time from the audit log: half of what the harness's own requests leave open; absent when none was found.
     pub clock_ms: Option<Millis>,
-    /// The longest delay of the Lease watch behind the audit log. Not an error where both saw every state of the Lease,
-    /// for then the audit log's moment counts.
+    /// The longest delay of the Lease watch behind the audit log; without an audit log the longest that it can have been.
+    /// Not an error where both saw every state of the Lease, for then the audit log's moment counts.
     pub watch_lag_ms: Millis,
     /// How long the call took within which the process died; 0 where the fault is the call itself. The leader may have
     /// renewed once more meanwhile.
@@ -119,6 +120,16 @@ pub(super) fn error(
         0.0
     };
     let observation_ms = duration_millis(data.id.fault.observation_allowance());
+    if !data.observes(Unobserved::Audit) {
+        let watch_lag_ms = watch_error_ms(data);
+        return MeasuringError {
+            clock_ms: None,
+            watch_lag_ms,
+            kill_ms,
+            observation_ms,
+            total_ms: watch_lag_ms,
+        };
+    }
     let Some(map) = map else {
         return MeasuringError {
             kill_ms,
@@ -234,24 +245,26 @@ fn process_dead(data: &TrialData) -> Option<Stamp> {
 }
 
 /// What became of the canary's changes.
-pub(super) fn canary(own: &[OwnCall], writes: &[&ApiCall], map: Option<&ClockMap>) -> CanaryCount {
-    let mut covers: Vec<(i64, Stamp)> = map.map_or_else(Vec::new, |map| {
+pub(super) fn canary(data: &TrialData, writes: &[&ApiCall], map: Option<&ClockMap>) -> CanaryCount {
+    let mut answers: Vec<(&ApiCall, Stamp)> = map.map_or_else(Vec::new, |map| {
         writes
             .iter()
-            .filter_map(|call| Some((call.observed_generation?, map.stamp(call.completed))))
+            .filter(|call| data.work.may_answer(call))
+            .map(|call| (*call, map.stamp(call.completed)))
             .collect()
     });
-    covers.sort_by_key(|(_, at)| *at);
+    answers.sort_by_key(|(_, at)| *at);
     let mut count = CanaryCount::default();
-    for change in own
+    for change in data
+        .own
         .iter()
-        .filter(|own| own.purpose == CANARY && (200..300).contains(&own.code))
+        .filter(|own| own.purpose == CANARY && own.is_accepted())
     {
-        let Some(generation) = change.generation else {
-            continue;
-        };
         count.changed += 1;
-        match covers.iter().find(|(observed, _)| *observed >= generation) {
+        let answer = answers
+            .iter()
+            .find(|(call, _)| data.work.answers(call, change, map));
+        match answer {
             Some((_, at)) => {
                 let waited = at.since(change.sent);
                 count.covered += 1;
@@ -266,4 +279,25 @@ pub(super) fn canary(own: &[OwnCall], writes: &[&ApiCall], map: Option<&ClockMap
         }
     }
     count
+}
+
+/// Without an audit log: by how much the watch may have been late.
+///
+/// Beside the watch the Lease is read again and again. What was stored before a read was sent is in its answer, so it
+/// was seen at the latest when the first read that began after it was answered.
+fn watch_error_ms(data: &TrialData) -> Millis {
+    let looks: Vec<&OwnCall> = data
+        .own
+        .iter()
+        .filter(|own| own.purpose == LOOK && own.code != 0)
+        .collect();
+    looks
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [before, after] if !data.was_stopped_between(before.sent, after.answered) => {
+                Some(after.answered.since(before.sent))
+            }
+            _ => None,
+        })
+        .fold(duration_millis(LOOK_PERIOD), f64::max)
 }

@@ -41,18 +41,23 @@ impl<'a> Reading<'a> {
                 .collect();
         let takeover = principal(fault, &data.before, &data.strike, &takeovers, &history);
         let tenures = exclusion::tenures(&reigns(fault, &history), &data.calls, map.as_ref());
-        let writes: Vec<&ApiCall> = by_operator(data)
-            .filter(|call| call.accepted() && call.is_work_write())
+        let works = |call: &&ApiCall| data.is_work(call);
+        let writes: Vec<&ApiCall> = data
+            .calls
+            .iter()
+            .filter(|call| call.accepted() && data.is_work(call))
             .collect();
         let take = takeover
             .as_ref()
             .map(|takeover| Take::of(takeover, &data.calls, map.as_ref()));
         let exclusion = Exclusion {
             refused: by_operator(data)
+                .filter(works)
                 .filter(|call| call.is_refused_work_write())
                 .count(),
             unanswered: by_operator(data)
-                .filter(|call| call.is_work_write() && call.code >= 500)
+                .filter(works)
+                .filter(|call| call.code >= 500)
                 .count(),
             ..exclusion::examine(&writes, take.as_ref(), &tenures)
         };
@@ -60,7 +65,7 @@ impl<'a> Reading<'a> {
             .as_ref()
             .filter(|_| data.observes(Unobserved::Work))
             .and_then(|take| exclusion::first_write(&writes, take, &tenures));
-        let canary = measure::canary(&data.own, &writes, map.as_ref());
+        let canary = measure::canary(data, &writes, map.as_ref());
         let phases = measure::phases(data, takeover.as_ref(), first_write, map.as_ref());
         Self {
             data,

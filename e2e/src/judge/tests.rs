@@ -2,6 +2,7 @@
 
 mod faults;
 pub(crate) mod history;
+mod unaudited;
 
 use super::*;
 use crate::{

@@ -105,6 +105,13 @@ pub(crate) fn report() -> Report {
             cluster_image: Some("node".to_owned()),
             kubernetes_version: "v1.34.4".to_owned(),
             image: "operator".to_owned(),
+            target: Some(TargetInfo {
+                namespace: "5spot-system".to_owned(),
+                deployment: "5spot-controller".to_owned(),
+                container: "controller".to_owned(),
+                lease: "5spot-leader".to_owned(),
+                holder: HolderIdentity::NameSuffix,
+            }),
             replicas: vec![2],
             faults: vec![FaultKind::Graceful],
             trials: 1,

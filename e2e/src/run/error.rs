@@ -6,7 +6,11 @@ use crate::{
     archive::ReadError,
     canary::CanaryError,
     cluster::ClusterError,
-    deploy::{ApplyError, ManifestError, NoBudget, NoFence, TargetError},
+    config::ConfigError,
+    deploy::{
+        ApplyError, BudgetShape, ExistingError, ManifestError, NoBudget, NoFence, SettingsError,
+        TargetError,
+    },
     evidence::WriteError,
     gate::Gate,
     precision::Unreachable,
@@ -15,6 +19,9 @@ use crate::{
 /// Why a run has no report.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The configuration file can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The manifests can't be read.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
@@ -27,20 +34,58 @@ pub enum RunError {
     /// What is to be given another shape is not there.
     #[error(transparent)]
     NoBudget(#[from] NoBudget),
+    /// The election settings are not known.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The Deployment that runs already can't be put to the test.
+    #[error(transparent)]
+    Existing(#[from] ExistingError),
+    /// There is nothing to put into the cluster that is started.
+    #[error(
+        "--deploy (target.manifests) must name what to apply, unless the Deployment runs already in a cluster that is \
+         brought with --kubeconfig"
+    )]
+    NothingToDeploy,
+    /// A Deployment that runs already is not named.
+    #[error("{0} must name the Deployment that runs already")]
+    Unnamed(&'static str),
+    /// What the run did not apply it does not leave out.
+    #[error(
+        "--fence off (run.fence): can only leave out what the run itself applies, and it applies nothing"
+    )]
+    FenceStays,
+    /// What the run did not apply it does not shape.
+    #[error(
+        "--budget={0} (run.budget): can only shape what the run itself applies, and it applies nothing"
+    )]
+    BudgetStays(BudgetShape),
+    /// Something is asked for that counts only beside something else.
+    #[error("{given} only counts with {needs}")]
+    Alone {
+        /// What is given.
+        given: &'static str,
+        /// What is not.
+        needs: &'static str,
+    },
     /// A limit is for a fault that is not tried.
-    #[error("--fail-if {gate}: the fault {fault} is not among --faults", fault = .gate.fault())]
+    #[error("{place} {gate}: the fault {fault} is not among --faults (run.faults)", fault = .gate.fault())]
     GateWithoutTrial {
         /// The limit.
         gate: Gate,
+        /// The flag, or the place in the file.
+        place: String,
     },
     /// There can't be as many trials as are asked for.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     /// There is nothing to compare with.
-    #[error("--baseline")]
+    #[error("--baseline (run.baseline)")]
     Baseline(#[from] ReadError),
     /// The replicas have nothing to tell their roles with.
-    #[error("Deployment {0} has no containerPort for /metrics; --metrics none does without")]
+    #[error(
+        "Deployment {0} has no containerPort for its metrics: metrics.port in failover.toml must name it, or --metrics none \
+         do without"
+    )]
     NoMetrics(String),
     /// The cluster failed.
     #[error(transparent)]
@@ -51,10 +96,10 @@ pub enum RunError {
     /// There is no canary.
     #[error(transparent)]
     Canary(#[from] CanaryError),
-    /// Nothing can be judged without the audit log.
+    /// Nobody but the audit log tells which pod leads.
     #[error(
-        "the audit log of this cluster is needed to judge a takeover: say where it is with --audit-log and how to \
-         reach it with --on-node"
+        "--holder any (target.holder) needs the audit log of this cluster, which tells which pod a holder is: say where it \
+         is with --audit-log and how to reach it with --on-node"
     )]
     NoAuditLog,
     /// A result could not be written.
@@ -89,17 +134,25 @@ impl RunError {
     /// Whether the user's input is at fault.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Manifests(_)
+            Self::Config(_)
+            | Self::Manifests(_)
             | Self::Target(_)
+            | Self::NothingToDeploy
+            | Self::Unnamed(_)
+            | Self::FenceStays
+            | Self::BudgetStays(_)
+            | Self::Alone { .. }
             | Self::NoFence(_)
             | Self::NoBudget(_)
             | Self::GateWithoutTrial { .. }
             | Self::Unreachable(_)
             | Self::Baseline(_)
             | Self::NoMetrics(_)
+            | Self::Existing(ExistingError::Target(_))
             | Self::Image(_)
             | Self::NoAuditLog => true,
             Self::Cluster(error) => error.is_usage(),
+            Self::Settings(error) => error.is_usage(),
             _ => false,
         }
     }

@@ -90,6 +90,7 @@ mod tests {
             answered: stamp(answered),
             code: 200,
             generation: None,
+            resource_version: None,
         }
     }
 

@@ -1,26 +1,39 @@
 //! What a run is asked for.
 
+mod merge;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::RunError;
 use crate::{
-    args::{CanaryChoice, MetricsChoice, RunArgs},
+    args::RunArgs,
     budget::FaultKind,
-    deploy::{BudgetShape, EnvOverride, Manifests, Overrides, Switches, Target},
-    gate::Gate,
+    canary::CanarySpec,
+    config::Config,
+    deploy::{BudgetShape, GivenSettings, Manifests, Naming, Overrides, Switches, Target},
+    leader_metric::{LeaderMetric, MetricSelector},
     limits::Limits,
     precision::Precision,
+    work::WorkRule,
 };
+
+use merge::Merge;
 
 /// What a run is asked for, checked as far as it can be without a cluster.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The operator's objects, with image and environment changed as asked.
-    pub manifests: Manifests,
-    /// What they put to the test.
-    pub target: Target,
-    /// Image of the operator.
-    pub image: String,
+    /// The file that was read; `None` where there is none.
+    pub config: Option<PathBuf>,
+    /// Where the operator comes from.
+    pub source: Source,
+    /// What the user names of it.
+    pub naming: Naming,
+    /// What is changed about it.
+    pub overrides: Overrides,
+    /// The election settings that the user gives.
+    pub given: GivenSettings,
+    /// Images that a started cluster is to have.
+    pub images: Vec<String>,
     /// Numbers of replicas.
     pub replicas: Vec<u32>,
     /// Faults.
@@ -39,10 +52,12 @@ pub struct RunOptions {
     pub switches: Switches,
     /// The rule that the disruption budget was given.
     pub budget: BudgetShape,
-    /// Whether the leader is given work that is looked at.
-    pub canary: bool,
-    /// Whether the replicas' metrics tell their roles.
-    pub metrics: bool,
+    /// What gives the leader work; `None` where its work is not looked at.
+    pub canary: Option<CanarySpec>,
+    /// How the replicas' metrics tell their roles; `None` where they are not read.
+    pub metrics: Option<MetricsSpec>,
+    /// Which requests of the replicas are work.
+    pub work: WorkRule,
     /// What the user asks of the results.
     pub limits: Limits,
     /// The takeover time promised; `None` means the lease duration.
@@ -51,62 +66,124 @@ pub struct RunOptions {
     pub out: Option<PathBuf>,
 }
 
+/// Where the operator comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// It is applied, with image and environment changed as asked.
+    Manifests {
+        /// Its objects.
+        manifests: Manifests,
+        /// What they put to the test.
+        target: Target,
+    },
+    /// It runs in the cluster already.
+    Running {
+        /// Namespace of the Deployment.
+        namespace: String,
+        /// Its name.
+        deployment: String,
+    },
+}
+
+/// How the replicas' metrics tell their roles, as far as it is known without the Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsSpec {
+    /// The port; `None` means the first one of the elected container.
+    pub port: Option<u16>,
+    /// The path.
+    pub path: String,
+    /// 1 on the replica that leads.
+    pub leader: MetricSelector,
+    /// 1 on those that stand by, where that is told.
+    pub standby: Option<MetricSelector>,
+}
+
+impl RunOptions {
+    /// How the metrics of the target's replicas are read; `None` where they are not.
+    pub fn metrics_of(&self, target: &Target) -> Result<Option<LeaderMetric>, RunError> {
+        let Some(spec) = &self.metrics else {
+            return Ok(None);
+        };
+        let port = spec.port.map(i32::from).or(target.first_port);
+        Ok(Some(LeaderMetric {
+            port: port.ok_or_else(|| RunError::NoMetrics(target.deployment.clone()))?,
+            path: spec.path.clone(),
+            leader: spec.leader.clone(),
+            standby: spec.standby.clone(),
+        }))
+    }
+}
+
 impl TryFrom<&RunArgs> for RunOptions {
     type Error = RunError;
 
     fn try_from(args: &RunArgs) -> Result<Self, RunError> {
-        let mut manifests = Manifests::read(&args.deploy)?;
-        let switches = Switches {
-            fence: args.fence,
-            hint: args.hint,
+        let named = args.target.config.as_deref();
+        let found = Config::find(named)?;
+        let path = found.as_ref().map(|config| config.path().to_owned());
+        let config = match found {
+            Some(config) => config,
+            None if args.target.names_a_target() => Config::default(),
+            None => Config::ours()?,
         };
-        let mut env: Vec<EnvOverride> = manifests.switch(switches)?;
-        // What is set by name outweighs a switch.
-        env.extend(args.set_env.iter().cloned());
-        let overrides = Overrides {
-            replicas: args.replicas.first().copied(),
-            image: Some(args.cluster.image.clone()),
-            env,
+        let merge = Merge::new(args, &config);
+        let switches = merge.switches();
+        let naming = merge.naming();
+        let set_env = merge.set_env()?;
+        let image = merge.image();
+        let given = merge.given();
+        let mut overrides = Overrides {
+            replicas: merge.replicas().first().copied(),
+            image: image.clone(),
+            env: Vec::new(),
         };
-        let target = Target::prepare(&mut manifests, &overrides)?;
-        manifests.shape_budget(args.budget, &target)?;
-        let metrics = args.metrics != MetricsChoice::None;
-        if metrics && target.metrics_port.is_none() {
-            return Err(RunError::NoMetrics(target.deployment));
-        }
-        let tried = |gate: &&Gate| !args.faults.contains(&gate.fault());
-        if let Some(gate) = args.fail_if.iter().find(tried) {
-            return Err(RunError::GateWithoutTrial { gate: gate.clone() });
-        }
-        let precision = args.precision.precision(args.trials);
-        precision.require(&args.faults)?;
-        let limits = Limits {
-            gates: args.fail_if.clone(),
-            goals: precision.goals.clone(),
-            baseline: args.baseline.read()?,
+        let budget = merge.budget();
+        let paths = merge.manifests();
+        let source = if paths.is_empty() {
+            overrides.env = merge.env(&mut Manifests::default(), &set_env)?;
+            if budget != BudgetShape::AsIs {
+                return Err(RunError::BudgetStays(budget));
+            }
+            merge.running(&naming)?
+        } else {
+            let mut manifests = Manifests::read(&paths)?;
+            overrides.env = merge.env(&mut manifests, &set_env)?;
+            let (target, deployment) = naming.prepare(&mut manifests, &overrides)?;
+            given.check(&deployment, &target)?;
+            manifests.shape_budget(budget, &target)?;
+            Source::Manifests { manifests, target }
         };
-        Ok(Self {
-            manifests,
-            target,
-            image: args.cluster.image.clone(),
-            replicas: args.replicas.clone(),
-            faults: args.faults.clone(),
+        let canary = merge.canary()?;
+        let precision = merge.precision()?;
+        let options = Self {
+            config: path,
+            images: merge.images(image),
+            replicas: merge.replicas(),
+            faults: merge.faults(),
+            limits: merge.limits(&precision)?,
             precision,
-            seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
-            steady: args.steady,
-            settle: args.settle,
-            set_env: args
-                .set_env
-                .iter()
-                .map(|env| (env.name.clone(), env.value.clone()))
-                .collect(),
+            seed: merge.seed(),
+            steady: merge.steady(),
+            settle: merge.settle()?,
+            set_env,
             switches,
-            budget: args.budget,
-            canary: args.canary != CanaryChoice::None,
-            metrics,
-            limits,
-            within: args.within,
-            out: args.out.clone(),
-        })
+            budget,
+            metrics: merge.metrics()?,
+            work: merge.work(canary.as_ref()),
+            canary,
+            within: merge.within()?,
+            out: merge.out(),
+            source,
+            naming,
+            overrides,
+            given,
+        };
+        if let Source::Manifests { target, .. } = &options.source {
+            options.metrics_of(target)?;
+        }
+        Ok(options)
     }
 }
+
+#[cfg(test)]
+mod tests;

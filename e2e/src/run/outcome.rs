@@ -9,7 +9,7 @@ use crate::{
     deploy::Switch,
     judge::Promise,
     lease::LeaseRecord,
-    report::{FORMAT_VERSION, Report, RunInfo},
+    report::{FORMAT_VERSION, Report, RunInfo, TargetInfo},
     scene::Scene,
     verdict::{Check, CheckId, Verdict},
 };
@@ -36,7 +36,8 @@ pub(super) fn begun(
             provider_reason: choice.reason.clone(),
             cluster_image: choice.image.as_ref().map(|image| image.reference.clone()),
             kubernetes_version: scene.cluster.kubernetes_version().to_owned(),
-            image: options.image.clone(),
+            image: scene.target.image.clone(),
+            target: Some(TargetInfo::of(&scene.target)),
             replicas: options.replicas.clone(),
             faults: options.faults.clone(),
             trials: options.precision.trials,

@@ -117,7 +117,7 @@ impl<'a> Series<'a> {
             &steady.lease.record,
             replicas,
         ));
-        if first && !self.options.steady.is_zero() {
+        if first && self.scene.audit && !self.options.steady.is_zero() {
             self.idle(replicas, &steady).await;
         }
         let Some(steady) = self.settle(replicas).await? else {
@@ -157,7 +157,8 @@ impl<'a> Series<'a> {
         let lookout = Lookout::begin(self.scene);
         // What could not be undone after the last trial may well be undone now.
         conduct::undo(self.scene).await;
-        let unsteady = match steady::wait(self.scene, replicas, &self.options.image, limit).await {
+        let image = &self.scene.target.image;
+        let unsteady = match steady::wait(self.scene, replicas, image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,
         };

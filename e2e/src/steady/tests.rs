@@ -49,6 +49,7 @@ fn change(generation: i64, sent_ms: i64) -> OwnCall {
         answered: stamp(sent_ms + 5),
         code: 200,
         generation: Some(generation),
+        resource_version: None,
     }
 }
 
@@ -109,19 +110,32 @@ fn the_holder_works_when_its_write_follows_a_fresh_change_of_the_canary() {
         write
     };
     let user = write("a", 1).user;
+    let rule = WorkRule::default();
     let seen = |calls| Seen {
         calls,
         own: vec![change(6, 900), change(7, 1_000)],
         ..Seen::default()
     };
     assert!(
-        works(&seen(vec![write("a", 6)]), "a", &user, stamp(1_100)),
+        works(&seen(vec![write("a", 6)]), "a", &user, &rule, stamp(1_100)),
         "the newest change may be a moment old"
     );
-    assert!(!works(&seen(vec![write("a", 5)]), "a", &user, stamp(1_100)));
-    assert!(!works(&seen(vec![write("b", 7)]), "a", &user, stamp(1_100)));
+    assert!(!works(
+        &seen(vec![write("a", 5)]),
+        "a",
+        &user,
+        &rule,
+        stamp(1_100)
+    ));
+    assert!(!works(
+        &seen(vec![write("b", 7)]),
+        "a",
+        &user,
+        &rule,
+        stamp(1_100)
+    ));
     assert!(
-        !works(&seen(vec![write("a", 7)]), "a", &user, stamp(60_000)),
+        !works(&seen(vec![write("a", 7)]), "a", &user, &rule, stamp(60_000)),
         "an old change says nothing about now"
     );
 }

@@ -67,6 +67,23 @@ fn a_silence_of_the_recorded_duration_is_an_expiry() {
 }
 
 #[test]
+fn a_lease_that_was_emptied_when_its_time_was_over_has_expired() {
+    let emptied = |at| {
+        only(
+            &[
+                seen(1, 0, "a", "u/1"),
+                seen(2, at, "", "u/1"),
+                seen(3, 15_500, "b", "v/1"),
+            ],
+            0.0,
+        )
+        .reason
+    };
+    assert_eq!(emptied(15_001), Reason::Expired);
+    assert_eq!(emptied(14_999), Reason::Released);
+}
+
+#[test]
 fn a_takeover_before_expiry_has_no_reason() {
     let takeover = only(&[seen(1, 0, "a", "u/1"), seen(2, 14_900, "b", "v/1")], 20.0);
     assert_eq!(takeover.reason, Reason::Unexplained);

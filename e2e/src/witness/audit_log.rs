@@ -8,15 +8,20 @@ use super::WitnessError;
 use crate::{
     audit::ApiCall,
     cluster::{ClusterError, LineStream},
+    deploy::Target,
     journal::Journal,
     trial::RigFault,
 };
 
 /// Records every line, until the log can no longer be followed.
-pub(super) async fn record(mut lines: LineStream, journal: Arc<Journal>) -> WitnessError {
+pub(super) async fn record(
+    mut lines: LineStream,
+    target: Target,
+    journal: Arc<Journal>,
+) -> WitnessError {
     loop {
         match lines.next().await {
-            Some(Ok(line)) => record_line(&line, &journal),
+            Some(Ok(line)) => record_line(&line, &target, &journal),
             Some(Err(error)) => return lost(&journal, error),
             // The stream ends with an error; one that ends without is one that was ended.
             None => {
@@ -33,17 +38,28 @@ pub(super) async fn record(mut lines: LineStream, journal: Arc<Journal>) -> Witn
     }
 }
 
-fn record_line(line: &str, journal: &Journal) {
+fn record_line(line: &str, target: &Target, journal: &Journal) {
     if line.trim().is_empty() {
         return;
     }
     match ApiCall::from_line(line) {
-        Ok(Some(call)) => journal.record(|seen| seen.calls.push(call)),
+        Ok(Some(mut call)) => {
+            // An operator may have more than one Lease; the others are no part of this election.
+            if !is_of_target(&call, target) {
+                call.lease = None;
+            }
+            journal.record(|seen| seen.add_call(call, &target.user, target.holder));
+        }
         Ok(None) => {}
         Err(error) => journal.rig_fault(RigFault::AuditLost {
             detail: error.to_string(),
         }),
     }
+}
+
+/// Whether a call is about the target's Lease. A create may not name it.
+fn is_of_target(call: &ApiCall, target: &Target) -> bool {
+    call.namespace == target.namespace && (call.name == target.lease || call.name.is_empty())
 }
 
 fn lost(journal: &Journal, error: ClusterError) -> WitnessError {

@@ -62,6 +62,28 @@ fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
 /// Whether the old holder itself emptied the Lease, and could have: a standby that empties a Lease steals it.
 fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
     let (old, new) = (&takeover.from.holder, &takeover.to.holder);
+    let strike = &reading.data.strike;
+    let after_fault = takeover
+        .released
+        .map(|released| released.since(strike.issued))
+        .filter(|after| reading.data.id.fault.kills() && *after > reading.error.total_ms);
+    if !reading.is_audited() {
+        return match after_fault {
+            Some(after) => reading.check(
+                CheckId::Reason,
+                Verdict::Fail,
+                format!(
+                    "the Lease of {old} was emptied {after:.0} ms after its process was killed, and a killed process \
+                     can't release"
+                ),
+            ),
+            None => reading.check(
+                CheckId::Reason,
+                Verdict::Pass,
+                format!("released: the Lease of {old} was emptied before {new} took it, by whom is not observed"),
+            ),
+        };
+    }
     let version = takeover.release_version.unwrap_or_default();
     let write = reading.data.calls.iter().find(|call| {
         call.is_lease()
@@ -84,22 +106,13 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
         );
         return reading.check(CheckId::Reason, Verdict::Fail, detail);
     }
-    let strike = &reading.data.strike;
-    let after_fault = takeover
-        .released
-        .map(|released| released.since(strike.issued));
-    match after_fault {
-        Some(after) if reading.data.id.fault.kills() && after > reading.error.total_ms => {
-            let detail = format!(
-                "the Lease was emptied with the identity of {old} {after:.0} ms after its process was killed, and a \
-                 killed process can't release (audit event {})",
-                write.audit_id
-            );
-            reading.check(CheckId::Reason, Verdict::Fail, detail)
-        }
-        _ => {
-            let detail = format!("released by {old}");
-            reading.check(CheckId::Reason, Verdict::Pass, detail)
-        }
+    if let Some(after) = after_fault {
+        let detail = format!(
+            "the Lease was emptied with the identity of {old} {after:.0} ms after its process was killed, and a killed \
+             process can't release (audit event {})",
+            write.audit_id
+        );
+        return reading.check(CheckId::Reason, Verdict::Fail, detail);
     }
+    reading.check(CheckId::Reason, Verdict::Pass, format!("released by {old}"))
 }

@@ -98,7 +98,7 @@ pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
     let deadline_ms = duration_millis(data.settings.renew_deadline());
     let late: Vec<f64> = by_operator(data)
         .filter(own)
-        .filter(|call| call.accepted() && call.is_work_write() && call.received < again)
+        .filter(|call| call.accepted() && data.is_work(call) && call.received < again)
         .map(|call| call.received.since(last) - deadline_ms)
         .filter(|late| *late > reading.error.total_ms)
         .collect();

@@ -120,6 +120,7 @@ impl TrialData {
             answered: stamp(at + 10),
             code: 200,
             generation: Some(generation),
+            resource_version: None,
         });
         self.calls.push(write);
         self

@@ -1,0 +1,194 @@
+//! The examples that are not our own operator, as anybody would run them: by their `failover.toml`, on a real cluster. What
+//! the harness measures is held against a stopwatch of its own: a plain watch on the Lease.
+//!
+//! Needs a container engine, the cluster image, and the examples' images (`just cluster-test` sees to them).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use clap::Parser;
+use five_spot_e2e::{
+    args::RunArgs,
+    cluster::{Cluster, ClusterOptions},
+    console::Console,
+    judge::TrialResult,
+    progress::{Progress, chain},
+    run::{self, Outcome, RunOptions},
+    trial::TrialData,
+    verdict::Verdict,
+};
+use futures::TryStreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api, ResourceExt,
+    api::{WatchEvent, WatchParams},
+};
+use tokio::{
+    runtime::Runtime,
+    time::{Duration, Instant, sleep},
+};
+
+/// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// The one cluster, or why there is none.
+static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+/// Timed tests share the cluster, so they run one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+const IMAGES: [&str; 2] = [
+    "five-spot/client-go-peer:dev",
+    "five-spot/lease-manager-peer:dev",
+];
+
+/// By how much the harness and the stopwatch may differ.
+const TOLERANCE_MS: f64 = 100.0;
+
+/// When the stopwatch saw each revision of the Lease.
+type Stopwatch = Mutex<BTreeMap<u64, Instant>>;
+
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs an example for one trial of each fault, with the stopwatch beside it.
+fn measure(example: &str, faults: &str, stopwatch: &Stopwatch) -> Outcome {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = format!(
+        "{}/examples/{example}/failover.toml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap()
+        .keep();
+    let flags = [
+        "failover",
+        "--config",
+        &config,
+        "--out",
+        out.to_str().unwrap(),
+        "--faults",
+        faults,
+        "--trials",
+        "1",
+        "--seed",
+        "7",
+        "--steady",
+        "0s",
+    ];
+    let options = RunOptions::try_from(&CommandLine::try_parse_from(flags).unwrap().run);
+    let options = options.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+    let console = Console::start();
+    let cluster = CLUSTER.get_or_init(|| runtime.block_on(start(&console)));
+    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    let measured = async {
+        let running = run::run(&options, cluster, std::future::pending(), &console, |_| {});
+        tokio::select! {
+            outcome = running => outcome.unwrap_or_else(|error| panic!("{}", chain(&error))),
+            () = watch(cluster, example, stopwatch) => panic!("the stopwatch ended"),
+        }
+    };
+    let outcome = runtime.block_on(measured);
+    console.note(&format!("report in {}", outcome.folder.display()));
+    outcome
+}
+
+async fn start(console: &Console) -> Result<Cluster, String> {
+    let options = ClusterOptions {
+        guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
+        images: IMAGES.map(str::to_owned).to_vec(),
+        ..ClusterOptions::default()
+    };
+    let started = Cluster::start(&options, console).await;
+    started.map_err(|error| chain(&error))
+}
+
+/// Watches the example's Lease, as anybody could. Never returns.
+async fn watch(cluster: &Cluster, example: &str, stopwatch: &Stopwatch) {
+    let name = match example {
+        "client-go" => "client-go-peer",
+        _ => "lease-manager-peer",
+    };
+    let leases: Api<Lease> = Api::namespaced(cluster.client().await.unwrap(), name);
+    let by_name = WatchParams::default().fields(&format!("metadata.name={name}"));
+    loop {
+        if let Ok(events) = leases.watch(&by_name, "0").await {
+            let mut events = std::pin::pin!(events);
+            while let Ok(Some(event)) = events.try_next().await {
+                if let WatchEvent::Added(lease) | WatchEvent::Modified(lease) = event {
+                    let version = lease.resource_version().unwrap().parse().unwrap();
+                    let mut seen = stopwatch.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.entry(version).or_insert_with(Instant::now);
+                }
+            }
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// From the last state of the Lease before the fault to the takeover, by the report and by the stopwatch.
+fn by_both(folder: &Path, result: &TrialResult, stopwatch: &Stopwatch) -> (f64, f64) {
+    let id = result.id;
+    let file = format!("trials/{}-{}-{}.json", id.replicas, id.fault, id.number);
+    let data: TrialData =
+        serde_json::from_str(&std::fs::read_to_string(folder.join(file)).unwrap()).unwrap();
+    let is_before = |version: u64| version == data.before.resource_version;
+    let before = data
+        .leases
+        .iter()
+        .find(|seen| is_before(seen.record.resource_version));
+    let before = before.unwrap();
+    let new_leader = result.new_leader.as_deref();
+    let taken = data.leases.iter().find(|seen| {
+        seen.record.resource_version > before.record.resource_version
+            && Some(seen.record.holder.as_str()) == new_leader
+    });
+    let taken = taken.unwrap();
+    let seen = stopwatch.lock().unwrap_or_else(PoisonError::into_inner);
+    let stopped = seen[&taken.record.resource_version] - seen[&before.record.resource_version];
+    let onset = data.strike.issued.since(before.at) + result.phases.onset_ms;
+    (
+        onset + result.phases.lease_ms.unwrap(),
+        stopped.as_secs_f64() * 1000.0,
+    )
+}
+
+#[rstest::rstest]
+fn a_foreign_elector_is_measured_as_a_stopwatch_measures_it(
+    #[values("client-go", "kube-lease-manager")] example: &str,
+) {
+    let stopwatch = Stopwatch::default();
+    let Outcome { report, folder } = measure(example, "graceful,crash-loop", &stopwatch);
+    // How fast it is, is its own affair; that it was seen is ours.
+    assert_ne!(report.verdict, Verdict::Inconclusive, "{:#?}", report.why);
+    assert_eq!(report.trials.len(), 2, "{:#?}", report.why);
+    for trial in &report.trials {
+        assert!(trial.phases.work_ms.is_some(), "{trial:#?}");
+        assert!(
+            trial.canary.covered > 0 && trial.exclusion.writes > 0,
+            "{trial:#?}"
+        );
+        assert!(trial.exclusion.by_non_holder.is_empty(), "{trial:#?}");
+        let (reported, stopped) = by_both(&folder, trial, &stopwatch);
+        assert!(
+            (reported - stopped).abs() <= TOLERANCE_MS,
+            "{}: {reported:.1} ms by the report, {stopped:.1} ms by the stopwatch",
+            trial.id
+        );
+    }
+    assert!(
+        !report.run.not_observed.is_empty(),
+        "the metrics are not read"
+    );
+}
