@@ -33,7 +33,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules node-test peer-test lease-manager-test cluster-test
+test: unit rules page-test node-test peer-test lease-manager-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -45,6 +45,11 @@ unit:
 [group('test')]
 sim *options:
     cargo run --quiet --locked --release --features sim --bin sim -- "$@"
+
+# The report's page in a headless Chromium; pictures of it in target/page
+[group('test')]
+page-test: chromium
+    cargo test --locked -p five-spot-e2e --lib page::browser -- --ignored
 
 # Tests of the node image's entry point
 [group('test')]
@@ -195,6 +200,13 @@ actionlint:
         command -v go >/dev/null 2>&1 || { echo 'just actions: go is missing: install Go 1.24 or later' >&2; exit 2; }; \
         echo 'building actionlint as a Go module into {{ tools }}/actionlint (once, some two minutes)'; \
         GOBIN="$PWD/{{ tools }}/actionlint" CGO_ENABLED=0 go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
+
+[private]
+chromium:
+    @for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $name >/dev/null && exit 0; done; \
+        command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || { echo 'just page-test: no Chromium: install the package chromium, or Google Chrome' >&2; exit 2; }; \
+        echo 'installing the Debian package chromium (once, some 300 MB)'; \
+        apt-get -q install -y --no-install-recommends chromium || { apt-get -q update && apt-get -q install -y --no-install-recommends chromium; }
 
 # Out of Debian's package, so that no Prometheus is installed, let alone started
 [private]

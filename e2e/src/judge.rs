@@ -22,6 +22,8 @@ use crate::{
     verdict::{Check, Verdict},
 };
 
+pub(crate) use reading::merged_history;
+
 use reading::Reading;
 
 /// A request of the harness itself that took longer than this shows a rig too slow to be trusted with a missed timing.

@@ -14,7 +14,7 @@
 //! | [`config`], [`init`] | what a `failover.toml` says, and a first one for a Deployment |
 //! | [`percentile`], [`precision`] | what many trials show, and when there are enough |
 //! | [`gate`], [`baseline`] | what the user asks of a run beside that |
-//! | [`outputs`], [`github`], [`table`] | who gets to read it, and how |
+//! | [`outputs`], [`page`], [`github`], [`table`] | who gets to read it, and how |
 //! | [`archive`], [`replay`], [`compare`] | what can be said of old runs |
 //! | [`cluster`] | the cluster that failover is measured on, and the way onto its nodes |
 //! | [`engine`], [`doctor`] | the container engine, and what this machine lacks |
@@ -61,6 +61,7 @@ pub mod lease;
 pub mod limits;
 pub mod markdown;
 pub mod outputs;
+pub mod page;
 pub mod percentile;
 pub mod plan;
 pub mod precision;

@@ -18,6 +18,7 @@ use five_spot_e2e::{
     fault,
     github::GitHub,
     init::{InitCommand, InitError},
+    page,
     progress::{Progress, chain},
     replay::{ReplayArgs, ReplayError},
     report::{self, Report},
@@ -220,7 +221,11 @@ fn replay(args: &ReplayArgs, console: &Console) -> anyhow::Result<u8> {
 fn publish(report: &Report, folder: Option<&Path>, console: &Console) -> anyhow::Result<()> {
     let github = GitHub::from_env();
     let place = folder.map_or_else(String::new, |folder| {
-        format!("report: {}\n", folder.join(archive::REPORT).display())
+        format!(
+            "report: {}\npage: {}\n",
+            folder.join(archive::REPORT).display(),
+            folder.join(page::FILE).display()
+        )
     });
     print(&format!(
         "\n{}{place}{}",

@@ -3,11 +3,11 @@
 use crate::{
     archive,
     evidence::{Folder, WriteError},
-    junit, markdown,
+    junit, markdown, page,
     report::Report,
 };
 
-/// Writes the report in all its forms.
+/// Writes the report in all its forms. The page draws the raw data that the folder holds by then.
 pub fn write(folder: &Folder, report: &Report) -> Result<(), WriteError> {
     folder.write_json(archive::REPORT, report)?;
     let document = junit::render(report);
@@ -15,6 +15,7 @@ pub fn write(folder: &Folder, report: &Report) -> Result<(), WriteError> {
         document.map_err(|error| folder.failed(junit::FILE, std::io::Error::other(error)))?;
     folder.write(junit::FILE, &document)?;
     folder.write(markdown::FILE, &markdown::render(report))?;
+    page::write(folder, report)?;
     Ok(())
 }
 
@@ -30,7 +31,11 @@ mod tests {
         write(&folder, &report()).unwrap();
         let (_, read) = archive::report(place.path()).unwrap();
         assert_eq!(read, report());
-        for (name, begin) in [("junit.xml", "<?xml"), ("summary.md", "### Failover")] {
+        for (name, begin) in [
+            ("junit.xml", "<?xml"),
+            ("summary.md", "### Failover"),
+            ("report.html", "<!DOCTYPE html>"),
+        ] {
             let text = std::fs::read_to_string(place.path().join(name)).unwrap();
             assert!(text.starts_with(begin), "{name}: {text}");
         }

@@ -91,7 +91,7 @@ pub(super) fn by_operator(data: &TrialData) -> impl Iterator<Item = &ApiCall> {
 ///
 /// The watch may be late by as much as a busy machine delays it; the audit log names the moment at which the API server
 /// had answered the writer. What only one of them saw is part of the history as well.
-fn merged_history(data: &TrialData, map: Option<&ClockMap>) -> Vec<LeaseSeen> {
+pub(crate) fn merged_history(data: &TrialData, map: Option<&ClockMap>) -> Vec<LeaseSeen> {
     let mut history = data.leases.clone();
     let Some(map) = map.filter(|map| !map.stepped) else {
         return history;

@@ -1,0 +1,81 @@
+//! The shapes of the marks, drawn once and used everywhere, and the legend that explains them.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::story::{Glyph, State};
+
+const DEFINITIONS: &str = include_str!("glyphs.svg");
+
+/// The shapes, which show nothing by themselves.
+pub(super) fn definitions() -> Markup {
+    PreEscaped(DEFINITIONS.to_owned())
+}
+
+const MARKS: [(Glyph, &str); 17] = [
+    (Glyph::Fault, "fault"),
+    (Glyph::Undone, "fault undone"),
+    (Glyph::Restored, "restored"),
+    (Glyph::Renewal, "Lease renewed"),
+    (Glyph::Taken, "Lease taken"),
+    (Glyph::Released, "Lease released"),
+    (Glyph::Lapsed, "right to it lapses"),
+    (Glyph::Deleted, "Lease deleted or overwritten"),
+    (Glyph::Pod, "pod changes"),
+    (Glyph::Dead, "process dead"),
+    (Glyph::LastWrite, "last write before"),
+    (Glyph::FirstWrite, "first write after"),
+    (Glyph::Refused, "write or request refused"),
+    (Glyph::Unanswered, "write ended with an error"),
+    (Glyph::Stray, "stray write"),
+    (Glyph::Metrics, "metrics read"),
+    (Glyph::Slow, "slow request, or no processor"),
+];
+
+/// What the shapes mean.
+pub(super) fn legend() -> Markup {
+    let bars = [
+        State::Ready,
+        State::Starting,
+        State::Terminating,
+        State::Down,
+    ];
+    html! {
+        details class="legend" open {
+            summary { "Legend" }
+            ul {
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="holds" y="5.5" width="26" height="5" {} } "holds the Lease" }
+                @for state in bars {
+                    li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class=(state.word()) x=".5" y="1.5" width="25" height="13" {} } (state.word()) }
+                }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="silent" d="M0 8H26" {} } "holder silent" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="writes" d="M3 3v10M9 3v10M13 3v10M19 3v10M23 3v10" {} } "work write accepted" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="requests" d="M3 4v8M7 4v8M11 4v8M15 4v8M19 4v8M23 4v8" {} } "request of the harness answered" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="strike" width="26" height="16" {} } "the fault's call" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="lasting" width="26" height="16" {} } "until undone" }
+                @for (glyph, word) in MARKS {
+                    li {
+                        @if glyph == Glyph::Slow {
+                            svg viewBox="0 0 26 16" aria-hidden="true" { rect class="hit slow" x="1" y="1" width="24" height="14" {} }
+                        } @else {
+                            svg viewBox="-13 -8 26 16" aria-hidden="true" { use href=(format!("#g-{}", glyph.name())) {} }
+                        }
+                        (word)
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_that_is_explained_is_drawn() {
+        for (glyph, word) in MARKS {
+            let drawn = DEFINITIONS.contains(&format!("id=\"g-{}\"", glyph.name()));
+            assert!(drawn || glyph == Glyph::Slow, "{word}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! How the run came out, why, and what was run where.
+
+use maud::{Markup, html};
+
+use super::{
+    anchor,
+    words::{count, millis},
+};
+use crate::{
+    report::Report,
+    verdict::{Check, Verdict},
+};
+
+/// The verdict, and what it is a verdict on.
+pub(super) fn head(report: &Report) -> Markup {
+    let run = &report.run;
+    html! {
+        div class=(format!("verdict {}", class(report.verdict))) {
+            p class="mark" aria-hidden="true" { (mark(report.verdict)) }
+            div {
+                h1 { (report.verdict) }
+                p { (sentence(report)) }
+            }
+        }
+        p class="lead" {
+            "Failover run " code { (run.id) } ", begun " time datetime=(run.began) { (moment(&run.began)) }
+            ", " (millis(run.took_ms)) ": " code { (run.image) } " on Kubernetes " (run.kubernetes_version)
+            " (" (run.provider) ")."
+        }
+        nav aria-label="Parts of the page" {
+            ul {
+                @if !report.why.is_empty() { li { a href="#why" { "Why" } } }
+                @if !report.groups.is_empty() {
+                    li { a href="#figures" { "Percentiles" } }
+                    li { a href="#distributions" { "Distributions" } }
+                }
+                li { a href="#trials" { "Trials" } }
+                li { a href="#rest" { "Other checks" } }
+                li { a href="#facts" { "What was run" } }
+            }
+        }
+    }
+}
+
+/// The class that colours a verdict.
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// The sign that goes with a verdict, so that colour is not alone.
+pub(super) fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✕",
+        Verdict::Inconclusive => "?",
+    }
+}
+
+/// A verdict in a table or a line.
+pub(super) fn badge(verdict: Verdict) -> Markup {
+    html! {
+        span class=(format!("badge {}", class(verdict))) {
+            span aria-hidden="true" { (mark(verdict)) } " " (verdict)
+        }
+    }
+}
+
+fn sentence(report: &Report) -> String {
+    let checks = report.all_checks().count();
+    let trials = report.trials.len();
+    let of = |verdict| {
+        report
+            .all_checks()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
+    let (failed, open) = (of(Verdict::Fail), of(Verdict::Inconclusive));
+    let done = format!(
+        "{} of {}",
+        count(trials, "trial", "trials"),
+        count(report.run.faults.len(), "fault", "faults")
+    );
+    match (failed, open) {
+        (0, 0) => format!("{done}: all {checks} checks passed."),
+        (0, open) => format!(
+            "{done}: the rig, not the operator, left {} of {checks} checks open.",
+            count(open, "check", "checks")
+        ),
+        (failed, 0) => format!("{done}: {failed} of {checks} checks failed."),
+        (failed, open) => format!("{done}: {failed} of {checks} checks failed, {open} are open."),
+    }
+}
+
+/// The minute of a moment that was written with nanoseconds; what is no such moment as it stands.
+fn moment(text: &str) -> String {
+    text.parse::<jiff::Timestamp>().map_or_else(
+        |_| text.to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    )
+}
+
+/// A line for each check that was not passed, which leads to where it was made.
+pub(super) fn why(report: &Report) -> Markup {
+    let trials = report
+        .trials
+        .iter()
+        .flat_map(|trial| trial.checks.iter().map(|check| (check, anchor(trial.id))));
+    let elsewhere = report.run_checks().map(|check| (check, "rest".to_owned()));
+    let mut open: Vec<(&Check, String)> = trials
+        .chain(elsewhere)
+        .filter(|(check, _)| check.verdict != Verdict::Pass)
+        .collect();
+    open.sort_by_key(|(check, _)| std::cmp::Reverse(check.verdict));
+    html! {
+        @if !open.is_empty() {
+            section id="why" aria-labelledby="why-title" {
+                h2 id="why-title" { "Why" }
+                ul class="checks" {
+                    @for (check, place) in open {
+                        li class=(class(check.verdict)) {
+                            (badge(check.verdict)) " "
+                            a href=(format!("#{place}")) { (check.scope) } ": "
+                            b { (check.id) } " – " (check.detail)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What to keep in mind when reading the figures.
+pub(super) fn warnings(report: &Report) -> Markup {
+    html! {
+        @if !report.warnings.is_empty() {
+            ul class="warnings" {
+                @for warning in &report.warnings { li { b { "Warning: " } (warning) } }
+            }
+        }
+    }
+}
+
+/// What was run, and where.
+pub(super) fn facts(report: &Report) -> Markup {
+    let run = &report.run;
+    let list = |items: Vec<String>| items.join(", ");
+    let mut facts: Vec<(&str, String)> = vec![
+        ("Image of the operator", run.image.clone()),
+        ("Kubernetes", run.kubernetes_version.clone()),
+        (
+            "Cluster",
+            format!("{}: {}", run.provider, run.provider_reason),
+        ),
+    ];
+    if let Some(image) = &run.cluster_image {
+        facts.push(("Image of the cluster", image.clone()));
+    }
+    if let Some(settings) = &report.settings {
+        facts.push((
+            "Lease",
+            format!(
+                "duration {} s, renew deadline {} s, retry period {} s",
+                settings.duration_seconds,
+                settings.renew_deadline_seconds,
+                settings.retry_period_seconds
+            ),
+        ));
+    }
+    if let Some(promise) = &report.promise {
+        facts.push((
+            "Promised",
+            format!("every takeover within {}", millis(promise.within_ms)),
+        ));
+    }
+    if let Some(error) = report.measuring_error_ms {
+        facts.push(("Largest measuring error", format!("±{error:.1} ms")));
+    }
+    facts.extend([
+        (
+            "Replicas",
+            list(run.replicas.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "Faults",
+            list(run.faults.iter().map(ToString::to_string).collect()),
+        ),
+        ("Trials of each", run.trials.to_string()),
+        ("Seed", run.seed.to_string()),
+        (
+            "Fence",
+            if run.fence { "deployed" } else { "none" }.to_owned(),
+        ),
+        (
+            "Hint",
+            match run.hint {
+                Some(true) => "switched on",
+                Some(false) => "switched off",
+                None => "as deployed",
+            }
+            .to_owned(),
+        ),
+    ]);
+    if run.warm_up > 0 {
+        facts.push(("Warm-up trials of each", run.warm_up.to_string()));
+    }
+    facts.extend(
+        run.max_trials
+            .map(|most| ("Trials of each, at most", most.to_string())),
+    );
+    facts.extend(
+        run.until_confident
+            .iter()
+            .map(|goal| ("Until confident", goal.clone())),
+    );
+    facts.extend(run.gates.iter().map(|gate| ("Fails if", gate.clone())));
+    facts.extend(
+        run.baseline
+            .iter()
+            .map(|baseline| ("Compared with", baseline.clone())),
+    );
+    facts.extend(
+        run.regression_percent
+            .map(|percent| ("A median may be slower by", format!("{percent} %"))),
+    );
+    if !run.set_env.is_empty() {
+        facts.push((
+            "Variables set",
+            list(
+                run.set_env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect(),
+            ),
+        ));
+    }
+    facts.extend(
+        run.not_observed
+            .iter()
+            .map(|what| ("Not observed", what.clone())),
+    );
+    html! {
+        section id="facts" aria-labelledby="facts-title" {
+            h2 id="facts-title" { "What was run, and where" }
+            dl class="facts" {
+                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What the harness did and asked: the fault, its requests, what it saw when the system had come back, and what was wrong
+//! with the rig.
+
+use super::{Event, Glyph, Source, Span, Track};
+use crate::{
+    audit::OwnCall,
+    clock::{Millis, Stamp},
+    fault::fault,
+    leader_metric::Role,
+    page::words::millis,
+};
+
+/// A request of the harness that took longer than this is worth a mark.
+const SLOW_MS: Millis = 250.0;
+
+/// What stands for the whole trial.
+pub(super) fn untimed(source: &Source<'_>) -> Vec<Event> {
+    let whole = |what: &str, detail: String| Event {
+        at: None,
+        until: None,
+        track: Track::Table,
+        glyph: Glyph::None,
+        who: "rig".to_owned(),
+        what: what.to_owned(),
+        detail,
+    };
+    let mut events: Vec<Event> = source
+        .data
+        .rig
+        .iter()
+        .map(|fault| whole("rig fault", fault.to_string()))
+        .collect();
+    match source.map {
+        None => events.push(whole(
+            "clocks",
+            "no request of the harness is in the audit log, so what it tells has no place on this axis".to_owned(),
+        )),
+        Some(map) if map.stepped => events.push(whole(
+            "clocks",
+            format!("the API server's wall clock was stepped: its calls are placed to ±{:.0} ms", map.error_ms),
+        )),
+        Some(_) => {}
+    }
+    events
+}
+
+/// The fault itself.
+pub(super) fn strike(source: &Source<'_>) -> Vec<Event> {
+    let strike = &source.data.strike;
+    let kind = source.data.id.fault;
+    let event = |at: Stamp, glyph, what: &str, detail: String| Event {
+        at: Some(source.after(at)),
+        until: None,
+        track: Track::Fault,
+        glyph,
+        who: "harness".to_owned(),
+        what: what.to_owned(),
+        detail,
+    };
+    let lasted = strike.returned.since(strike.issued);
+    let mut events = vec![Event {
+        until: (lasted > 0.0).then_some(lasted),
+        ..event(
+            strike.issued,
+            Glyph::Fault,
+            &format!("fault: {kind}"),
+            format!(
+                "{}; the call was back after {}",
+                fault(kind).about(),
+                millis(lasted)
+            ),
+        )
+    }];
+    events.extend(
+        strike
+            .repeated
+            .iter()
+            .map(|at| event(*at, Glyph::Fault, "hit again", String::new())),
+    );
+    events.extend(
+        strike
+            .undone
+            .map(|at| event(at, Glyph::Undone, "fault undone", String::new())),
+    );
+    events
+}
+
+/// When the harness itself had to wait for a processor: what it saw then, it saw late.
+pub(super) fn stalls(source: &Source<'_>) -> Vec<Event> {
+    source
+        .data
+        .stalls
+        .iter()
+        .map(|stall| Event {
+            at: Some(source.after(stall.at) - stall.lasted_ms),
+            until: Some(source.after(stall.at)),
+            track: Track::Harness,
+            glyph: Glyph::Slow,
+            who: "rig".to_owned(),
+            what: "harness without a processor".to_owned(),
+            detail: format!("for {}", millis(stall.lasted_ms)),
+        })
+        .collect()
+}
+
+/// How the system came back, and what the replicas then said.
+pub(super) fn aftermath(source: &Source<'_>) -> Vec<Event> {
+    let data = source.data;
+    let event = |at: Stamp, track, glyph, who: &str, what: &str, detail: String| Event {
+        at: Some(source.after(at)),
+        until: None,
+        track,
+        glyph,
+        who: who.to_owned(),
+        what: what.to_owned(),
+        detail,
+    };
+    let restored = |at: Option<Stamp>, who: &str, what: &str| {
+        at.map(|at| event(at, Track::Fault, Glyph::Restored, who, what, String::new()))
+    };
+    let mut events = Vec::new();
+    events.extend(restored(
+        data.recovery.replicas,
+        "replicas",
+        "all Ready again",
+    ));
+    events.extend(restored(
+        data.recovery.budget,
+        "disruption budget",
+        "a disruption allowed again",
+    ));
+    if let Some(waiting) = &data.recovery.waiting_for {
+        events.push(event(
+            data.ended,
+            Track::Table,
+            Glyph::None,
+            "harness",
+            "gave up waiting",
+            waiting.clone(),
+        ));
+    }
+    if let Some(roles) = data.roles.last() {
+        let said: Vec<String> = roles
+            .roles
+            .iter()
+            .map(|(pod, role)| format!("{}: {}", source.names.short(pod), role_word(role)))
+            .collect();
+        events.push(event(
+            roles.at,
+            Track::Harness,
+            Glyph::Metrics,
+            "harness",
+            "metrics read",
+            said.join(", "),
+        ));
+    }
+    events
+}
+
+fn role_word(role: &Role) -> String {
+    match role {
+        Role::Leading => "leading".to_owned(),
+        Role::Standby => "standby".to_owned(),
+        Role::NoLeader => "sees no leader".to_owned(),
+        Role::Unknown(why) => format!("unknown ({why})"),
+    }
+}
+
+/// Requests of the harness that were slow or failed: while they lasted, it saw less.
+pub(super) fn requests(source: &Source<'_>) -> Vec<Event> {
+    source
+        .data
+        .own
+        .iter()
+        .filter_map(|own| {
+            let failed = !(200..300).contains(&own.code);
+            let slow = own.latency_ms() > SLOW_MS;
+            (failed || slow).then(|| request(source, own, failed))
+        })
+        .collect()
+}
+
+fn request(source: &Source<'_>, own: &OwnCall, failed: bool) -> Event {
+    let answer = match own.code {
+        0 => "no answer".to_owned(),
+        code => code.to_string(),
+    };
+    Event {
+        at: Some(source.after(own.sent)),
+        until: Some(source.after(own.answered)),
+        track: Track::Harness,
+        glyph: if failed { Glyph::Failed } else { Glyph::Slow },
+        who: "harness".to_owned(),
+        what: format!("{} request: {answer}", own.purpose),
+        detail: format!("took {}", millis(own.latency_ms())),
+    }
+}
+
+pub(super) fn answered(source: &Source<'_>, whole: Span) -> Vec<Millis> {
+    let mut answered: Vec<Millis> = source
+        .data
+        .own
+        .iter()
+        .filter(|own| own.code != 0)
+        .map(|own| source.after(own.answered))
+        .filter(|at| whole.holds(*at))
+        .collect();
+    answered.sort_by(f64::total_cmp);
+    answered
+}

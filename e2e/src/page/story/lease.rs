@@ -1,0 +1,141 @@
+//! The Lease over time: who it named, and every write that the harness or the audit log saw of it.
+
+use super::{Event, Glyph, Source, Span, Term, Track};
+use crate::{
+    audit::ApiCall,
+    clock::{Millis, duration_millis},
+    fault::STRANGER,
+    lease::{LeaseRecord, LeaseSeen},
+    page::words::millis,
+};
+
+/// A holder that has not written for this many retry periods has fallen silent.
+const SILENT_PERIODS: f64 = 1.5;
+
+/// The terms in a history in store order; the last one lasts until `end`.
+pub(super) fn terms(source: &Source<'_>, history: &[LeaseSeen], end: Millis) -> Vec<Term> {
+    let silent_after = SILENT_PERIODS * duration_millis(source.data.settings.retry_period());
+    let mut found: Vec<Term> = Vec::new();
+    // The term that lasts: its record, and when it was last written.
+    let mut current: Option<(&LeaseRecord, Millis, Millis)> = None;
+    let close = |current: Option<(&LeaseRecord, Millis, Millis)>, at: Millis| {
+        current.map(|(record, from, last)| Term {
+            holder: record.holder.clone(),
+            span: Span::new(from, at),
+            silent: (at - last > silent_after).then(|| Span::new(last, at)),
+        })
+    };
+    for seen in history {
+        let at = source.after(seen.at);
+        let free = seen.deleted || seen.record.is_free();
+        match current {
+            Some((record, from, _)) if !free && record.same_term(&seen.record) => {
+                current = Some((record, from, at));
+            }
+            _ => {
+                found.extend(close(current, at));
+                current = (!free).then_some((&seen.record, at, at));
+            }
+        }
+    }
+    found.extend(close(current, end));
+    found
+}
+
+/// An event for every state of the Lease, and for the moment at which a silent holder's right to it lapsed.
+pub(super) fn events(source: &Source<'_>, history: &[LeaseSeen], terms: &[Term]) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut before: Option<&LeaseSeen> = None;
+    for seen in history {
+        events.push(event(source, before, seen));
+        before = Some(seen);
+    }
+    events.extend(terms.iter().filter_map(|term| lapse(source, term)));
+    events
+}
+
+fn event(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> Event {
+    let record = &seen.record;
+    let renewed = before.is_some_and(|before| {
+        !before.deleted && !before.record.is_free() && before.record.same_term(record)
+    });
+    let holder = source.names.short(&record.holder);
+    let (glyph, who, what) = if seen.deleted {
+        (Glyph::Deleted, "Lease", "deleted".to_owned())
+    } else if record.is_free() {
+        let last = before.map_or("Lease", |before| before.record.holder.as_str());
+        (
+            Glyph::Released,
+            source.names.short(last),
+            "Lease released".to_owned(),
+        )
+    } else if record.holder == STRANGER {
+        (
+            Glyph::Deleted,
+            "harness",
+            "Lease given to a stranger".to_owned(),
+        )
+    } else if renewed {
+        (Glyph::Renewal, holder, "Lease renewed".to_owned())
+    } else if before.is_none() {
+        (Glyph::Renewal, holder, "holds the Lease".to_owned())
+    } else {
+        (Glyph::Taken, holder, taken(record))
+    };
+    Event {
+        at: Some(source.after(seen.at)),
+        until: None,
+        track: Track::Lease,
+        glyph,
+        who: who.to_owned(),
+        what,
+        detail: detail(source, record, glyph),
+    }
+}
+
+fn taken(record: &LeaseRecord) -> String {
+    match &record.takeover {
+        Some(reason) => format!("Lease taken, says: {reason}"),
+        None => "Lease taken".to_owned(),
+    }
+}
+
+/// The revision; for what is not a mere renewal also what the record says of the term, and the audit event.
+fn detail(source: &Source<'_>, record: &LeaseRecord, glyph: Glyph) -> String {
+    let mut parts = vec![format!("revision {}", record.resource_version)];
+    if glyph != Glyph::Renewal {
+        parts.push(format!("transitions {}", record.transitions));
+        if let Some(incarnation) = &record.incarnation {
+            parts.push(format!("incarnation {incarnation}"));
+        }
+        if let Some(call) = write_of(source, record) {
+            parts.push(format!("audit {}", call.audit_id));
+        }
+    }
+    parts.join(", ")
+}
+
+fn write_of<'a>(source: &Source<'a>, record: &LeaseRecord) -> Option<&'a ApiCall> {
+    source.data.calls.iter().find(|call| {
+        call.is_lease()
+            && call.is_write()
+            && call.accepted()
+            && call.resource_version == Some(record.resource_version)
+    })
+}
+
+/// When the right of a silent holder lapsed, where its term lasted that long.
+fn lapse(source: &Source<'_>, term: &Term) -> Option<Event> {
+    let silent = term.silent?;
+    let duration = duration_millis(source.data.settings.duration());
+    let at = silent.from + duration;
+    (at <= silent.to + duration_millis(source.data.settings.retry_period())).then(|| Event {
+        at: Some(at),
+        until: None,
+        track: Track::Lease,
+        glyph: Glyph::Lapsed,
+        who: source.names.short(&term.holder).to_owned(),
+        what: "right to the Lease lapses".to_owned(),
+        detail: format!("{} after its last renewal", millis(duration)),
+    })
+}

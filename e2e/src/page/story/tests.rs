@@ -1,0 +1,211 @@
+//! What is told of the recorded trial, and of what was added to it by hand.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    judge::{Promise, judge},
+    page::tests::{drawn_out, recorded, troubled},
+    trial::Strike,
+};
+
+fn story(data: &TrialData) -> Story {
+    let promise = Promise {
+        within_ms: 15_000.0,
+    };
+    Story::of(data, &judge(data, promise))
+}
+
+fn event<'a>(story: &'a Story, what: &str) -> &'a Event {
+    story
+        .events
+        .iter()
+        .find(|event| event.what.contains(what))
+        .unwrap_or_else(|| panic!("no {what:?} in {:#?}", story.events))
+}
+
+fn about(found: Option<f64>, expected: f64) -> bool {
+    found.is_some_and(|found| (found - expected).abs() < 2.0)
+}
+
+#[test]
+fn the_old_leader_comes_first_and_the_new_one_second() {
+    let story = story(&recorded());
+    let lanes: Vec<(&str, &str)> = story
+        .lanes
+        .iter()
+        .map(|lane| (story.names.short(&lane.name), lane.role))
+        .collect();
+    assert_eq!(
+        lanes,
+        [
+            ("26tcn", "old leader"),
+            ("nz7zr", "new leader"),
+            ("zjmv4", "standby"),
+            ("4tdwd", "newcomer")
+        ]
+    );
+}
+
+#[test]
+fn a_lane_goes_through_the_states_of_its_pod() {
+    let story = story(&recorded());
+    let states = |index: usize| {
+        story.lanes[index]
+            .states
+            .iter()
+            .map(|(_, state)| *state)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states(0), [State::Ready, State::Terminating, State::Down]);
+    assert_eq!(states(1), [State::Ready]);
+    assert_eq!(states(3), [State::Starting, State::Ready]);
+    for lane in &story.lanes {
+        for pair in lane.states.windows(2) {
+            assert_eq!(pair[0].0.to, pair[1].0.from, "{lane:?}");
+        }
+    }
+}
+
+#[test]
+fn the_lease_passes_from_one_pod_to_the_next_with_a_gap() {
+    let story = story(&recorded());
+    let [old, new] = story.terms.as_slice() else {
+        panic!("{:?}", story.terms);
+    };
+    assert!(old.holder.ends_with("26tcn") && new.holder.ends_with("nz7zr"));
+    assert!(old.span.to < new.span.from, "{:?}", story.terms);
+    assert_eq!((old.silent, new.silent), (None, None));
+    assert_eq!(story.lanes[0].holds.len(), 1);
+    assert_eq!(
+        story.lanes[0].holds[0].from, story.whole.from,
+        "it held the Lease from the start"
+    );
+}
+
+#[test]
+fn the_turning_points_are_events_of_their_own() {
+    let data = recorded();
+    let story = story(&data);
+    assert_eq!(event(&story, "fault: graceful").at, Some(0.0));
+    let released = event(&story, "Lease released").at.unwrap();
+    let taken = event(&story, "Lease taken, says: released");
+    let last = event(&story, "last write of the old leader").at.unwrap();
+    let first = event(&story, "first write of the new leader");
+    assert!(last < released && released < taken.at.unwrap() && taken.at < first.at);
+    assert!(
+        taken.detail.contains("revision 2170") && taken.detail.contains("audit "),
+        "{taken:?}"
+    );
+    assert_eq!(first.who, "nz7zr");
+    assert!(event(&story, "asked to stop").at.unwrap() > 0.0);
+    assert!(
+        event(&story, "metrics read")
+            .detail
+            .contains("nz7zr: leading")
+    );
+}
+
+#[test]
+fn writes_that_follow_each_other_are_one_event_and_every_one_a_tick() {
+    let data = recorded();
+    let story = story(&data);
+    let ticks: usize = story.lanes.iter().map(|lane| lane.writes.len()).sum();
+    let writes = data
+        .calls
+        .iter()
+        .filter(|call| call.user == data.operator && call.is_work_write() && call.accepted())
+        .count();
+    assert_eq!(ticks, writes);
+    let told = story
+        .events
+        .iter()
+        .filter(|event| event.glyph == Glyph::Writes)
+        .count();
+    assert!(told < 8, "{told} events for {writes} writes");
+}
+
+#[test]
+fn a_longer_trial_has_hardly_more_to_tell() {
+    let short = story(&recorded()).events.len();
+    let long = story(&drawn_out(Duration::from_secs(40))).events.len();
+    assert!(long < short + 40, "{short} and {long}");
+}
+
+#[test]
+fn stray_and_refused_writes_are_told_apart() {
+    let story = story(&troubled());
+    let stray = event(&story, "stray write");
+    assert_eq!((stray.glyph, stray.track), (Glyph::Stray, Track::Writes(0)));
+    assert!(stray.detail.contains("audit stray-1"), "{stray:?}");
+    let refused = event(&story, "1 work write refused");
+    assert_eq!(refused.glyph, Glyph::Refused);
+    assert!(
+        refused.detail.contains("(403)") && refused.detail.contains("audit stray-3"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_request_that_hung_lasts_and_the_rig_has_its_say_first() {
+    let story = story(&troubled());
+    let hung = event(&story, "no answer");
+    assert!(
+        about(hung.at, 400.0) && about(hung.until, 1900.0),
+        "{hung:?}"
+    );
+    assert_eq!(story.events[0].at, None);
+    assert!(
+        story.events[0]
+            .detail
+            .contains("the watch on pods was broken for 1500 ms")
+    );
+}
+
+#[test]
+fn a_short_takeover_has_a_close_up_and_a_long_one_has_none() {
+    let close_up = story(&recorded()).close_up.unwrap();
+    assert!(
+        close_up.from < 0.0 && close_up.holds(200.0) && close_up.length() < 1000.0,
+        "{close_up:?}"
+    );
+    let mut data = recorded();
+    data.strike = Strike::between(data.strike.issued + Duration::ZERO, data.strike.returned);
+    data.ended = data.strike.issued + Duration::from_millis(300);
+    data.began = data.strike.issued;
+    assert_eq!(story(&data).close_up, None);
+}
+
+#[test]
+fn a_silent_holder_is_drawn_silent_until_another_takes_the_lease() {
+    let mut data = recorded();
+    data.id.fault = crate::budget::FaultKind::CrashLoop;
+    // Nobody releases, and the new leader takes the Lease 16 s later.
+    let released = |holder: &str| holder.is_empty();
+    data.calls.retain(|call| call.lease.is_none());
+    data.leases.retain(|seen| !released(&seen.record.holder));
+    let old = data.before.holder.clone();
+    for seen in data
+        .leases
+        .iter_mut()
+        .filter(|seen| seen.record.holder != old)
+    {
+        seen.at = seen.at + Duration::from_secs(16);
+    }
+    data.ended = data.ended + Duration::from_secs(16);
+    let story = story(&data);
+    let silent = story.terms[0].silent.unwrap();
+    assert_eq!(silent.to, story.terms[1].span.from);
+    let lapse = event(&story, "right to the Lease lapses");
+    assert!(about(lapse.at, silent.from + 15_000.0), "{lapse:?}");
+    assert!(lapse.detail.contains("15.00 s"), "{lapse:?}");
+}
+
+#[test]
+fn without_a_clock_map_the_page_says_what_it_can_not_place() {
+    let mut data = recorded();
+    data.own.clear();
+    let story = story(&data);
+    assert_eq!(story.events[0].what, "clocks");
+    assert!(story.lanes.iter().all(|lane| lane.writes.is_empty()));
+}

@@ -1,0 +1,333 @@
+//! The timeline of a trial as SVG: one axis, a lane for the Lease, for each pod and for the harness; where the takeover
+//! is short against the whole trial, a close-up of it below.
+
+mod milestones;
+
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use super::{
+    scale::{Px, Scale, tick_labels},
+    story::{Event, Glyph, Lane, Span, Story, Track},
+};
+use milestones::Placed;
+
+const WIDTH: f64 = 1080.0;
+/// Left of this are the names of the lanes.
+const LEFT: f64 = 152.0;
+const RIGHT: f64 = 1066.0;
+
+const LEASE_HEIGHT: f64 = 30.0;
+const POD_HEIGHT: f64 = 44.0;
+const HARNESS_HEIGHT: f64 = 24.0;
+const AXIS_HEIGHT: f64 = 26.0;
+/// Between the whole and its close-up.
+const FUNNEL_HEIGHT: f64 = 26.0;
+
+/// Within a pod's lane, from its top: the strip of the Lease, the bar of the state, the ticks of the writes.
+const HOLD: (f64, f64) = (6.0, 5.0);
+const BAR: (f64, f64) = (12.0, 13.0);
+const TICKS: (f64, f64) = (29.0, 9.0);
+
+/// Ticks that are closer than this are drawn as one.
+const TICK_GAP: f64 = 0.9;
+
+/// The width of a letter, for what fits where.
+const LETTER: f64 = 6.2;
+
+/// One drawing of a stretch of time.
+struct Panel<'a> {
+    story: &'a Story,
+    scale: Scale,
+    span: Span,
+    top: f64,
+    labels: Vec<Placed<'a>>,
+    /// Whether the requests of the harness have a lane.
+    harness: bool,
+}
+
+/// The timeline, which `label` names for those who do not see it.
+pub(super) fn timeline(story: &Story, label: &str) -> Markup {
+    let whole = Panel::new(story, story.whole, 0.0, true);
+    let close_up = story
+        .close_up
+        .map(|span| Panel::new(story, span, whole.bottom() + FUNNEL_HEIGHT, false));
+    let height = close_up.as_ref().map_or(whole.bottom(), Panel::bottom);
+    html! {
+        svg class="timeline" viewBox=(format!("0 0 {} {}", Px(WIDTH), Px(height))) role="group" aria-label=(label) {
+            @if let Some(close_up) = &close_up { (funnel(&whole, close_up)) }
+            (whole.draw())
+            @if let Some(close_up) = &close_up { (close_up.draw()) }
+        }
+    }
+}
+
+/// What part of the whole the close-up shows.
+fn funnel(whole: &Panel<'_>, close_up: &Panel<'_>) -> Markup {
+    let (from, to) = (
+        whole.scale.x(close_up.span.from),
+        whole.scale.x(close_up.span.to),
+    );
+    let (top, middle, bottom) = (whole.lanes_top(), whole.bottom(), close_up.top + 2.0);
+    let line = format!(
+        "M{} {}V{}L{} {}H{}L{} {}V{}Z",
+        Px(from),
+        Px(top),
+        Px(middle),
+        Px(LEFT),
+        Px(bottom),
+        Px(RIGHT),
+        Px(to),
+        Px(middle),
+        Px(top)
+    );
+    html! {
+        path class="funnel" d=(line) {}
+        text class="note" x=(Px(LEFT + 4.0)) y=(Px(bottom - 5.0)) { "close-up" }
+    }
+}
+
+impl<'a> Panel<'a> {
+    fn new(story: &'a Story, span: Span, top: f64, harness: bool) -> Self {
+        let scale = Scale::new(span, LEFT, RIGHT);
+        let crowded = story.close_up.filter(|close_up| *close_up != span);
+        Self {
+            story,
+            scale,
+            span,
+            top,
+            labels: milestones::place(&story.milestones, &scale, span, crowded),
+            harness,
+        }
+    }
+
+    fn lanes_top(&self) -> f64 {
+        self.top + milestones::height(&self.labels)
+    }
+
+    fn pod_top(&self, index: usize) -> f64 {
+        let above: f64 = self
+            .story
+            .lanes
+            .iter()
+            .take(index)
+            .map(|_| POD_HEIGHT)
+            .sum();
+        self.lanes_top() + LEASE_HEIGHT + above
+    }
+
+    fn lanes_bottom(&self) -> f64 {
+        self.pod_top(self.story.lanes.len()) + if self.harness { HARNESS_HEIGHT } else { 0.0 }
+    }
+
+    fn bottom(&self) -> f64 {
+        self.lanes_bottom() + AXIS_HEIGHT
+    }
+
+    /// The middle of the lane of the harness.
+    fn harness_y(&self) -> f64 {
+        self.pod_top(self.story.lanes.len()) + HARNESS_HEIGHT / 2.0
+    }
+
+    fn lease_y(&self) -> f64 {
+        self.lanes_top() + LEASE_HEIGHT / 2.0
+    }
+
+    fn draw(&self) -> Markup {
+        html! {
+            (self.grid())
+            (self.fault())
+            (self.lease())
+            @for (index, lane) in self.story.lanes.iter().enumerate() { (self.pod(index, lane)) }
+            @if self.harness { (self.requests()) }
+            (milestones::draw(&self.labels, self.top, self.lanes_bottom()))
+            @for (index, event) in self.story.events.iter().enumerate() { (self.mark(index, event)) }
+        }
+    }
+
+    /// The axis, its lines, and the lines between the lanes.
+    fn grid(&self) -> Markup {
+        let ticks = self.scale.ticks(10.0);
+        let (labels, unit) = tick_labels(&ticks);
+        let (top, bottom) = (self.lanes_top(), self.lanes_bottom());
+        let lines = ticks.iter().fold(String::new(), |mut path, tick| {
+            // Writing into a string does not fail.
+            let _ = write!(
+                path,
+                "M{} {}V{}",
+                Px(self.scale.x(*tick)),
+                Px(top),
+                Px(bottom)
+            );
+            path
+        });
+        let mut between = vec![top, top + LEASE_HEIGHT, bottom];
+        between.extend((1..=self.story.lanes.len()).map(|index| self.pod_top(index)));
+        let between = between.iter().fold(String::new(), |mut path, y| {
+            let _ = write!(path, "M0 {}H{}", Px(*y), Px(RIGHT));
+            path
+        });
+        html! {
+            path class="grid" d=(lines) {}
+            path class="rule" d=(between) {}
+            g class="axis" {
+                @for (tick, label) in ticks.iter().zip(&labels) {
+                    text x=(Px(self.scale.x(*tick))) y=(Px(bottom + 14.0)) { (label) }
+                }
+            }
+            text class="unit" x=(Px(LEFT - 10.0)) y=(Px(bottom + 14.0)) { (unit) " from the fault" }
+        }
+    }
+
+    /// While the call that does the fault was out, and until it was undone.
+    fn fault(&self) -> Markup {
+        let lasting = self
+            .story
+            .undone
+            .and_then(|undone| Span::new(0.0, undone).within(self.span));
+        let strike = self.story.strike.within(self.span);
+        let band = |class: &str, span: Span| {
+            html! {
+                rect class=(class) x=(Px(self.scale.x(span.from))) y=(Px(self.lanes_top()))
+                    width=(Px(self.scale.x(span.to) - self.scale.x(span.from)))
+                    height=(Px(self.lanes_bottom() - self.lanes_top())) {}
+            }
+        };
+        html! {
+            @if let Some(span) = lasting { (band("lasting", span)) }
+            @if let Some(span) = strike { (band("strike", span)) }
+        }
+    }
+
+    fn lease(&self) -> Markup {
+        let y = self.lease_y();
+        html! {
+            text class="name" x="0" y=(Px(y + 4.0)) { "Lease" }
+            @for term in &self.story.terms {
+                @if let Some(span) = term.span.within(self.span) {
+                    @let active = Span::new(span.from, term.silent.map_or(span.to, |silent| silent.from.max(span.from)));
+                    path class="term" d=(self.line(active, y)) {}
+                    @if let Some(silent) = term.silent.and_then(|silent| silent.within(self.span)) {
+                        path class="silent" d=(self.line(silent, y)) {}
+                    }
+                    @let label = self.story.names.label(&term.holder);
+                    @if self.fits(span, &label) {
+                        text class="holder" x=(Px(self.scale.x(span.from) + 9.0)) y=(Px(y - 5.0)) { (label) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn line(&self, span: Span, y: f64) -> String {
+        format!(
+            "M{} {}H{}",
+            Px(self.scale.x(span.from)),
+            Px(y),
+            Px(self.scale.x(span.to))
+        )
+    }
+
+    fn fits(&self, span: Span, text: &str) -> bool {
+        let width = self.scale.x(span.to) - self.scale.x(span.from);
+        let letters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        width >= f64::from(letters) * LETTER + 14.0
+    }
+
+    fn pod(&self, index: usize, lane: &Lane) -> Markup {
+        let top = self.pod_top(index);
+        let part = |span: Span| {
+            let part = span.within(self.span)?;
+            let x = self.scale.x(part.from);
+            Some((part, x, self.scale.x(part.to) - x))
+        };
+        html! {
+            text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
+            text class="note" x="0" y=(Px(top + 32.0)) { (lane.role) }
+            @for span in &lane.holds {
+                @if let Some((_, x, width)) = part(*span) {
+                    rect class="holds" x=(Px(x)) y=(Px(top + HOLD.0)) width=(Px(width)) height=(Px(HOLD.1)) {}
+                }
+            }
+            @for (span, state) in &lane.states {
+                @if let Some((shown, x, width)) = part(*span) {
+                    rect class=(state.word()) x=(Px(x)) y=(Px(top + BAR.0)) width=(Px(width)) height=(Px(BAR.1)) {}
+                    @if self.fits(shown, state.word()) {
+                        text class="state" x=(Px(x + 6.0)) y=(Px(top + BAR.0 + 10.0)) { (state.word()) }
+                    }
+                }
+            }
+            (self.ticks("writes", &lane.writes, top + TICKS.0, TICKS.1))
+        }
+    }
+
+    fn requests(&self) -> Markup {
+        let y = self.harness_y();
+        html! {
+            text class="name" x="0" y=(Px(y + 4.0)) { "harness" }
+            (self.ticks("requests", &self.story.answered, y - 4.0, 8.0))
+        }
+    }
+
+    /// A tick for each moment, in one path.
+    fn ticks(&self, class: &str, moments: &[f64], top: f64, height: f64) -> Markup {
+        let mut path = String::new();
+        let mut last = f64::NEG_INFINITY;
+        for at in moments.iter().filter(|at| self.span.holds(**at)) {
+            let x = self.scale.x(*at);
+            if x - last >= TICK_GAP {
+                // Writing into a string does not fail.
+                let _ = write!(path, "M{} {}v{}", Px(x), Px(top), Px(height));
+                last = x;
+            }
+        }
+        html! { @if !path.is_empty() { path class=(class) d=(path) {} } }
+    }
+
+    /// What can be pointed at of an event.
+    fn mark(&self, index: usize, event: &Event) -> Markup {
+        let (Some(at), Some((y, height))) = (event.at, self.place(event)) else {
+            return html! {};
+        };
+        let lasts = event
+            .until
+            .and_then(|until| Span::new(at, until).within(self.span));
+        let moment = self.span.holds(at).then(|| self.scale.x(at));
+        let spread = matches!(
+            event.glyph,
+            Glyph::Writes | Glyph::Slow | Glyph::Refused | Glyph::LeaseRefused
+        );
+        html! {
+            @if let (Some(span), true) = (lasts, spread) {
+                rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
+                    x=(Px(self.scale.x(span.from) - 2.0)) y=(Px(y - height / 2.0))
+                    width=(Px(self.scale.x(span.to) - self.scale.x(span.from) + 4.0)) height=(Px(height)) {}
+            } @else if let (Some(x), Glyph::Writes | Glyph::Slow) = (moment, event.glyph) {
+                rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
+                    x=(Px(x - 3.0)) y=(Px(y - height / 2.0)) width="6" height=(Px(height)) {}
+            }
+            @if let (Some(x), false) = (moment, matches!(event.glyph, Glyph::Writes | Glyph::Slow)) {
+                use href=(format!("#g-{}", event.glyph.name())) data-e=(index) x=(Px(x)) y=(Px(y)) {}
+            }
+        }
+    }
+
+    /// The middle and the height of where an event is drawn; `None` where this panel does not draw it.
+    fn place(&self, event: &Event) -> Option<(f64, f64)> {
+        match event.track {
+            Track::Fault => Some((self.lanes_top(), 12.0)),
+            Track::Lease => Some((self.lease_y(), 12.0)),
+            Track::Pod(lane) => Some((self.pod_top(lane) + BAR.0 + BAR.1 / 2.0, BAR.1)),
+            Track::Writes(lane) if event.glyph == Glyph::LeaseRefused => {
+                Some((self.pod_top(lane) + HOLD.0 + HOLD.1 / 2.0, 10.0))
+            }
+            Track::Writes(lane) => Some((self.pod_top(lane) + TICKS.0 + TICKS.1 / 2.0, 12.0)),
+            Track::Harness => self.harness.then(|| (self.harness_y(), 14.0)),
+            Track::Table => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

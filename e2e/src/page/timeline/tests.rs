@@ -1,0 +1,69 @@
+//! The drawing of the recorded trial.
+
+use super::*;
+use crate::{
+    judge::{Promise, judge},
+    page::tests::{recorded, troubled},
+    trial::TrialData,
+};
+
+fn drawn(data: &TrialData) -> String {
+    let promise = Promise {
+        within_ms: 15_000.0,
+    };
+    timeline(&Story::of(data, &judge(data, promise)), "a timeline").into_string()
+}
+
+/// The numbers of an attribute, wherever it is.
+fn numbers(text: &str, attribute: &str) -> Vec<f64> {
+    text.split(&format!(" {attribute}=\""))
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn every_lane_has_its_name_and_the_marks_their_shapes() {
+    let svg = drawn(&recorded());
+    for expected in [
+        ">Lease</text>",
+        ">26tcn</text>",
+        ">old leader</text>",
+        ">harness</text>",
+        "#g-taken",
+        "#g-released",
+        "#g-first-write",
+        "#g-last-write",
+        "class=\"terminating\"",
+        "class=\"down\"",
+        "class=\"funnel\"",
+        ">fault: graceful</text>",
+        ">ms from the fault</text>",
+    ] {
+        assert!(svg.contains(expected), "no {expected} in\n{svg}");
+    }
+}
+
+#[test]
+fn nothing_is_drawn_beyond_the_edges() {
+    let svg = drawn(&troubled());
+    for x in numbers(&svg, "x") {
+        assert!((0.0..=RIGHT + 1.0).contains(&x), "x is {x}");
+    }
+    let widths = numbers(&svg, "width");
+    assert!(
+        widths
+            .iter()
+            .all(|width| *width >= 0.0 && *width <= RIGHT - LEFT + 8.0),
+        "{widths:?}"
+    );
+}
+
+#[test]
+fn a_stray_write_and_a_hung_request_are_marked() {
+    let svg = drawn(&troubled());
+    assert!(
+        svg.contains("#g-stray") && svg.contains("#g-refused") && svg.contains("#g-failed"),
+        "{svg}"
+    );
+}
