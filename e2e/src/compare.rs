@@ -1,4 +1,4 @@
-//! `failover compare`: two runs side by side. It passes no verdict; `--baseline` does.
+//! `failover compare`: runs side by side, each against the first. It passes no verdict; `--baseline` does.
 
 use std::path::PathBuf;
 
@@ -7,38 +7,55 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
     archive::{self, ReadError},
+    budget::FaultKind,
     clock::Millis,
-    comparison::{ALPHA, Comparisons, Pair, differences},
+    comparison::{ALPHA, Comparisons, Pair, Sample, differences},
     figure::Phase,
     report::Report,
     table::wrapped,
 };
 
-/// Put two runs side by side.
+/// How runs are called, in order.
+const NAMES: [&str; 10] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"];
+
+/// Put runs side by side, of one operator or of several.
 #[derive(Clone, Debug, Args)]
 pub struct CompareArgs {
-    /// The earlier run: its folder, or its report.json
+    /// The run that the others are compared with: its folder, or its report.json
     #[arg(value_name = "A")]
-    pub before: PathBuf,
-    /// The later run: its folder, or its report.json
-    #[arg(value_name = "B")]
-    pub after: PathBuf,
+    pub first: PathBuf,
+    /// The others, nine at most
+    #[arg(value_name = "B", required = true, num_args = 1..=9)]
+    pub others: Vec<PathBuf>,
 }
 
 impl CompareArgs {
     /// The comparison as text for a terminal of 80 columns.
     pub fn run(&self) -> Result<String, ReadError> {
-        let (_, before) = archive::report(&self.before)?;
-        let (_, after) = archive::report(&self.after)?;
-        let name = |path: &PathBuf| path.display().to_string();
-        let runs = format!(
-            "A: {}, {}\nB: {}, {}",
-            name(&self.before),
-            described(&before),
-            name(&self.after),
-            described(&after)
-        );
-        Ok(format!("{runs}\n\n{}\n", render(&before, &after)))
+        let paths = || std::iter::once(&self.first).chain(&self.others);
+        let mut reports = Vec::new();
+        for path in paths() {
+            reports.push(archive::report(path)?.1);
+        }
+        let lines: Vec<String> = NAMES
+            .iter()
+            .zip(paths().zip(&reports))
+            .map(|(name, (path, report))| {
+                wrapped(&format!(
+                    "{name}: {}, {}",
+                    path.display(),
+                    described(report)
+                ))
+            })
+            .collect();
+        let [first, others @ ..] = reports.as_slice() else {
+            return Ok(String::new());
+        };
+        Ok(format!(
+            "{}\n\n{}\n",
+            lines.join("\n"),
+            render(first, others)
+        ))
     }
 }
 
@@ -47,28 +64,45 @@ fn described(report: &Report) -> String {
     format!("{} of {} ({})", report.verdict, run.image, run.began)
 }
 
-fn render(before: &Report, after: &Report) -> String {
-    let comparisons = Comparisons::of(before, after);
+/// The first run and each of the others, which have their names from the place they have here.
+fn render(first: &Report, others: &[Report]) -> String {
+    let named: Vec<(&str, Comparisons)> = NAMES
+        .iter()
+        .skip(1)
+        .zip(others)
+        .map(|(name, other)| (*name, Comparisons::of(first, other)))
+        .collect();
     let mut parts = Vec::new();
-    if comparisons.pairs.is_empty() {
-        parts.push("no phase of any fault has values in both runs".to_owned());
-    } else {
-        parts.push(table(&comparisons.pairs));
-        parts.push(wrapped(&format!(
-            "B/A: ratio of the medians. Slower, faster: by more than noise, two-sided Mann-Whitney U test on the values \
-             of all trials, corrected (Holm) for {} comparisons, at most {:.0} % for one false alarm; too few: {} trials \
-             in each run are needed to tell.",
-            comparisons.pairs.len(),
-            ALPHA * 100.0,
-            comparisons.trials_needed()
-        )));
+    let most = named
+        .iter()
+        .map(|(_, comparisons)| comparisons)
+        .max_by_key(|comparisons| comparisons.pairs.len());
+    match most.filter(|most| !most.pairs.is_empty()) {
+        None => parts.push("no phase of any fault has values in both runs".to_owned()),
+        Some(most) => {
+            parts.push(table(&named));
+            parts.push(wrapped(&format!(
+                "/A: ratio of the median to that of A. Slower, faster: than A by more than noise, two-sided Mann-Whitney U \
+                 test on the values of all trials, corrected (Holm) for the comparisons of a run with A, {} at most, so \
+                 that at most {:.0} % of such runs have any false alarm; too few: {} trials in each run are needed to tell.",
+                most.pairs.len(),
+                ALPHA * 100.0,
+                most.trials_needed()
+            )));
+        }
     }
-    let unmatched = comparisons.unmatched.iter();
-    let lines: Vec<String> = differences(before, after)
-        .into_iter()
-        .map(|what| format!("different: {what}"))
-        .chain(unmatched.map(|what| format!("not compared: {what}")))
-        .map(|line| wrapped(&line))
+    let lines: Vec<String> = named
+        .iter()
+        .zip(others)
+        .flat_map(|((name, comparisons), other)| {
+            let different = differences(first, other).into_iter();
+            let unmatched = comparisons.unmatched.iter();
+            different
+                .map(|what| format!("different: {what}"))
+                .chain(unmatched.map(|what| format!("not compared: {what}")))
+                .map(|line| wrapped(&format!("A, {name}: {line}")))
+                .collect::<Vec<_>>()
+        })
         .collect();
     if !lines.is_empty() {
         parts.push(lines.join("\n"));
@@ -76,7 +110,7 @@ fn render(before: &Report, after: &Report) -> String {
     parts.join("\n\n")
 }
 
-fn table(pairs: &[Pair]) -> String {
+fn table(named: &[(&str, Comparisons)]) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
@@ -88,11 +122,24 @@ fn table(pairs: &[Pair]) -> String {
         "n",
         "p50",
         "p95",
-        "B/A",
-        "B is",
+        "/A",
+        "than A",
     ]);
-    for pair in pairs {
-        table.add_row(cells(pair));
+    let mut seen: Vec<(u32, FaultKind, Phase)> = Vec::new();
+    for pair in named.iter().flat_map(|(_, comparisons)| &comparisons.pairs) {
+        let key = (pair.replicas, pair.fault, pair.phase);
+        if seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        let pairs: Vec<(&str, &Pair)> = named
+            .iter()
+            .filter_map(|(name, comparisons)| {
+                let of_key = |pair: &&Pair| (pair.replicas, pair.fault, pair.phase) == key;
+                Some((*name, comparisons.pairs.iter().find(of_key)?))
+            })
+            .collect();
+        table.add_row(cells(pair, &pairs));
     }
     for column in table.column_iter_mut().skip(3).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -100,28 +147,34 @@ fn table(pairs: &[Pair]) -> String {
     table.trim_fmt()
 }
 
-/// One row of two lines.
-fn cells(pair: &Pair) -> [String; 8] {
-    let (before, after) = (pair.before.summary, pair.after.summary);
-    let phase = match pair.phase {
+/// One row with a line for A and one for each run that has the like.
+fn cells(of: &Pair, pairs: &[(&str, &Pair)]) -> [String; 8] {
+    let phase = match of.phase {
         Phase::Lease => "lease",
         Phase::Work => "work",
         Phase::Release => "release",
     };
-    let two = |first: String, second: String| format!("{first}\n{second}");
+    let lines = |first: String, other: &dyn Fn(&str, &Pair) -> String| {
+        let others = pairs.iter().map(|(name, pair)| other(name, pair));
+        std::iter::once(first)
+            .chain(others)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let samples =
+        |cell: &dyn Fn(&Sample) -> String| lines(cell(&of.before), &|_, pair| cell(&pair.after));
     [
-        format!("{} {}", pair.replicas, pair.fault),
+        format!("{} {}", of.replicas, of.fault),
         phase.to_owned(),
-        two("A".to_owned(), "B".to_owned()),
-        two(before.n.to_string(), after.n.to_string()),
-        two(seconds(before.p50_ms), seconds(after.p50_ms)),
-        two(seconds(before.p95_ms), seconds(after.p95_ms)),
-        two(
-            String::new(),
+        lines("A".to_owned(), &|name, _| name.to_owned()),
+        samples(&|sample| sample.summary.n.to_string()),
+        samples(&|sample| seconds(sample.summary.p50_ms)),
+        samples(&|sample| seconds(sample.summary.p95_ms)),
+        lines(String::new(), &|_, pair| {
             pair.ratio()
-                .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
-        ),
-        two(String::new(), pair.difference().to_string()),
+                .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+        }),
+        lines(String::new(), &|_, pair| pair.difference().to_string()),
     ]
 }
 
@@ -153,7 +206,7 @@ mod tests {
             15_000.0,
             Reason::Expired,
         ));
-        let text = render(&before, &after);
+        let text = render(&before, &[after]);
         for expected in [
             "2 crash",
             "1.004",
@@ -174,9 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn several_runs_stand_beside_the_first_one_each() {
+        let values = |from: f64| {
+            (0..10)
+                .map(|step| from + f64::from(step))
+                .collect::<Vec<_>>()
+        };
+        let [first, same, slow] = [1000.0, 1000.0, 9000.0].map(|from| run(&values(from)));
+        let text = render(&first, &[same, run(&[]), slow]);
+        let rows: Vec<&str> = text.lines().filter(|line| line.contains("10")).collect();
+        for (name, expected) in [("B", "1.00"), ("D", "8.97")] {
+            let row = rows.iter().find(|row| row.contains(&format!(" {name} ")));
+            assert!(row.is_some_and(|row| row.contains(expected)), "{text}");
+        }
+        assert!(text.contains("A, C: not compared"), "{text}");
+    }
+
+    #[test]
     fn runs_of_different_faults_say_that_there_is_nothing_to_compare() {
         assert!(
-            render(&run(&[]), &run(&[1.0]))
+            render(&run(&[]), &[run(&[1.0])])
                 .contains("no phase of any fault has values in both runs")
         );
     }
