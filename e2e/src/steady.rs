@@ -50,6 +50,14 @@ pub enum Unsteady {
         /// How long was waited.
         limit: Duration,
     },
+    /// Several replicas are one to the election.
+    #[error("not steady after {} s: {why}", .limit.as_secs())]
+    SharedIdentity {
+        /// Which, and by what name.
+        why: String,
+        /// How long was waited.
+        limit: Duration,
+    },
     /// The image can't be had.
     #[error("--image: the node can't start {image}: {why}")]
     Image {
@@ -70,8 +78,13 @@ impl Unsteady {
             Self::Node(detail) => Some(RigFault::NodeExhausted {
                 detail: detail.clone(),
             }),
-            Self::TimeUp { .. } | Self::Image { .. } => None,
+            Self::TimeUp { .. } | Self::SharedIdentity { .. } | Self::Image { .. } => None,
         }
+    }
+
+    /// Whether it was seen, so that no trouble of the rig can explain it.
+    pub fn is_certain(&self) -> bool {
+        matches!(self, Self::SharedIdentity { .. })
     }
 }
 
@@ -99,6 +112,10 @@ pub async fn wait(
             return Err(hopeless);
         }
         if Instant::now() > deadline {
+            let user = &scene.target.user;
+            if let Some(why) = scene.journal.read(|seen| shared_identity(seen, user)) {
+                return Err(Unsteady::SharedIdentity { why, limit });
+            }
             let unschedulable = scene
                 .replicas()
                 .into_values()
@@ -146,14 +163,8 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
     let lease = seen
         .lease()
         .ok_or_else(|| format!("there is no Lease {}", scene.target.lease))?;
-    let writers = writers(seen, &lease.record.holder, &scene.target.user);
-    if writers.len() > 1 {
-        return Err(format!(
-            "{} replicas renew the Lease as {:?}, one identity for all of them: {}",
-            writers.len(),
-            lease.record.holder,
-            writers.join(", ")
-        ));
+    if let Some(shared) = shared_identity(seen, &scene.target.user) {
+        return Err(shared);
     }
     let leader = pods.get(lease.record.pod());
     let leader = *leader.ok_or_else(|| {
@@ -173,6 +184,19 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
     Ok(Steady {
         leader: leader.clone(),
         lease: lease.clone(),
+    })
+}
+
+/// Which replicas renew the Lease by one and the same name, if any do.
+fn shared_identity(seen: &Seen, user: &str) -> Option<String> {
+    let holder = &seen.lease()?.record.holder;
+    let writers = writers(seen, holder, user);
+    (writers.len() > 1).then(|| {
+        format!(
+            "{} replicas renew the Lease as {holder:?}, one identity for all of them: {}",
+            writers.len(),
+            writers.join(", ")
+        )
     })
 }
 

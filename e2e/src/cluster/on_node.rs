@@ -30,8 +30,8 @@ pub struct Output {
 
 /// Lines as a command on a node writes them.
 ///
-/// Ends with an error in every case: whoever follows a file does not expect its end. Dropping the stream ends the command,
-/// in a container at its next write.
+/// Ends with an error in every case: whoever follows a file does not expect its end. Dropping the stream ends the command;
+/// where a command of the user's leads to the node, it ends that one, and what it left there is up to it.
 pub type LineStream = BoxStream<'static, Result<String, ClusterError>>;
 
 /// Signals that are ready to be sent.

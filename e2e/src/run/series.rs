@@ -167,6 +167,7 @@ impl<'a> Series<'a> {
         }
         let trouble = match unsteady.rig_fault() {
             Some(fault) => Some(fault.to_string()),
+            None if unsteady.is_certain() => None,
             None => lookout.trouble(self.scene, self.witnesses).await,
         };
         self.report.checks.push(outcome::unsteady(

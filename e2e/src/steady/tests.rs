@@ -216,10 +216,20 @@ fn two_replicas_that_renew_under_one_name_are_told_from_one_that_took_over() {
         ..Seen::default()
     };
     let user = write("a", 5).user;
-    assert_eq!(writers(&seen, "a", &user), ["a"]);
+    assert_eq!(shared_identity(&seen, &user), None);
     let shared = Seen {
         calls: vec![write("b", 3), write("a", 5), write("b", 7)],
         ..seen
     };
-    assert_eq!(writers(&shared, "a", &user), ["a", "b"]);
+    let why = shared_identity(&shared, &user).unwrap();
+    assert!(why.contains("\"a\"") && why.ends_with("a, b"), "{why}");
+}
+
+#[test]
+fn what_was_seen_is_not_excused_by_the_rig_and_what_is_missing_may_be() {
+    let limit = Duration::from_secs(1);
+    let why = "two as one".to_owned();
+    assert!(Unsteady::SharedIdentity { why, limit }.is_certain());
+    let waiting_for = "a renewal".to_owned();
+    assert!(!Unsteady::TimeUp { waiting_for, limit }.is_certain());
 }

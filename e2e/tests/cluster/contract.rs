@@ -88,6 +88,17 @@ async fn commands_on_a_node_give_status_and_both_outputs(cluster: &Cluster, node
     );
     assert!(lines.next().await.is_none());
 
+    let silent = ["sleep", "4321"];
+    let followed = cluster.follow_on_node(node, &silent).await.unwrap();
+    assert!(runs(cluster, node, silent).await);
+    drop(followed);
+    let ended = async {
+        while runs(cluster, node, silent).await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(rig::limit(), ended).await.unwrap();
+
     let message = cluster
         .on_node("other", &["true"])
         .await
@@ -97,6 +108,15 @@ async fn commands_on_a_node_give_status_and_both_outputs(cluster: &Cluster, node
         message.contains("no node other") && message.contains(node),
         "{message}"
     );
+}
+
+/// Whether a process with these two words as its command line is on the node.
+async fn runs(cluster: &Cluster, node: &str, [name, argument]: [&str; 2]) -> bool {
+    let look = format!(
+        "for file in /proc/[0-9]*/cmdline; do [ \"$(tr '\\0' ' ' 2>/dev/null < $file)\" = '{name} {argument} ' ] && echo found; done; true"
+    );
+    let found = cluster.on_node(node, &["sh", "-c", &look]).await.unwrap();
+    found.stdout.contains("found")
 }
 
 async fn the_audit_log_tells_who_wrote_a_lease(cluster: &Cluster) {

@@ -215,9 +215,18 @@ struct Followed {
     ready: VecDeque<String>,
     stderr: String,
     ended: bool,
-    // Held open: the engine takes a closed input for the end of the client.
+    // Open for as long as the stream is: [`UNTIL_INPUT_ENDS`] waits for its end.
     _stdin: Pin<Box<dyn AsyncWrite + Send>>,
 }
+
+/// Runs a command until it ends by itself or its input does. The engine goes on reading what a client left, so that a
+/// command that is only written to by others, such as `tail`, would never notice that nobody follows it any more.
+const UNTIL_INPUT_ENDS: [&str; 4] = [
+    "sh",
+    "-c",
+    "exec 3<&0; { cat <&3; kill $$; } >/dev/null 2>&1 & exec \"$@\" 3<&-",
+    "sh",
+];
 
 pub(super) async fn follow(
     docker: &Docker,
@@ -225,7 +234,9 @@ pub(super) async fn follow(
     node: &str,
     command: &[&str],
 ) -> Result<LineStream, ClusterError> {
-    let (exec, frames, stdin) = Exec::start(docker, container, node, command, false).await?;
+    let words = [&UNTIL_INPUT_ENDS, command].concat();
+    let (mut exec, frames, stdin) = Exec::start(docker, container, node, &words, true).await?;
+    exec.command = joined(command);
     let followed = Followed {
         exec,
         frames,
