@@ -236,7 +236,8 @@ fn overlap(
     first: &ApiCall,
     tenures: &[Tenure],
 ) -> Vec<StrayWrite> {
-    if takeover.from.holder == takeover.to.holder {
+    // A later process of the same pod, by whatever name: the one before it is dead.
+    if takeover.from.pod() == takeover.to.pod() {
         return Vec::new();
     }
     let first_boundary = Boundary {

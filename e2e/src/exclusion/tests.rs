@@ -195,6 +195,16 @@ fn the_first_write_of_a_reclaiming_pod_is_not_the_last_of_its_predecessor() {
 }
 
 #[test]
+fn a_restarted_process_with_a_name_of_its_own_is_not_its_predecessor() {
+    let (history, calls): (Vec<_>, Vec<_>) = [lease(10, 0, "a_1"), lease(20, 16_000, "a_2")]
+        .into_iter()
+        .unzip();
+    let writes = [write("a", None, 16_010), write("a", None, 16_110)];
+    let exclusion = examined(&history, &calls, &writes);
+    assert_eq!(exclusion.overlap, []);
+}
+
+#[test]
 fn a_lease_write_missing_from_the_log_is_placed_by_its_arrival() {
     let (history, _) = handover();
     let map = ClockMap::measure(
