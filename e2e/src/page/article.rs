@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use super::{
     anchor, glyphs,
     overview::{badge, class},
-    rest::checks,
     story::{Event, Story},
     timeline::timeline,
     words::{Names, column, count, millis, signed},
@@ -48,7 +47,6 @@ fn remember<T>(seen: &mut Vec<T>, key: T) -> Markup {
 }
 
 fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup {
-    let id = anchor(result.id);
     let story = data.map(|data| Story::of(data, result));
     let names = story
         .as_ref()
@@ -56,7 +54,7 @@ fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup
         .unwrap_or_default();
     let sentence = sentence(result, &names);
     html! {
-        details class=(format!("trial {}", class(result.verdict))) id=(id) open[open]
+        details class=(format!("trial {}", class(result.verdict))) id=(anchor(result.id)) open[open]
             data-fault=(result.id.fault) data-verdict=(result.verdict) {
             summary {
                 h3 { (result.id) }
@@ -72,17 +70,17 @@ fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup
             }
             @if let Some(story) = &story {
                 div class="scroll timeline-frame" {
-                    (timeline(story, &format!("Timeline of {}. {sentence}", result.id)))
+                    (timeline(story, &format!("Timeline of {}", result.id)))
                 }
-                (events(&id, story))
+                (events(story))
             } @else {
                 p class="broken inconclusive" { "The raw data of this trial is not there, so there is no timeline." }
             }
             details class="more" {
-                summary { "Phases and checks" }
+                summary { "Phases and passed checks" }
                 div class="beside" {
                     (phases(result))
-                    (checks(&format!("Checks of {}", result.id), result.checks.iter()))
+                    (passed(result))
                 }
                 @if story.is_some() {
                     p class="small" { "Raw data: " a href=(trial_file(result.id)) { (trial_file(result.id)) } }
@@ -153,17 +151,17 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
 }
 
 /// Every event of a trial, in order.
-fn events(id: &str, story: &Story) -> Markup {
-    let row = |index: usize, event: &Event| {
+fn events(story: &Story) -> Markup {
+    let row = |event: &Event| {
         let at = match (event.at, event.until) {
             (None, _) => "–".to_owned(),
             (Some(at), None) => column(at),
             (Some(at), Some(until)) => format!("{} to {}", column(at), column(until)),
         };
         html! {
-            tr id=(format!("{id}-{index}")) {
-                td class="number" { (at) }
-                th scope="row" { (event.who) }
+            tr {
+                td { (at) }
+                td { (event.who) }
                 td { (event.what) }
                 td { (event.detail) }
             }
@@ -182,13 +180,27 @@ fn events(id: &str, story: &Story) -> Markup {
                     }
                     thead {
                         tr {
-                            th scope="col" class="number" { "ms" }
-                            th scope="col" { "Who" }
-                            th scope="col" { "What" }
-                            th scope="col" { "Details" }
+                            @for name in ["ms", "Who", "What", "Details"] { th { (name) } }
                         }
                     }
-                    tbody { @for (index, event) in story.events.iter().enumerate() { (row(index, event)) } }
+                    // A mark names its row by its number.
+                    tbody { @for event in &story.events { (row(event)) } }
+                }
+            }
+        }
+    }
+}
+
+/// What was not passed stands above the timeline.
+fn passed(result: &TrialResult) -> Markup {
+    // The reason of the limit is the same in all trials, and stands at the distribution of their times.
+    let reason = format!(": {}", result.budget.lease.reason);
+    html! {
+        table class="checks-table" {
+            caption { "Passed" }
+            tbody {
+                @for check in result.checks.iter().filter(|check| check.verdict == Verdict::Pass) {
+                    tr { th { (check.id) } td { (check.detail.strip_suffix(&reason).unwrap_or(&check.detail)) } }
                 }
             }
         }
@@ -215,7 +227,7 @@ fn phases(result: &TrialResult) -> Markup {
             }
             tbody {
                 @for (name, value) in rows {
-                    @if let Some(value) = value { tr { th scope="row" { (name) } td class="number" { (column(value)) } } }
+                    @if let Some(value) = value { tr { th { (name) } td { (column(value)) } } }
                 }
             }
         }

@@ -7,7 +7,9 @@ use super::{
     words::{count, millis},
 };
 use crate::{
+    budget::FaultKind,
     report::Report,
+    trial::TrialId,
     verdict::{Check, Verdict},
 };
 
@@ -60,13 +62,9 @@ pub(super) fn mark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A verdict in a table or a line.
+/// A verdict in a table or a line; the style puts its sign before it.
 pub(super) fn badge(verdict: Verdict) -> Markup {
-    html! {
-        span class=(format!("badge {}", class(verdict))) {
-            span aria-hidden="true" { (mark(verdict)) } " " (verdict)
-        }
-    }
+    html! { span class=(format!("badge {}", class(verdict))) { (verdict) } }
 }
 
 fn sentence(report: &Report) -> String {
@@ -103,29 +101,66 @@ fn moment(text: &str) -> String {
     )
 }
 
-/// A line for each check that was not passed, which leads to where it was made.
+/// What was not passed, with the trials that did not pass it.
+struct Broken<'a> {
+    check: &'a Check,
+    /// Number of replicas and fault; `None` for a check that belongs to no trial.
+    group: Option<(u32, FaultKind)>,
+    trials: Vec<TrialId>,
+}
+
+/// A line for each check that was not passed, which leads to where it was made: one for all trials of a fault, however
+/// many, so that what else was not passed is seen as well.
 pub(super) fn why(report: &Report) -> Markup {
-    let trials = report
+    let mut lines: Vec<Broken<'_>> = Vec::new();
+    let of_trials = report
         .trials
         .iter()
-        .flat_map(|trial| trial.checks.iter().map(|check| (check, anchor(trial.id))));
-    let elsewhere = report.run_checks().map(|check| (check, "rest".to_owned()));
-    let mut open: Vec<(&Check, String)> = trials
+        .flat_map(|trial| trial.checks.iter().map(|check| (check, Some(trial.id))));
+    let elsewhere = report.run_checks().map(|check| (check, None));
+    for (check, trial) in of_trials
         .chain(elsewhere)
         .filter(|(check, _)| check.verdict != Verdict::Pass)
-        .collect();
-    open.sort_by_key(|(check, _)| std::cmp::Reverse(check.verdict));
+    {
+        let group = trial.map(|id| (id.replicas, id.fault));
+        let same = |line: &&mut Broken<'_>| {
+            group.is_some()
+                && line.group == group
+                && (line.check.id, line.check.verdict) == (check.id, check.verdict)
+        };
+        match lines.iter_mut().find(same) {
+            Some(line) => line.trials.extend(trial),
+            None => lines.push(Broken {
+                check,
+                group,
+                trials: trial.into_iter().collect(),
+            }),
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.check.verdict));
     html! {
-        @if !open.is_empty() {
+        @if !lines.is_empty() {
             section id="why" aria-labelledby="why-title" {
                 h2 id="why-title" { "Why" }
-                ul class="checks" {
-                    @for (check, place) in open {
-                        li class=(class(check.verdict)) {
-                            (badge(check.verdict)) " "
-                            a href=(format!("#{place}")) { (check.scope) } ": "
-                            b { (check.id) } " – " (check.detail)
-                        }
+                ul class="checks" { @for line in &lines { (line.draw()) } }
+            }
+        }
+    }
+}
+
+impl Broken<'_> {
+    fn draw(&self) -> Markup {
+        let check = self.check;
+        html! {
+            li class=(class(check.verdict)) {
+                (badge(check.verdict)) " " b { (check.id) } " – "
+                @match (self.trials.as_slice(), self.group) {
+                    ([], _) | (_, None) => { a href="#rest" { (check.scope) } ": " (check.detail) }
+                    ([one], _) => { a href=(format!("#{}", anchor(*one))) { (check.scope) } ": " (check.detail) }
+                    (all, Some((replicas, fault))) => {
+                        (replicas) " replicas, " (fault) ", " (all.len()) " trials:"
+                        @for id in all { " " a href=(format!("#{}", anchor(*id))) aria-label=(id) { "#" (id.number) } }
+                        ". The first: " (check.detail)
                     }
                 }
             }

@@ -47,6 +47,8 @@ pub(super) struct Story {
     pub(super) lanes: Vec<Lane>,
     /// Who the Lease named, and for how long; gaps are where it named nobody.
     pub(super) terms: Vec<Term>,
+    /// When the Lease was renewed.
+    pub(super) renewals: Vec<Millis>,
     /// When requests of the harness were answered.
     pub(super) answered: Vec<Millis>,
     /// What is written above the lanes.
@@ -232,7 +234,8 @@ impl Story {
         let mut lanes = pods::lanes(&source, &terms, whole);
         let mut events = harness::untimed(&source);
         events.extend(harness::strike(&source));
-        events.extend(lease::events(&source, &history, &terms));
+        let (renewals, changes) = lease::events(&source, &history, &terms);
+        events.extend(changes);
         events.extend(pods::events(&source, &lanes));
         events.extend(calls::events(&source, &mut lanes));
         events.extend(harness::requests(&source));
@@ -258,9 +261,24 @@ impl Story {
             answered: harness::answered(&source, whole),
             lanes,
             terms,
+            renewals,
             events,
             names: source.names,
         }
+    }
+}
+
+/// The longest time between two that follow each other, where there are two.
+fn longest_gap(moments: impl Iterator<Item = Millis> + Clone) -> String {
+    let gap = moments
+        .clone()
+        .zip(moments.skip(1))
+        .map(|(a, b)| b - a)
+        .fold(0.0, f64::max);
+    if gap > 0.0 {
+        format!(", longest gap {}", millis(gap))
+    } else {
+        String::new()
     }
 }
 

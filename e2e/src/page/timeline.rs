@@ -30,8 +30,8 @@ const HOLD: (f64, f64) = (6.0, 5.0);
 const BAR: (f64, f64) = (12.0, 13.0);
 const TICKS: (f64, f64) = (29.0, 9.0);
 
-/// Ticks that are closer than this are drawn as one.
-const TICK_GAP: f64 = 0.9;
+/// Ticks that are closer than this are drawn as one bar.
+const TICK_GAP: f64 = 4.0;
 
 /// The width of a letter, for what fits where.
 const LETTER: f64 = 6.2;
@@ -188,11 +188,8 @@ impl<'a> Panel<'a> {
             .and_then(|undone| Span::new(0.0, undone).within(self.span));
         let strike = self.story.strike.within(self.span);
         let band = |class: &str, span: Span| {
-            html! {
-                rect class=(class) x=(Px(self.scale.x(span.from))) y=(Px(self.lanes_top()))
-                    width=(Px(self.scale.x(span.to) - self.scale.x(span.from)))
-                    height=(Px(self.lanes_bottom() - self.lanes_top())) {}
-            }
+            let (top, height) = (self.lanes_top(), self.lanes_bottom() - self.lanes_top());
+            self.bar(class, span, top, height)
         };
         html! {
             @if let Some(span) = lasting { (band("lasting", span)) }
@@ -204,6 +201,7 @@ impl<'a> Panel<'a> {
         let y = self.lease_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "Lease" }
+            (self.renewals())
             @for term in &self.story.terms {
                 @if let Some(span) = term.span.within(self.span) {
                     @let active = Span::new(span.from, term.silent.map_or(span.to, |silent| silent.from.max(span.from)));
@@ -218,6 +216,17 @@ impl<'a> Panel<'a> {
                 }
             }
         }
+    }
+
+    /// A bar over `part` of this stretch, which is seen however short it is.
+    fn bar(&self, class: &str, part: Span, top: f64, height: f64) -> Markup {
+        let (left, right) = (
+            self.scale.x(part.from).round(),
+            self.scale.x(part.to).round(),
+        );
+        let width = (right - left).max(1.0);
+        let path = format!("M{left} {}h{width}v{}h-{width}z", Px(top), Px(height));
+        html! { path class=(class) d=(path) {} }
     }
 
     fn line(&self, span: Span, y: f64) -> String {
@@ -237,28 +246,21 @@ impl<'a> Panel<'a> {
 
     fn pod(&self, index: usize, lane: &Lane) -> Markup {
         let top = self.pod_top(index);
-        let part = |span: Span| {
-            let part = span.within(self.span)?;
-            let x = self.scale.x(part.from);
-            Some((part, x, self.scale.x(part.to) - x))
-        };
         html! {
             text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
             text class="note" x="0" y=(Px(top + 32.0)) { (lane.role) }
             @for span in &lane.holds {
-                @if let Some((_, x, width)) = part(*span) {
-                    rect class="holds" x=(Px(x)) y=(Px(top + HOLD.0)) width=(Px(width)) height=(Px(HOLD.1)) {}
-                }
+                @if let Some(part) = span.within(self.span) { (self.bar("holds", part, top + HOLD.0, HOLD.1)) }
             }
             @for (span, state) in &lane.states {
-                @if let Some((shown, x, width)) = part(*span) {
-                    rect class=(state.word()) x=(Px(x)) y=(Px(top + BAR.0)) width=(Px(width)) height=(Px(BAR.1)) {}
-                    @if self.fits(shown, state.word()) {
-                        text class="state" x=(Px(x + 6.0)) y=(Px(top + BAR.0 + 10.0)) { (state.word()) }
+                @if let Some(part) = span.within(self.span) {
+                    (self.bar(state.class(), part, top + BAR.0, BAR.1))
+                    @if self.fits(part, state.word()) {
+                        text class="state" x=(Px(self.scale.x(part.from) + 6.0)) y=(Px(top + BAR.0 + 10.0)) { (state.word()) }
                     }
                 }
             }
-            (self.ticks("writes", &lane.writes, top + TICKS.0, TICKS.1))
+            (self.ticks("writes", &lane.writes, top + TICKS.0 + TICKS.1 / 2.0))
         }
     }
 
@@ -266,23 +268,54 @@ impl<'a> Panel<'a> {
         let y = self.harness_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "harness" }
-            (self.ticks("requests", &self.story.answered, y - 4.0, 8.0))
+            (self.ticks("requests", &self.story.answered, y))
         }
     }
 
-    /// A tick for each moment, in one path.
-    fn ticks(&self, class: &str, moments: &[f64], top: f64, height: f64) -> Markup {
+    /// A tick for each moment, in one path; ticks that would touch are one bar, so that a long trial weighs no more and
+    /// what shows is when there were none.
+    fn ticks(&self, class: &str, moments: &[f64], y: f64) -> Markup {
+        let places = moments
+            .iter()
+            .filter(|at| self.span.holds(**at))
+            .map(|at| self.scale.x(*at).round());
         let mut path = String::new();
-        let mut last = f64::NEG_INFINITY;
-        for at in moments.iter().filter(|at| self.span.holds(**at)) {
-            let x = self.scale.x(*at);
-            if x - last >= TICK_GAP {
-                // Writing into a string does not fail.
-                let _ = write!(path, "M{} {}v{}", Px(x), Px(top), Px(height));
-                last = x;
+        let mut pen: Option<f64> = None;
+        let mut bar: Option<(f64, f64)> = None;
+        for x in places.map(Some).chain([None]) {
+            match (bar, x) {
+                (Some((from, to)), Some(x)) if x - to < TICK_GAP => bar = Some((from, to.max(x))),
+                (done, next) => {
+                    if let Some((from, to)) = done {
+                        let length = to - from + 1.0;
+                        // Writing into a string does not fail.
+                        let _ = match pen {
+                            None => write!(path, "M{from} {}h{length}", Px(y)),
+                            Some(pen) => write!(path, "m{} 0h{length}", from - pen),
+                        };
+                        pen = Some(to + 1.0);
+                    }
+                    bar = next.map(|x| (x, x));
+                }
             }
         }
         html! { @if !path.is_empty() { path class=(class) d=(path) {} } }
+    }
+
+    /// A dot for each renewal, in one path.
+    fn renewals(&self) -> Markup {
+        let y = self.lease_y();
+        let path = self
+            .story
+            .renewals
+            .iter()
+            .filter(|at| self.span.holds(**at))
+            .fold(String::new(), |mut path, at| {
+                // Writing into a string does not fail.
+                let _ = write!(path, "M{} {}h0", Px(self.scale.x(*at)), Px(y));
+                path
+            });
+        html! { @if !path.is_empty() { path class="renewals" d=(path) {} } }
     }
 
     /// What can be pointed at of an event.
@@ -296,18 +329,28 @@ impl<'a> Panel<'a> {
         let moment = self.span.holds(at).then(|| self.scale.x(at));
         let spread = matches!(
             event.glyph,
-            Glyph::Writes | Glyph::Slow | Glyph::Refused | Glyph::LeaseRefused
+            Glyph::Writes
+                | Glyph::Renewal
+                | Glyph::Slow
+                | Glyph::Failed
+                | Glyph::Refused
+                | Glyph::Unanswered
+                | Glyph::Stray
+                | Glyph::LeaseRefused
         );
+        // What is drawn as ticks, dots or a bar has no mark of its own.
+        let bar = matches!(event.glyph, Glyph::Writes | Glyph::Slow)
+            || (event.glyph == Glyph::Renewal && event.until.is_some());
         html! {
             @if let (Some(span), true) = (lasts, spread) {
                 rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
                     x=(Px(self.scale.x(span.from) - 2.0)) y=(Px(y - height / 2.0))
                     width=(Px(self.scale.x(span.to) - self.scale.x(span.from) + 4.0)) height=(Px(height)) {}
-            } @else if let (Some(x), Glyph::Writes | Glyph::Slow) = (moment, event.glyph) {
+            } @else if let (Some(x), true) = (moment, bar) {
                 rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
                     x=(Px(x - 3.0)) y=(Px(y - height / 2.0)) width="6" height=(Px(height)) {}
             }
-            @if let (Some(x), false) = (moment, matches!(event.glyph, Glyph::Writes | Glyph::Slow)) {
+            @if let (Some(x), false) = (moment, bar) {
                 use href=(format!("#g-{}", event.glyph.name())) data-e=(index) x=(Px(x)) y=(Px(y)) {}
             }
         }

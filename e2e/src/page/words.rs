@@ -114,7 +114,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case(0.0, "0.0 ms")]
-    #[case(3.14, "3.1 ms")]
+    #[case(3.06, "3.1 ms")]
     #[case(121.26, "121 ms")]
     #[case(-894.2, "−894 ms")]
     #[case(2361.0, "2.36 s")]

@@ -27,8 +27,10 @@ pub(crate) struct Lane {
 /// The state of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It is being started, or runs and is not Ready.
+    /// Its container does not run yet.
     Starting,
+    /// It runs, and is not Ready.
+    NotReady,
     /// It is Ready.
     Ready,
     /// It runs, and was asked to stop.
@@ -42,9 +44,18 @@ impl State {
     pub(in crate::page) fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::NotReady => "not ready",
             Self::Ready => "ready",
             Self::Terminating => "terminating",
             Self::Down => "down",
+        }
+    }
+
+    /// The class that fills its bar.
+    pub(in crate::page) fn class(self) -> &'static str {
+        match self {
+            Self::NotReady => "unready",
+            other => other.word(),
         }
     }
 
@@ -57,6 +68,7 @@ impl State {
             // A pod that is asked to stop before it has run says so by its container alone.
             Presence::Terminating => Some(Self::Down),
             Presence::Staying if pod.running && pod.ready => Some(Self::Ready),
+            Presence::Staying if pod.running => Some(Self::NotReady),
             Presence::Staying => Some(Self::Starting),
         }
     }
@@ -175,10 +187,14 @@ fn change(
         glyph: Glyph::Pod,
         who: source.names.short(&pod.name).to_owned(),
         what: what.join(", "),
-        detail: pod.waiting.as_deref().map_or_else(
-            || format!("revision {}", pod.resource_version),
-            |why| cut(why, LONGEST_WAITING),
-        ),
+        detail: pod
+            .waiting
+            .as_deref()
+            .filter(|why| *why != kind_of(why))
+            .map_or_else(
+                || format!("revision {}", pod.resource_version),
+                |why| cut(why, LONGEST_WAITING),
+            ),
     })
 }
 

@@ -67,3 +67,19 @@ fn a_stray_write_and_a_hung_request_are_marked() {
         "{svg}"
     );
 }
+
+#[test]
+fn ticks_that_would_touch_are_one_bar() {
+    let data = recorded();
+    let promise = Promise {
+        within_ms: 15_000.0,
+    };
+    let mut story = Story::of(&data, &judge(&data, promise));
+    let span = Span::new(0.0, 1000.0);
+    story.whole = span;
+    let panel = Panel::new(&story, span, 0.0, true);
+    let pixel = span.length() / (RIGHT - LEFT);
+    let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
+    let path = panel.ticks("writes", &moments, 7.0).into_string();
+    assert!(path.contains("d=\"M152 7h3m17 0h1\""), "{path}");
+}
