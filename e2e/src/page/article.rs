@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     anchor, glyphs,
+    logs::Logs,
     overview::{badge, class},
     story::{Event, Story},
     timeline::timeline,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// The section of all trials.
-pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
+pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
     let mut seen: Vec<(u32, crate::budget::FaultKind)> = Vec::new();
     html! {
         section id="trials" aria-labelledby="trials-title" {
@@ -35,7 +36,7 @@ pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
                 @let first = !seen.contains(&key);
                 @if first { (remember(&mut seen, key)) }
                 @let data = trials.iter().find(|data| data.id == result.id);
-                (article(result, data, first || result.verdict != Verdict::Pass))
+                (article(result, data, logs, first || result.verdict != Verdict::Pass))
             }
         }
     }
@@ -46,8 +47,8 @@ fn remember<T>(seen: &mut Vec<T>, key: T) -> Markup {
     html! {}
 }
 
-fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup {
-    let story = data.map(|data| Story::of(data, result));
+fn article(result: &TrialResult, data: Option<&TrialData>, logs: &Logs, open: bool) -> Markup {
+    let story = data.map(|data| Story::of(data, result, logs));
     let names = story
         .as_ref()
         .map(|story| story.names.clone())
@@ -71,6 +72,9 @@ fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup
             @if let Some(story) = &story {
                 div class="scroll timeline-frame" {
                     (timeline(story, &format!("Timeline of {}", result.id)))
+                }
+                @if !story.unseen.is_empty() {
+                    p class="small" { "Not observed in this run: " (story.unseen.join("; ")) "." }
                 }
                 (events(story))
             } @else {
@@ -117,7 +121,7 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
         parts.push(format!("{old} released the Lease at {}", signed(at)));
     }
     match (&result.new_leader, phases.lease_ms) {
-        (Some(new), Some(at)) if *new == result.old_leader => {
+        (Some(new), Some(at)) if names.short(new) == old => {
             parts.push(format!("{old} led again at {}", signed(at)));
         }
         (Some(new), Some(at)) => {

@@ -11,7 +11,7 @@ pub(super) fn definitions() -> Markup {
     PreEscaped(DEFINITIONS.to_owned())
 }
 
-const MARKS: [(Glyph, &str); 17] = [
+const MARKS: [(Glyph, &str); 19] = [
     (Glyph::Fault, "fault"),
     (Glyph::Undone, "fault undone"),
     (Glyph::Restored, "restored"),
@@ -27,6 +27,8 @@ const MARKS: [(Glyph, &str); 17] = [
     (Glyph::Refused, "write or request refused"),
     (Glyph::Unanswered, "write ended with an error"),
     (Glyph::Stray, "stray write"),
+    (Glyph::Log, "log"),
+    (Glyph::Warning, "log: warning or error"),
     (Glyph::Metrics, "metrics read"),
     (Glyph::Slow, "slow request, or no processor"),
 ];

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     anchor,
-    words::{count, millis},
+    words::{count, duration},
 };
 use crate::{
     budget::FaultKind,
@@ -26,8 +26,14 @@ pub(super) fn head(report: &Report) -> Markup {
         }
         p class="lead" {
             "Failover run " code { (run.id) } ", begun " time datetime=(run.began) { (moment(&run.began)) }
-            ", " (millis(run.took_ms)) ": " code { (run.image) } " on Kubernetes " (run.kubernetes_version)
+            ", " (duration(run.took_ms)) ": " code { (run.image) } " on Kubernetes " (run.kubernetes_version)
             " (" (run.provider) ")."
+        }
+        @if !run.not_observed.is_empty() {
+            div class="unseen" {
+                p { b { "Not observed" } ", so nothing here speaks of it:" }
+                ul { @for what in &run.not_observed { li { (what) } } }
+            }
         }
         nav aria-label="Parts of the page" {
             ul {
@@ -174,114 +180,6 @@ pub(super) fn warnings(report: &Report) -> Markup {
         @if !report.warnings.is_empty() {
             ul class="warnings" {
                 @for warning in &report.warnings { li { b { "Warning: " } (warning) } }
-            }
-        }
-    }
-}
-
-/// What was run, and where.
-pub(super) fn facts(report: &Report) -> Markup {
-    let run = &report.run;
-    let list = |items: Vec<String>| items.join(", ");
-    let mut facts: Vec<(&str, String)> = vec![
-        ("Image of the operator", run.image.clone()),
-        ("Kubernetes", run.kubernetes_version.clone()),
-        (
-            "Cluster",
-            format!("{}: {}", run.provider, run.provider_reason),
-        ),
-    ];
-    if let Some(image) = &run.cluster_image {
-        facts.push(("Image of the cluster", image.clone()));
-    }
-    if let Some(settings) = &report.settings {
-        facts.push((
-            "Lease",
-            format!(
-                "duration {} s, renew deadline {} s, retry period {} s",
-                settings.duration_seconds,
-                settings.renew_deadline_seconds,
-                settings.retry_period_seconds
-            ),
-        ));
-    }
-    if let Some(promise) = &report.promise {
-        facts.push((
-            "Promised",
-            format!("every takeover within {}", millis(promise.within_ms)),
-        ));
-    }
-    if let Some(error) = report.measuring_error_ms {
-        facts.push(("Largest measuring error", format!("±{error:.1} ms")));
-    }
-    facts.extend([
-        (
-            "Replicas",
-            list(run.replicas.iter().map(ToString::to_string).collect()),
-        ),
-        (
-            "Faults",
-            list(run.faults.iter().map(ToString::to_string).collect()),
-        ),
-        ("Trials of each", run.trials.to_string()),
-        ("Seed", run.seed.to_string()),
-        (
-            "Fence",
-            if run.fence { "deployed" } else { "none" }.to_owned(),
-        ),
-        (
-            "Hint",
-            match run.hint {
-                Some(true) => "switched on",
-                Some(false) => "switched off",
-                None => "as deployed",
-            }
-            .to_owned(),
-        ),
-    ]);
-    if run.warm_up > 0 {
-        facts.push(("Warm-up trials of each", run.warm_up.to_string()));
-    }
-    facts.extend(
-        run.max_trials
-            .map(|most| ("Trials of each, at most", most.to_string())),
-    );
-    facts.extend(
-        run.until_confident
-            .iter()
-            .map(|goal| ("Until confident", goal.clone())),
-    );
-    facts.extend(run.gates.iter().map(|gate| ("Fails if", gate.clone())));
-    facts.extend(
-        run.baseline
-            .iter()
-            .map(|baseline| ("Compared with", baseline.clone())),
-    );
-    facts.extend(
-        run.regression_percent
-            .map(|percent| ("A median may be slower by", format!("{percent} %"))),
-    );
-    if !run.set_env.is_empty() {
-        facts.push((
-            "Variables set",
-            list(
-                run.set_env
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect(),
-            ),
-        ));
-    }
-    facts.extend(
-        run.not_observed
-            .iter()
-            .map(|what| ("Not observed", what.clone())),
-    );
-    html! {
-        section id="facts" aria-labelledby="facts-title" {
-            h2 id="facts-title" { "What was run, and where" }
-            dl class="facts" {
-                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
             }
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn section(report: &Report) -> Markup {
     html! {
         section id="rest" aria-labelledby="rest-title" {
             h2 id="rest-title" { "Other checks" }
-            (checks("Checks of the run", report.checks.iter()))
+            @if !report.checks.is_empty() { (checks("Checks of the run", report.checks.iter())) }
             @if let Some(idle) = &report.idle { (idle_table(idle)) }
             @for disruption in &report.disruptions { (evictions(disruption)) }
         }

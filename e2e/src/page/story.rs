@@ -8,13 +8,17 @@ mod calls;
 mod harness;
 mod lease;
 mod pods;
+mod said;
 
-use super::words::{Names, millis, signed};
+use super::{
+    logs::Logs,
+    words::{Names, millis, signed},
+};
 use crate::{
     audit::ClockMap,
     clock::{Millis, Stamp},
     judge::{TrialResult, merged_history},
-    trial::TrialData,
+    trial::{TrialData, Unobserved},
 };
 
 pub(super) use pods::{Lane, State};
@@ -57,6 +61,8 @@ pub(super) struct Story {
     pub(super) events: Vec<Event>,
     /// How pods are called.
     pub(super) names: Names,
+    /// What the run did not look at: that it is not drawn does not mean that it was not there.
+    pub(super) unseen: Vec<&'static str>,
 }
 
 /// A stretch in which the Lease named one holder.
@@ -94,6 +100,8 @@ pub(super) enum Track {
     Pod(usize),
     /// Among the writes of a pod.
     Writes(usize),
+    /// Among what a pod said.
+    Log(usize),
     /// Among the requests of the harness.
     Harness,
     /// Nowhere: only the table tells it.
@@ -124,6 +132,8 @@ pub(super) enum Glyph {
     Failed,
     Metrics,
     Restored,
+    Log,
+    Warning,
     /// Drawn nowhere.
     None,
 }
@@ -193,6 +203,8 @@ impl Glyph {
             Self::Failed => "failed",
             Self::Metrics => "metrics",
             Self::Restored => "restored",
+            Self::Log => "log",
+            Self::Warning => "warning",
             Self::None => "none",
         }
     }
@@ -220,7 +232,7 @@ impl Source<'_> {
 
 impl Story {
     /// The story of the trial that `data` was seen of and `result` was found of.
-    pub(super) fn of(data: &TrialData, result: &TrialResult) -> Self {
+    pub(super) fn of(data: &TrialData, result: &TrialResult, logs: &Logs) -> Self {
         let map = ClockMap::measure(&data.own, &data.calls);
         let source = Source {
             data,
@@ -237,7 +249,9 @@ impl Story {
         let (renewals, changes) = lease::events(&source, &history, &terms);
         events.extend(changes);
         events.extend(pods::events(&source, &lanes));
+        events.extend(pods::evictions(&source, &lanes));
         events.extend(calls::events(&source, &mut lanes));
+        events.extend(said::events(&source, &lanes, logs, whole));
         events.extend(harness::requests(&source));
         events.extend(harness::stalls(&source));
         events.extend(harness::aftermath(&source));
@@ -264,8 +278,30 @@ impl Story {
             renewals,
             events,
             names: source.names,
+            unseen: unseen(data),
         }
     }
+}
+
+fn unseen(data: &TrialData) -> Vec<&'static str> {
+    let audit = data.observes(Unobserved::Audit);
+    [
+        (
+            audit,
+            "writes and who released the Lease, for want of an audit log",
+        ),
+        (
+            !audit || data.observes(Unobserved::Work),
+            "work failover, for want of a canary",
+        ),
+        (
+            data.observes(Unobserved::Roles),
+            "what the replicas say of themselves, for want of metrics",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(seen, what)| (!seen).then_some(what))
+    .collect()
 }
 
 /// The longest time between two that follow each other, where there are two.

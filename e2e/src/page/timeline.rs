@@ -19,7 +19,7 @@ const LEFT: f64 = 152.0;
 const RIGHT: f64 = 1066.0;
 
 const LEASE_HEIGHT: f64 = 30.0;
-const POD_HEIGHT: f64 = 44.0;
+const POD_HEIGHT: f64 = 48.0;
 const HARNESS_HEIGHT: f64 = 24.0;
 const AXIS_HEIGHT: f64 = 26.0;
 /// Between the whole and its close-up.
@@ -29,6 +29,9 @@ const FUNNEL_HEIGHT: f64 = 26.0;
 const HOLD: (f64, f64) = (6.0, 5.0);
 const BAR: (f64, f64) = (12.0, 13.0);
 const TICKS: (f64, f64) = (29.0, 9.0);
+
+/// Between the writes and the next lane.
+const LOG: f64 = 43.0;
 
 /// Ticks that are closer than this are drawn as one bar.
 const TICK_GAP: f64 = 4.0;
@@ -248,7 +251,9 @@ impl<'a> Panel<'a> {
         let top = self.pod_top(index);
         html! {
             text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
-            text class="note" x="0" y=(Px(top + 32.0)) { (lane.role) }
+            text class="note" x="0" y=(Px(top + 32.0)) {
+                (lane.role) @if let Some(node) = &lane.node { ", " (node) }
+            }
             @for span in &lane.holds {
                 @if let Some(part) = span.within(self.span) { (self.bar("holds", part, top + HOLD.0, HOLD.1)) }
             }
@@ -366,6 +371,7 @@ impl<'a> Panel<'a> {
                 Some((self.pod_top(lane) + HOLD.0 + HOLD.1 / 2.0, 10.0))
             }
             Track::Writes(lane) => Some((self.pod_top(lane) + TICKS.0 + TICKS.1 / 2.0, 12.0)),
+            Track::Log(lane) => Some((self.pod_top(lane) + LOG, 8.0)),
             Track::Harness => self.harness.then(|| (self.harness_y(), 14.0)),
             Track::Table => None,
         }

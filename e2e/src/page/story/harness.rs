@@ -8,6 +8,7 @@ use crate::{
     fault::fault,
     leader_metric::Role,
     page::words::millis,
+    trial::Unobserved,
 };
 
 /// A request of the harness that took longer than this is worth a mark.
@@ -34,6 +35,8 @@ pub(super) fn untimed(source: &Source<'_>) -> Vec<Event> {
         .map(|fault| whole("rig fault", fault.to_string()))
         .collect();
     match source.map {
+        // Without an audit log there was nothing to place.
+        None if !source.data.observes(Unobserved::Audit) => {}
         None => events.push(whole(
             "clocks",
             "no request of the harness is in the audit log, so what it tells has no place on this axis".to_owned(),

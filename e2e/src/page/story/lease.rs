@@ -20,7 +20,7 @@ pub(super) fn terms(source: &Source<'_>, history: &[LeaseSeen], end: Millis) -> 
     let mut current: Option<(&LeaseRecord, Millis, Millis)> = None;
     let close = |current: Option<(&LeaseRecord, Millis, Millis)>, at: Millis| {
         current.map(|(record, from, last)| Term {
-            holder: record.holder.clone(),
+            holder: record.pod().to_owned(),
             span: Span::new(from, at),
             silent: (at - last > silent_after).then(|| Span::new(last, at)),
         })

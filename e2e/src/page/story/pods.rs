@@ -1,8 +1,11 @@
 //! The pods over time: a lane for each, and an event for every change of its state.
 
+use std::collections::BTreeSet;
+
 use super::{Event, Glyph, Source, Span, Term, Track};
 use crate::{
     clock::Millis,
+    page::words::{Names, millis},
     trial::{PodSeen, Presence},
 };
 
@@ -16,6 +19,8 @@ pub(crate) struct Lane {
     pub(in crate::page) name: String,
     /// What it is to this trial.
     pub(in crate::page) role: &'static str,
+    /// The node it ran on, where the pods of the trial ran on several.
+    pub(in crate::page) node: Option<String>,
     /// Its states, without gaps but where it did not exist.
     pub(in crate::page) states: Vec<(Span, State)>,
     /// When it held the Lease.
@@ -77,7 +82,7 @@ impl State {
 /// A lane for every pod that was there within `whole`: the old leader, the new one, then the others as they appeared.
 pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lane> {
     let mut names: Vec<&str> = vec![source.data.before.pod()];
-    names.extend(source.result.new_leader.as_deref().map(pod_of));
+    names.extend(new_leader(source));
     names.extend(source.data.pods.iter().map(|pod| pod.name.as_str()));
     let mut lanes: Vec<Lane> = Vec::new();
     for name in names {
@@ -87,13 +92,14 @@ pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lan
         let states = states(source, name, whole);
         let holds: Vec<Span> = terms
             .iter()
-            .filter(|term| pod_of(&term.holder) == name)
+            .filter(|term| term.holder == name)
             .filter_map(|term| term.span.within(whole))
             .collect();
         if !states.is_empty() || !holds.is_empty() {
             lanes.push(Lane {
                 name: name.to_owned(),
                 role: role(source, name, &states, whole),
+                node: node(source, name),
                 states,
                 holds,
                 writes: Vec::new(),
@@ -103,14 +109,14 @@ pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lan
     lanes
 }
 
-/// The pod that a holder's identity names.
-fn pod_of(holder: &str) -> &str {
-    holder.split_once('_').map_or(holder, |(pod, _)| pod)
+fn new_leader<'a>(source: &'a Source<'_>) -> Option<&'a str> {
+    let holder = source.result.new_leader.as_deref()?;
+    Some(source.names.pod(holder))
 }
 
 fn role(source: &Source<'_>, name: &str, states: &[(Span, State)], whole: Span) -> &'static str {
     let old = source.data.before.pod() == name;
-    let new = source.result.new_leader.as_deref().map(pod_of) == Some(name);
+    let new = new_leader(source) == Some(name);
     let came_later = states
         .first()
         .is_some_and(|(span, _)| span.from > whole.from);
@@ -121,6 +127,19 @@ fn role(source: &Source<'_>, name: &str, states: &[(Span, State)], whole: Span) 
         (false, false) if came_later => "newcomer",
         (false, false) => "standby",
     }
+}
+
+/// The node of a pod by what tells it apart; where there is only one there is nothing to tell.
+fn node(source: &Source<'_>, name: &str) -> Option<String> {
+    let nodes: BTreeSet<&str> = source
+        .data
+        .pods
+        .iter()
+        .filter_map(|pod| pod.node.as_deref())
+        .collect();
+    let own = |pod: &&PodSeen| pod.name == name && pod.node.is_some();
+    let node = source.data.pods.iter().rfind(own)?.node.as_deref()?;
+    (nodes.len() > 1).then(|| Names::among(&nodes).label(node))
 }
 
 fn states(source: &Source<'_>, name: &str, whole: Span) -> Vec<(Span, State)> {
@@ -258,4 +277,28 @@ fn death(source: &Source<'_>, lanes: &[Lane]) -> Option<Event> {
         what: "process dead".to_owned(),
         detail: "SIGKILL was delivered before its call was back".to_owned(),
     })
+}
+
+/// The evictions that the fault asked for.
+pub(super) fn evictions(source: &Source<'_>, lanes: &[Lane]) -> Vec<Event> {
+    let evictions = source.data.strike.evictions.iter();
+    evictions
+        .map(|eviction| {
+            let allowed = (200..300).contains(&eviction.code);
+            let lane = lanes.iter().position(|lane| lane.name == eviction.pod);
+            Event {
+                at: Some(source.after(eviction.at)),
+                until: None,
+                track: lane.map_or(Track::Table, Track::Pod),
+                glyph: if allowed { Glyph::Pod } else { Glyph::Refused },
+                who: source.names.short(&eviction.pod).to_owned(),
+                what: match (allowed, eviction.by_budget) {
+                    (true, _) => "eviction allowed".to_owned(),
+                    (false, true) => "eviction refused by the disruption budget".to_owned(),
+                    (false, false) => format!("eviction refused: {}", eviction.code),
+                },
+                detail: format!("answered after {}", millis(eviction.took_ms)),
+            }
+        })
+        .collect()
 }

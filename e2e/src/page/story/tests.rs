@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::{
     judge::{Promise, judge},
-    page::tests::{drawn_out, recorded, troubled},
+    page::logs::Logs,
+    page::tests::{drawn_out, recorded, said_at, troubled},
     trial::Strike,
 };
 
@@ -13,7 +14,7 @@ fn story(data: &TrialData) -> Story {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    Story::of(data, &judge(data, promise))
+    Story::of(data, &judge(data, promise), &Logs::default())
 }
 
 fn event<'a>(story: &'a Story, what: &str) -> &'a Event {
@@ -254,4 +255,95 @@ fn without_a_clock_map_the_page_says_what_it_can_not_place() {
     let story = story(&data);
     assert_eq!(story.events[0].what, "clocks");
     assert!(story.lanes.iter().all(|lane| lane.writes.is_empty()));
+}
+
+fn story_with(data: &TrialData, logs: &Logs) -> Story {
+    let promise = Promise {
+        within_ms: 15_000.0,
+    };
+    Story::of(data, &judge(data, promise), logs)
+}
+
+#[test]
+fn lines_that_a_pod_wrote_at_once_are_one_mark_in_its_lane() {
+    let data = recorded();
+    let mut logs = Logs::default();
+    let lines = ["stopping", "released"].map(|text| said_at(&data, 90.0, text));
+    logs.add(data.before.pod(), &lines.concat());
+    logs.add(data.before.pod(), &said_at(&data, 300.0, "E1125 gone"));
+    let story = story_with(&data, &logs);
+    let said = event(&story, "log, 2 lines");
+    assert_eq!((said.track, said.glyph), (Track::Log(0), Glyph::Log));
+    assert_eq!(said.detail, "stopping ⏎ released");
+    assert!(about(said.at, 90.0), "{said:?}");
+    let warned = |event: &&Event| event.glyph == Glyph::Warning;
+    assert_eq!(story.events.iter().filter(warned).count(), 1);
+}
+
+#[test]
+fn of_a_long_log_the_warnings_and_what_is_near_the_takeover_are_shown_and_the_rest_is_counted() {
+    let data = recorded();
+    let mut logs = Logs::default();
+    let long = "x".repeat(100);
+    let lines: Vec<String> = (0..100_u32)
+        .map(|index| {
+            let at = -3900.0 + 60.0 * f64::from(index);
+            let text = match index {
+                3 => "W1125 early".to_owned(),
+                _ => format!("{index} {long}"),
+            };
+            said_at(&data, at, &text)
+        })
+        .collect();
+    logs.add(data.before.pod(), &lines.concat());
+    let story = story_with(&data, &logs);
+    let shown: Vec<&Event> = story
+        .events
+        .iter()
+        .filter(|event| matches!(event.track, Track::Log(_)))
+        .collect();
+    let length: usize = shown.iter().map(|event| event.detail.len()).sum();
+    assert!((1000..2500).contains(&length), "{length}");
+    assert!(shown[0].detail.contains("early"), "{shown:#?}");
+    assert!(
+        shown[1..].iter().all(|said| said.at.unwrap() > -1100.0),
+        "{shown:#?}"
+    );
+    assert_eq!(story.events[0].detail, "all are in the folder logs");
+}
+
+#[test]
+fn pods_on_several_nodes_say_which() {
+    let mut data = recorded();
+    assert!(story(&data).lanes.iter().all(|lane| lane.node.is_none()));
+    let old = data.before.pod().to_owned();
+    for pod in &mut data.pods {
+        let agent = if pod.name == old { 0 } else { 1 };
+        pod.node = Some(format!("five-spot-agent-{agent}"));
+    }
+    let lanes = story(&data).lanes;
+    let nodes: Vec<Option<&str>> = lanes.iter().map(|lane| lane.node.as_deref()).collect();
+    assert_eq!(nodes[..2], [Some("0"), Some("1")]);
+}
+
+#[test]
+fn evictions_are_told_in_the_lane_of_their_pod() {
+    let mut data = recorded();
+    let eviction = |ms, code, by_budget| crate::disruption::Eviction {
+        pod: data.before.pod().to_owned(),
+        leader: true,
+        at: data.strike.issued + Duration::from_millis(ms),
+        took_ms: 5.0,
+        code,
+        message: String::new(),
+        by_budget,
+    };
+    data.strike.evictions = vec![eviction(1, 429, true), eviction(20, 201, false)];
+    let story = story(&data);
+    let refused = event(&story, "eviction refused by the disruption budget");
+    assert_eq!(
+        (refused.track, refused.glyph),
+        (Track::Pod(0), Glyph::Refused)
+    );
+    assert_eq!(event(&story, "eviction allowed").glyph, Glyph::Pod);
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     judge::{Promise, judge},
+    page::logs::Logs,
     page::tests::{recorded, troubled},
     trial::TrialData,
 };
@@ -11,7 +12,11 @@ fn drawn(data: &TrialData) -> String {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    timeline(&Story::of(data, &judge(data, promise)), "a timeline").into_string()
+    timeline(
+        &Story::of(data, &judge(data, promise), &Logs::default()),
+        "a timeline",
+    )
+    .into_string()
 }
 
 /// The numbers of an attribute, wherever it is.
@@ -74,7 +79,7 @@ fn ticks_that_would_touch_are_one_bar() {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    let mut story = Story::of(&data, &judge(&data, promise));
+    let mut story = Story::of(&data, &judge(&data, promise), &Logs::default());
     let span = Span::new(0.0, 1000.0);
     story.whole = span;
     let panel = Panel::new(&story, span, 0.0, true);
