@@ -143,12 +143,15 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
         parts.push(format!("all replicas Ready at {}", signed(at)));
     }
     let from = if phases.onset_ms > 0.0 {
-        format!(", counted from {} after the fault", millis(phases.onset_ms))
+        format!(
+            " These times and the limits count from {}, the timeline from the fault.",
+            signed(phases.onset_ms)
+        )
     } else {
         String::new()
     };
     format!(
-        "{}. Measuring error ±{:.1} ms{from}.",
+        "{}. Measuring error ±{:.1} ms.{from}",
         parts.join("; "),
         result.error.total_ms
     )

@@ -33,8 +33,10 @@ const TICKS: (f64, f64) = (29.0, 9.0);
 /// Between the writes and the next lane.
 const LOG: f64 = 43.0;
 
-/// Ticks that are closer than this are drawn as one bar.
-const TICK_GAP: f64 = 4.0;
+/// Writes that are closer than this are drawn as one bar.
+const WRITE_GAP: f64 = 6.0;
+/// The same of requests, of which only matters when there were none.
+const REQUEST_GAP: f64 = 10.0;
 
 /// The width of a letter, for what fits where.
 const LETTER: f64 = 6.2;
@@ -265,7 +267,7 @@ impl<'a> Panel<'a> {
                     }
                 }
             }
-            (self.ticks("writes", &lane.writes, top + TICKS.0 + TICKS.1 / 2.0))
+            (self.ticks("writes", &lane.writes, top + TICKS.0 + TICKS.1 / 2.0, WRITE_GAP))
         }
     }
 
@@ -273,13 +275,13 @@ impl<'a> Panel<'a> {
         let y = self.harness_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "harness" }
-            (self.ticks("requests", &self.story.answered, y))
+            (self.ticks("requests", &self.story.answered, y, REQUEST_GAP))
         }
     }
 
     /// A tick for each moment, in one path; ticks that would touch are one bar, so that a long trial weighs no more and
     /// what shows is when there were none.
-    fn ticks(&self, class: &str, moments: &[f64], y: f64) -> Markup {
+    fn ticks(&self, class: &str, moments: &[f64], y: f64, gap: f64) -> Markup {
         let places = moments
             .iter()
             .filter(|at| self.span.holds(**at))
@@ -289,7 +291,7 @@ impl<'a> Panel<'a> {
         let mut bar: Option<(f64, f64)> = None;
         for x in places.map(Some).chain([None]) {
             match (bar, x) {
-                (Some((from, to)), Some(x)) if x - to < TICK_GAP => bar = Some((from, to.max(x))),
+                (Some((from, to)), Some(x)) if x - to < gap => bar = Some((from, to.max(x))),
                 (done, next) => {
                     if let Some((from, to)) = done {
                         let length = to - from + 1.0;

@@ -12,6 +12,9 @@ use crate::{
 /// What kubelet says of a waiting container is cut to this many characters.
 const LONGEST_WAITING: usize = 160;
 
+/// What kubelet says of a container that is about to run.
+const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
 /// One pod.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -242,7 +245,8 @@ fn changes(before: Option<&PodSeen>, pod: &PodSeen) -> Vec<String> {
     );
     add(before.ready && !pod.ready, "not Ready");
     add(!before.ready && pod.ready, "Ready");
-    if let Some(waiting) = kind(pod).filter(|waiting| Some(waiting) != kind(before).as_ref()) {
+    let waiting = kind(pod).filter(|kind| !ON_THE_WAY.contains(&kind.as_str()));
+    if let Some(waiting) = waiting.filter(|waiting| Some(waiting) != kind(before).as_ref()) {
         add(true, &format!("waiting: {waiting}"));
     }
     what

@@ -7,13 +7,15 @@ use crate::{
         logs::{Line, Logs},
         words::count,
     },
+    verdict::Verdict,
 };
 
 /// Lines of a pod that are no further apart than this share of the trial have one mark: two would cover each other.
 const CLOSE_SHARE: f64 = 0.004;
 
-/// How much text there is room for, in bytes: a trial's part in a page of many trials.
-const ROOM: usize = 1800;
+/// How much text there is room for, in bytes: a trial's part in a page of many trials. What went wrong has more to say.
+const ROOM: usize = 900;
+const ROOM_OF_A_FAILURE: usize = 2400;
 
 /// From this long before the fault to this long after the takeover every line counts.
 const AROUND_MS: Millis = 1000.0;
@@ -55,7 +57,10 @@ pub(super) fn events(source: &Source<'_>, lanes: &[Lane], logs: &Logs, whole: Sp
         loud.cmp(&other_loud).then(near.total_cmp(&other_near))
     });
     let all = said.len();
-    let mut room = ROOM;
+    let mut room = match source.result.verdict {
+        Verdict::Pass => ROOM,
+        Verdict::Fail | Verdict::Inconclusive => ROOM_OF_A_FAILURE,
+    };
     let fits = said.iter().take_while(|said| {
         let length = said.line.words().len() + 20;
         let fits = length <= room;

@@ -303,13 +303,40 @@ fn of_a_long_log_the_warnings_and_what_is_near_the_takeover_are_shown_and_the_re
         .filter(|event| matches!(event.track, Track::Log(_)))
         .collect();
     let length: usize = shown.iter().map(|event| event.detail.len()).sum();
-    assert!((1000..2500).contains(&length), "{length}");
+    assert!((600..1200).contains(&length), "{length}");
     assert!(shown[0].detail.contains("early"), "{shown:#?}");
     assert!(
         shown[1..].iter().all(|said| said.at.unwrap() > -1100.0),
         "{shown:#?}"
     );
     assert_eq!(story.events[0].detail, "all are in the folder logs");
+}
+
+#[test]
+fn a_trial_that_failed_has_more_room_for_its_logs() {
+    let said = |data: &TrialData| {
+        let mut logs = Logs::default();
+        let line = said_at(data, 90.0, &"x".repeat(100));
+        logs.add(data.before.pod(), &line.repeat(50));
+        event(&story_with(data, &logs), "log, ").detail.len()
+    };
+    assert!(said(&troubled()) > 2 * said(&recorded()));
+}
+
+#[test]
+fn a_container_that_is_about_to_run_is_no_event() {
+    let mut data = recorded();
+    let creating = |data: &TrialData| {
+        let events = story(data).events;
+        events.iter().any(|event| event.what.contains("waiting: "))
+    };
+    assert!(!creating(&data));
+    for pod in &mut data.pods {
+        if let Some(waiting) = &mut pod.waiting {
+            *waiting = "ErrImagePull: no such image".to_owned();
+        }
+    }
+    assert!(creating(&data));
 }
 
 #[test]

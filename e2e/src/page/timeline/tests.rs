@@ -85,6 +85,6 @@ fn ticks_that_would_touch_are_one_bar() {
     let panel = Panel::new(&story, span, 0.0, true);
     let pixel = span.length() / (RIGHT - LEFT);
     let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
-    let path = panel.ticks("writes", &moments, 7.0).into_string();
+    let path = panel.ticks("writes", &moments, 7.0, 6.0).into_string();
     assert!(path.contains("d=\"M152 7h3m17 0h1\""), "{path}");
 }
