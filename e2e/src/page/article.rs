@@ -24,7 +24,7 @@ pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Mar
                 p { "The run ended before the first trial." }
             } @else {
                 p class="lead" {
-                    "Times are milliseconds from the fault. In a timeline, point at a mark for what it stands for; with the "
+                    "Times count from the fault. The state of a pod is what kubelet said of it, which takes its time to notice a death. In a timeline, point at a mark for what it stands for; with the "
                     "keyboard, tab to a timeline and go through its marks with the arrow keys. The table of events below each "
                     "timeline holds the same."
                 }

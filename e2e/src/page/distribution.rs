@@ -79,7 +79,7 @@ fn figure(report: &Report, kind: FaultKind) -> Markup {
                 h3 { (kind) }
                 p { (fault(kind).about()) }
             }
-            div class="scroll" { (drawing(kind, &rows)) }
+            (drawing(kind, &rows))
             @if let Some(group) = groups.first() {
                 p class="small" { "Limit: " (group.budget.lease.reason) "." }
             }

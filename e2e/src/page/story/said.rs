@@ -36,11 +36,11 @@ pub(super) fn events(source: &Source<'_>, lanes: &[Lane], logs: &Logs, whole: Sp
     let data = source.data;
     let wall = |at: Stamp| map.wall(at);
     let mut said: Vec<Said<'_>> = Vec::new();
-    for (lane, pod) in lanes.iter().enumerate() {
-        let lines = logs.between(&pod.name, wall(data.began), wall(data.ended));
-        said.extend(lines.iter().map(|line| Said {
+    for (index, pod) in lanes.iter().enumerate() {
+        let written = logs.between(&pod.name, wall(data.began), wall(data.ended));
+        said.extend(written.iter().map(|line| Said {
             at: source.after(map.stamp(line.at)),
-            lane,
+            lane: index,
             line,
             warns: line.warns(),
         }));

@@ -345,7 +345,7 @@ fn pods_on_several_nodes_say_which() {
     assert!(story(&data).lanes.iter().all(|lane| lane.node.is_none()));
     let old = data.before.pod().to_owned();
     for pod in &mut data.pods {
-        let agent = if pod.name == old { 0 } else { 1 };
+        let agent = i32::from(pod.name != old);
         pod.node = Some(format!("five-spot-agent-{agent}"));
     }
     let lanes = story(&data).lanes;
