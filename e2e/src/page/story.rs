@@ -210,6 +210,23 @@ impl Glyph {
     }
 }
 
+impl Story {
+    /// Whether anything of this pod is worth to be seen closely: it is one of the leaders, or something happens to it.
+    pub(super) fn takes_part(&self, lane: usize, within: Span) -> bool {
+        let leads = |lane: &Lane| lane.holds.iter().any(|span| span.within(within).is_some());
+        let happens = |event: &Event| {
+            let in_lane = match event.track {
+                Track::Pod(own) | Track::Writes(own) => own == lane,
+                Track::Fault | Track::Lease | Track::Log(_) | Track::Harness | Track::Table => {
+                    false
+                }
+            };
+            in_lane && event.at.is_some_and(|at| within.holds(at))
+        };
+        self.lanes.get(lane).is_some_and(leads) || self.events.iter().any(happens)
+    }
+}
+
 /// What the parts of a story are told from.
 struct Source<'a> {
     data: &'a TrialData,
@@ -368,18 +385,17 @@ fn milestones(source: &Source<'_>) -> Vec<Milestone> {
     found
 }
 
-/// The takeover from shortly before the fault to shortly after the first write.
+/// The takeover from shortly before its onset to shortly after the first write.
 fn close_up(source: &Source<'_>, whole: Span) -> Option<Span> {
     let phases = &source.result.phases;
-    let last = [phases.released_ms, phases.lease_ms, phases.work_ms]
+    let takeover = [phases.released_ms, phases.lease_ms, phases.work_ms]
         .into_iter()
-        .filter_map(|phase| source.phase(phase))
-        .fold(None, |last: Option<Millis>, at| {
-            Some(last.map_or(at, |last| last.max(at)))
-        })?;
-    let last = last.max(SHORTEST_CLOSE_UP_MS);
-    (last < whole.length() * CLOSE_UP_BELOW)
-        .then(|| Span::new(-0.2 * last, 1.35 * last))
+        .flatten()
+        .reduce(f64::max)?
+        .max(SHORTEST_CLOSE_UP_MS);
+    let at = |share: f64| phases.onset_ms + share * takeover;
+    (takeover < whole.length() * CLOSE_UP_BELOW)
+        .then(|| Span::new(at(-0.2), at(1.35)))
         .and_then(|span| span.within(whole))
 }
 

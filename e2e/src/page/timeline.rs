@@ -5,7 +5,7 @@ mod milestones;
 
 use std::fmt::Write as _;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     scale::{Px, Scale, tick_labels},
@@ -48,6 +48,8 @@ struct Panel<'a> {
     span: Span,
     top: f64,
     labels: Vec<Placed<'a>>,
+    /// The pods that have a lane, as they are numbered in the story.
+    pods: Vec<usize>,
     /// Whether the requests of the harness have a lane.
     harness: bool,
 }
@@ -59,13 +61,21 @@ pub(super) fn timeline(story: &Story, label: &str) -> Markup {
         .close_up
         .map(|span| Panel::new(story, span, whole.bottom() + FUNNEL_HEIGHT, false));
     let height = close_up.as_ref().map_or(whole.bottom(), Panel::bottom);
-    html! {
+    let drawing = html! {
         svg class="timeline" viewBox=(format!("0 0 {} {}", Px(WIDTH), Px(height))) role="group" aria-label=(label) {
             @if let Some(close_up) = &close_up { (funnel(&whole, close_up)) }
             (whole.draw())
             @if let Some(close_up) = &close_up { (close_up.draw()) }
         }
-    }
+    };
+    // In SVG an element without content may close itself. No text has such an end in it: what looks like one is escaped.
+    PreEscaped(
+        drawing
+            .into_string()
+            .replace("></use>", "/>")
+            .replace("></path>", "/>")
+            .replace("></rect>", "/>"),
+    )
 }
 
 /// What part of the whole the close-up shows.
@@ -103,6 +113,10 @@ impl<'a> Panel<'a> {
             span,
             top,
             labels: milestones::place(&story.milestones, &scale, span, crowded),
+            // A close-up is of those who take part.
+            pods: (0..story.lanes.len())
+                .filter(|lane| harness || story.takes_part(*lane, span))
+                .collect(),
             harness,
         }
     }
@@ -111,19 +125,24 @@ impl<'a> Panel<'a> {
         self.top + milestones::height(&self.labels)
     }
 
-    fn pod_top(&self, index: usize) -> f64 {
-        let above: f64 = self
-            .story
-            .lanes
-            .iter()
-            .take(index)
-            .map(|_| POD_HEIGHT)
-            .sum();
-        self.lanes_top() + LEASE_HEIGHT + above
+    /// The top of what is in this place below the Lease.
+    fn below_lease(&self, place: usize) -> f64 {
+        let place = f64::from(u32::try_from(place).unwrap_or(u32::MAX));
+        self.lanes_top() + LEASE_HEIGHT + place * POD_HEIGHT
+    }
+
+    /// The top of a pod's lane, if it has one.
+    fn pod_top(&self, lane: usize) -> Option<f64> {
+        let place = self.pods.iter().position(|pod| *pod == lane)?;
+        Some(self.below_lease(place))
+    }
+
+    fn pods_bottom(&self) -> f64 {
+        self.below_lease(self.pods.len())
     }
 
     fn lanes_bottom(&self) -> f64 {
-        self.pod_top(self.story.lanes.len()) + if self.harness { HARNESS_HEIGHT } else { 0.0 }
+        self.pods_bottom() + if self.harness { HARNESS_HEIGHT } else { 0.0 }
     }
 
     fn bottom(&self) -> f64 {
@@ -132,7 +151,7 @@ impl<'a> Panel<'a> {
 
     /// The middle of the lane of the harness.
     fn harness_y(&self) -> f64 {
-        self.pod_top(self.story.lanes.len()) + HARNESS_HEIGHT / 2.0
+        self.pods_bottom() + HARNESS_HEIGHT / 2.0
     }
 
     fn lease_y(&self) -> f64 {
@@ -144,7 +163,9 @@ impl<'a> Panel<'a> {
             (self.grid())
             (self.fault())
             (self.lease())
-            @for (index, lane) in self.story.lanes.iter().enumerate() { (self.pod(index, lane)) }
+            @for (index, lane) in self.story.lanes.iter().enumerate() {
+                @if let Some(top) = self.pod_top(index) { (self.pod(top, lane)) }
+            }
             @if self.harness { (self.requests()) }
             (milestones::draw(&self.labels, self.top, self.lanes_bottom()))
             @for (index, event) in self.story.events.iter().enumerate() { (self.mark(index, event)) }
@@ -168,7 +189,7 @@ impl<'a> Panel<'a> {
             path
         });
         let mut between = vec![top, top + LEASE_HEIGHT, bottom];
-        between.extend((1..=self.story.lanes.len()).map(|index| self.pod_top(index)));
+        between.extend((1..=self.pods.len()).map(|place| self.below_lease(place)));
         let between = between.iter().fold(String::new(), |mut path, y| {
             let _ = write!(path, "M0 {}H{}", Px(*y), Px(RIGHT));
             path
@@ -249,8 +270,7 @@ impl<'a> Panel<'a> {
         width >= f64::from(letters) * LETTER + 14.0
     }
 
-    fn pod(&self, index: usize, lane: &Lane) -> Markup {
-        let top = self.pod_top(index);
+    fn pod(&self, top: f64, lane: &Lane) -> Markup {
         html! {
             text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
             text class="note" x="0" y=(Px(top + 32.0)) {
@@ -365,15 +385,16 @@ impl<'a> Panel<'a> {
 
     /// The middle and the height of where an event is drawn; `None` where this panel does not draw it.
     fn place(&self, event: &Event) -> Option<(f64, f64)> {
+        let in_lane = |lane: usize, y: f64, height: f64| Some((self.pod_top(lane)? + y, height));
         match event.track {
             Track::Fault => Some((self.lanes_top(), 12.0)),
             Track::Lease => Some((self.lease_y(), 12.0)),
-            Track::Pod(lane) => Some((self.pod_top(lane) + BAR.0 + BAR.1 / 2.0, BAR.1)),
+            Track::Pod(lane) => in_lane(lane, BAR.0 + BAR.1 / 2.0, BAR.1),
             Track::Writes(lane) if event.glyph == Glyph::LeaseRefused => {
-                Some((self.pod_top(lane) + HOLD.0 + HOLD.1 / 2.0, 10.0))
+                in_lane(lane, HOLD.0 + HOLD.1 / 2.0, 10.0)
             }
-            Track::Writes(lane) => Some((self.pod_top(lane) + TICKS.0 + TICKS.1 / 2.0, 12.0)),
-            Track::Log(lane) => Some((self.pod_top(lane) + LOG, 8.0)),
+            Track::Writes(lane) => in_lane(lane, TICKS.0 + TICKS.1 / 2.0, 12.0),
+            Track::Log(lane) => in_lane(lane, LOG, 8.0),
             Track::Harness => self.harness.then(|| (self.harness_y(), 14.0)),
             Track::Table => None,
         }

@@ -185,9 +185,6 @@ fn single(
     glyph: Glyph,
     what: &str,
 ) -> Event {
-    let version = call
-        .resource_version
-        .map_or_else(String::new, |version| format!(", revision {version}"));
     Event {
         at: Some(at),
         until: None,
@@ -195,12 +192,11 @@ fn single(
         glyph,
         who: who(source, call),
         what: what.to_owned(),
-        detail: format!(
-            "{} ({}){version}, audit {}",
-            call.phrase(),
-            call.code,
-            call.audit_id
-        ),
+        // By its revision it is found in the raw data; where responses are not logged, by its audit event.
+        detail: match call.resource_version {
+            Some(version) => format!("{} ({}), revision {version}", call.phrase(), call.code),
+            None => format!("{} ({}), audit {}", call.phrase(), call.code, call.audit_id),
+        },
     }
 }
 

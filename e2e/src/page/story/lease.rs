@@ -2,7 +2,6 @@
 
 use super::{Event, Glyph, Source, Span, Term, Track, longest_gap};
 use crate::{
-    audit::ApiCall,
     clock::{Millis, duration_millis},
     fault::STRANGER,
     lease::{LeaseRecord, LeaseSeen},
@@ -133,7 +132,7 @@ fn change(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> 
         glyph,
         who: who.to_owned(),
         what,
-        detail: detail(source, record),
+        detail: detail(record),
     }
 }
 
@@ -144,28 +143,12 @@ fn taken(record: &LeaseRecord) -> String {
     }
 }
 
-/// The revision, what the record says of the term, and the audit event.
-fn detail(source: &Source<'_>, record: &LeaseRecord) -> String {
-    let mut parts = vec![
-        format!("revision {}", record.resource_version),
-        format!("transitions {}", record.transitions),
-    ];
-    if let Some(incarnation) = &record.incarnation {
-        parts.push(format!("incarnation {incarnation}"));
-    }
-    if let Some(call) = write_of(source, record) {
-        parts.push(format!("audit {}", call.audit_id));
-    }
-    parts.join(", ")
-}
-
-fn write_of<'a>(source: &Source<'a>, record: &LeaseRecord) -> Option<&'a ApiCall> {
-    source.data.calls.iter().find(|call| {
-        call.is_lease()
-            && call.is_write()
-            && call.accepted()
-            && call.resource_version == Some(record.resource_version)
-    })
+/// By its revision the write is found in the raw data.
+fn detail(record: &LeaseRecord) -> String {
+    format!(
+        "revision {}, transitions {}",
+        record.resource_version, record.transitions
+    )
 }
 
 /// When the right of a silent holder lapsed, where its term lasted that long.

@@ -88,3 +88,11 @@ fn ticks_that_would_touch_are_one_bar() {
     let path = panel.ticks("writes", &moments, 7.0, 6.0).into_string();
     assert!(path.contains("d=\"M152 7h3m17 0h1\""), "{path}");
 }
+
+#[test]
+fn a_close_up_leaves_out_pods_that_nothing_happens_to() {
+    let svg = drawn(&recorded());
+    let lanes = |pod: &str| svg.matches(&format!(">{pod}</text>")).count();
+    assert_eq!(lanes("standby"), 1);
+    assert_eq!((lanes("old leader"), lanes("new leader")), (2, 2));
+}
