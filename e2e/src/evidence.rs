@@ -23,6 +23,9 @@ use crate::{
 /// The folder of raw data in the folder of a run.
 pub const TRIALS: &str = "trials";
 
+/// The folder of the logs in the folder of a run.
+const LOGS: &str = "logs";
+
 /// The folder of a run.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -41,7 +44,7 @@ pub struct WriteError {
 impl Folder {
     /// Creates the folder and what is in it.
     pub fn create(path: PathBuf) -> Result<Self, WriteError> {
-        for folder in [path.clone(), path.join(TRIALS), path.join("logs")] {
+        for folder in [path.clone(), path.join(TRIALS), path.join(LOGS)] {
             std::fs::create_dir_all(&folder).map_err(|source| WriteError {
                 path: folder,
                 source,
@@ -57,7 +60,30 @@ impl Folder {
 
     /// Where the logs of containers go.
     pub fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+        self.path.join(LOGS)
+    }
+
+    /// Copies the logs of another run's folder, where it has any.
+    pub fn take_logs(&self, run: &Path) -> Result<(), WriteError> {
+        let from = run.join(LOGS);
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WriteError { path, source }
+        };
+        let same = match (from.canonicalize(), self.logs().canonicalize()) {
+            (Ok(from), Ok(to)) => from == to,
+            _ => false,
+        };
+        // To copy a file onto itself would empty it.
+        if same || !from.is_dir() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(&from).map_err(failed(&from))? {
+            let entry = entry.map_err(failed(&from))?;
+            let to = self.logs().join(entry.file_name());
+            std::fs::copy(entry.path(), &to).map_err(failed(&to))?;
+        }
+        Ok(())
     }
 
     /// Writes `value` as JSON.

@@ -2,11 +2,13 @@
 //!
 //! | part | tells |
 //! |---|---|
-//! | [`overview`] | the verdict, why it is not better, what was run and where |
+//! | [`overview`] | the verdict, why it is not better, what was not observed |
 //! | [`figures`] | percentiles as a table |
 //! | [`distribution`] | for each fault every trial as a dot, against the limit |
 //! | [`article`] | a trial: its timeline, events, phases and checks |
+//! | [`facts`] | what was run, and where |
 //! | [`story`], [`timeline`] | the raw data condensed, and drawn |
+//! | [`logs`] | what the replicas said meanwhile |
 //!
 //! Tables are HTML and drawings are SVG before a script runs; the script adds what needs a pointer or a keyboard. Text is
 //! escaped by the macro that writes it; only the style and the script, which are part of this crate, are not. The page
@@ -14,8 +16,10 @@
 
 mod article;
 mod distribution;
+mod facts;
 mod figures;
 mod glyphs;
+mod logs;
 mod overview;
 mod rest;
 mod scale;
@@ -33,6 +37,8 @@ use crate::{
     report::Report,
     trial::{TrialData, TrialId},
 };
+
+pub use logs::Logs;
 
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
@@ -59,17 +65,20 @@ pub fn write(folder: &Folder, report: &Report) -> Result<PathBuf, WriteError> {
         match read {
             Ok(data) => trials.push(data),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => {
-                let unreadable = Unreadable { path, source };
-                return Err(folder.failed(FILE, std::io::Error::other(unreadable)));
-            }
+            Err(source) => return Err(unreadable(folder, path, source)),
         }
     }
-    folder.write(FILE, &render(report, &trials))
+    let logs = Logs::read(&folder.logs());
+    let logs = logs.map_err(|(path, source)| unreadable(folder, path, source))?;
+    folder.write(FILE, &render(report, &trials, &logs))
+}
+
+fn unreadable(folder: &Folder, path: PathBuf, source: std::io::Error) -> WriteError {
+    folder.failed(FILE, std::io::Error::other(Unreadable { path, source }))
 }
 
 /// The page of `report`. A trial of which `trials` has no raw data has no timeline, and says so.
-pub fn render(report: &Report, trials: &[TrialData]) -> String {
+pub fn render(report: &Report, trials: &[TrialData], logs: &Logs) -> String {
     let title = format!("{} · failover run {}", report.verdict, report.run.id);
     let markup = html! {
         (DOCTYPE)
@@ -91,9 +100,9 @@ pub fn render(report: &Report, trials: &[TrialData]) -> String {
                     (overview::why(report))
                     (figures::section(report))
                     (distributions(report))
-                    (article::section(report, trials))
+                    (article::section(report, trials, logs))
                     (rest::section(report))
-                    (overview::facts(report))
+                    (facts::section(report, trials))
                 }
                 footer { "failover " (report.run.harness_version) ", report format " (report.format_version) }
                 div id="tip" role="tooltip" hidden {}

@@ -1,6 +1,6 @@
 //! `failover replay`: judges the raw data of an old run again, and holds it against limits, without a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -99,7 +99,11 @@ impl ReplayArgs {
             (None, Some(_)) => return Err(ReplayError::RegressionAlone),
             (None, None) => None,
         };
-        let Archive { report, trials, .. } = Archive::read(&self.run)?;
+        let Archive {
+            place,
+            report,
+            trials,
+        } = Archive::read(&self.run)?;
         let own = own_limits(&report)?;
         let limits = Limits {
             gates: if self.fail_if.is_empty() {
@@ -116,6 +120,8 @@ impl ReplayArgs {
             for data in trials.iter().flatten() {
                 folder.write_trial(data)?;
             }
+            // The page shows what the replicas logged.
+            folder.take_logs(place.parent().unwrap_or(Path::new(".")))?;
             outputs::write(folder, &report)?;
         }
         Ok(Replayed {
@@ -314,6 +320,7 @@ mod tests {
         let replayed = replay(place.path(), &["--out", out.to_str().unwrap()]).unwrap();
         assert_eq!(replayed.folder.as_deref(), Some(out.as_path()));
         assert!(out.join("junit.xml").exists() && out.join(REPORT).exists());
+        assert!(out.join("report.html").exists());
         assert_eq!(replay(&out, &[]).unwrap().report, replayed.report);
     }
 

@@ -54,3 +54,21 @@ fn files_land_in_the_folder_and_a_place_that_can_not_be_written_is_named() {
     let error = Folder::create(place.path().join("file/run")).unwrap_err();
     assert!(error.to_string().contains("file/run"), "{error}");
 }
+
+#[test]
+fn the_logs_of_another_run_are_copied_and_its_own_are_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let old = Folder::create(place.path().join("old")).unwrap();
+    let new = Folder::create(place.path().join("new")).unwrap();
+    std::fs::write(old.logs().join("op-a-0.log"), "a line").unwrap();
+    let read = |folder: &Folder| std::fs::read_to_string(folder.logs().join("op-a-0.log")).unwrap();
+    new.take_logs(old.path()).unwrap();
+    old.take_logs(old.path()).unwrap();
+    assert_eq!(
+        (read(&old), read(&new)),
+        ("a line".to_owned(), "a line".to_owned())
+    );
+    std::fs::remove_dir_all(old.logs()).unwrap();
+    new.take_logs(old.path()).unwrap();
+    assert_eq!(read(&new), "a line");
+}

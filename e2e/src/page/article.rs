@@ -1,11 +1,11 @@
 //! The trials: for each what happened in one sentence, its timeline, its events, phases and checks.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     anchor, glyphs,
+    logs::Logs,
     overview::{badge, class},
-    rest::checks,
     story::{Event, Story},
     timeline::timeline,
     words::{Names, column, count, millis, signed},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The section of all trials.
-pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
+pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
     let mut seen: Vec<(u32, crate::budget::FaultKind)> = Vec::new();
     html! {
         section id="trials" aria-labelledby="trials-title" {
@@ -24,7 +24,7 @@ pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
                 p { "The run ended before the first trial." }
             } @else {
                 p class="lead" {
-                    "Times are milliseconds from the fault. In a timeline, point at a mark for what it stands for; with the "
+                    "Times count from the fault. The state of a pod is what kubelet said of it, which takes its time to notice a death. In a timeline, point at a mark for what it stands for; with the "
                     "keyboard, tab to a timeline and go through its marks with the arrow keys. The table of events below each "
                     "timeline holds the same."
                 }
@@ -36,7 +36,7 @@ pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
                 @let first = !seen.contains(&key);
                 @if first { (remember(&mut seen, key)) }
                 @let data = trials.iter().find(|data| data.id == result.id);
-                (article(result, data, first || result.verdict != Verdict::Pass))
+                (article(result, data, logs, first || result.verdict != Verdict::Pass))
             }
         }
     }
@@ -47,16 +47,15 @@ fn remember<T>(seen: &mut Vec<T>, key: T) -> Markup {
     html! {}
 }
 
-fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup {
-    let id = anchor(result.id);
-    let story = data.map(|data| Story::of(data, result));
+fn article(result: &TrialResult, data: Option<&TrialData>, logs: &Logs, open: bool) -> Markup {
+    let story = data.map(|data| Story::of(data, result, logs));
     let names = story
         .as_ref()
         .map(|story| story.names.clone())
         .unwrap_or_default();
     let sentence = sentence(result, &names);
     html! {
-        details class=(format!("trial {}", class(result.verdict))) id=(id) open[open]
+        details class=(format!("trial {}", class(result.verdict))) id=(anchor(result.id)) open[open]
             data-fault=(result.id.fault) data-verdict=(result.verdict) {
             summary {
                 h3 { (result.id) }
@@ -72,17 +71,20 @@ fn article(result: &TrialResult, data: Option<&TrialData>, open: bool) -> Markup
             }
             @if let Some(story) = &story {
                 div class="scroll timeline-frame" {
-                    (timeline(story, &format!("Timeline of {}. {sentence}", result.id)))
+                    (timeline(story, &format!("Timeline of {}", result.id)))
                 }
-                (events(&id, story))
+                @if !story.unseen.is_empty() {
+                    p class="small" { "Not observed in this run: " (story.unseen.join("; ")) "." }
+                }
+                (events(story))
             } @else {
                 p class="broken inconclusive" { "The raw data of this trial is not there, so there is no timeline." }
             }
             details class="more" {
-                summary { "Phases and checks" }
+                summary { "Phases and passed checks" }
                 div class="beside" {
                     (phases(result))
-                    (checks(&format!("Checks of {}", result.id), result.checks.iter()))
+                    (passed(result))
                 }
                 @if story.is_some() {
                     p class="small" { "Raw data: " a href=(trial_file(result.id)) { (trial_file(result.id)) } }
@@ -119,7 +121,7 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
         parts.push(format!("{old} released the Lease at {}", signed(at)));
     }
     match (&result.new_leader, phases.lease_ms) {
-        (Some(new), Some(at)) if *new == result.old_leader => {
+        (Some(new), Some(at)) if names.short(new) == old => {
             parts.push(format!("{old} led again at {}", signed(at)));
         }
         (Some(new), Some(at)) => {
@@ -141,35 +143,38 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
         parts.push(format!("all replicas Ready at {}", signed(at)));
     }
     let from = if phases.onset_ms > 0.0 {
-        format!(", counted from {} after the fault", millis(phases.onset_ms))
+        format!(
+            " These times and the limits count from {}, the timeline from the fault.",
+            signed(phases.onset_ms)
+        )
     } else {
         String::new()
     };
     format!(
-        "{}. Measuring error ±{:.1} ms{from}.",
+        "{}. Measuring error ±{:.1} ms.{from}",
         parts.join("; "),
         result.error.total_ms
     )
 }
 
 /// Every event of a trial, in order.
-fn events(id: &str, story: &Story) -> Markup {
-    let row = |index: usize, event: &Event| {
+fn events(story: &Story) -> Markup {
+    let row = |event: &Event| {
         let at = match (event.at, event.until) {
             (None, _) => "–".to_owned(),
             (Some(at), None) => column(at),
             (Some(at), Some(until)) => format!("{} to {}", column(at), column(until)),
         };
         html! {
-            tr id=(format!("{id}-{index}")) {
-                td class="number" { (at) }
-                th scope="row" { (event.who) }
+            tr {
+                td { (at) }
+                td { (event.who) }
                 td { (event.what) }
                 td { (event.detail) }
             }
         }
     };
-    html! {
+    let table = html! {
         details class="more" {
             summary { (count(story.events.len(), "event", "events")) " as a table" }
             div class="scroll" {
@@ -182,13 +187,34 @@ fn events(id: &str, story: &Story) -> Markup {
                     }
                     thead {
                         tr {
-                            th scope="col" class="number" { "ms" }
-                            th scope="col" { "Who" }
-                            th scope="col" { "What" }
-                            th scope="col" { "Details" }
+                            @for name in ["ms", "Who", "What", "Details"] { th { (name) } }
                         }
                     }
-                    tbody { @for (index, event) in story.events.iter().enumerate() { (row(index, event)) } }
+                    // A mark names its row by its number.
+                    tbody { @for event in &story.events { (row(event)) } }
+                }
+            }
+        }
+    };
+    // HTML lets the end of a cell and of a row be left out; a page of many trials has thousands of them.
+    PreEscaped(
+        table
+            .into_string()
+            .replace("</td>", "")
+            .replace("</tr>", ""),
+    )
+}
+
+/// What was not passed stands above the timeline.
+fn passed(result: &TrialResult) -> Markup {
+    // The reason of the limit is the same in all trials, and stands at the distribution of their times.
+    let reason = format!(": {}", result.budget.lease.reason);
+    html! {
+        table class="checks-table" {
+            caption { "Passed" }
+            tbody {
+                @for check in result.checks.iter().filter(|check| check.verdict == Verdict::Pass) {
+                    tr { th { (check.id) } td { (check.detail.strip_suffix(&reason).unwrap_or(&check.detail)) } }
                 }
             }
         }
@@ -215,7 +241,7 @@ fn phases(result: &TrialResult) -> Markup {
             }
             tbody {
                 @for (name, value) in rows {
-                    @if let Some(value) = value { tr { th scope="row" { (name) } td class="number" { (column(value)) } } }
+                    @if let Some(value) = value { tr { th { (name) } td { (column(value)) } } }
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    FILE, policy, render,
+    FILE, Logs, policy, render,
     tests::{hostile, many, recorded, report_on, troubled},
 };
 use crate::trial::TrialData;
@@ -35,6 +35,8 @@ const PROBE: &str = r##"<script>
   said.push("second " + document.activeElement.getAttribute("aria-label"));
   press("End");
   said.push("last " + tip.textContent);
+  const rows = timeline.closest("details").querySelector("table.events").tBodies[0].rows;
+  said.push("told " + [...rows].at(-1).cells[2].textContent);
   press("Escape");
   said.push("escaped " + tip.hidden);
   const [fault] = document.querySelectorAll("#filter select");
@@ -142,17 +144,17 @@ fn passing() -> String {
             data
         })
         .collect();
-    render(&report_on(&trials), &trials)
+    render(&report_on(&trials), &trials, &Logs::default())
 }
 
 fn varied() -> String {
     let trials = many(12);
-    render(&report_on(&trials), &trials)
+    render(&report_on(&trials), &trials, &Logs::default())
 }
 
 fn failing() -> String {
     let trials = [recorded(), troubled()];
-    render(&report_on(&trials), &trials)
+    render(&report_on(&trials), &trials, &Logs::default())
 }
 
 #[test]
@@ -183,8 +185,8 @@ fn the_page_loads_without_a_word_on_the_console_and_is_pictured() {
 #[test]
 #[ignore = "needs Chromium: just page-test"]
 fn hostile_text_makes_no_element_and_runs_nothing() {
-    let (report, data) = hostile();
-    let path = put("hostile", &render(&report, &[data]));
+    let (report, data, logs) = hostile();
+    let path = put("hostile", &render(&report, &[data], &logs));
     let loaded = Browser::find().load(&path);
     assert_eq!(loaded.console, Vec::<String>::new());
     assert!(!loaded.dom.contains("<img"), "an element was made");
@@ -225,7 +227,7 @@ fn a_timeline_is_walked_by_keyboard_and_trials_are_filtered() {
         .nth(1)
         .unwrap_or_else(|| panic!("{:?}", loaded.console));
     let said: Vec<&str> = said.split("</pre>").next().unwrap().lines().collect();
-    let [hidden, first, second, last, escaped, filtered] = said.as_slice() else {
+    let [hidden, first, second, last, told, escaped, filtered] = said.as_slice() else {
         panic!("{said:?}");
     };
     assert_eq!((*hidden, *escaped), ("hidden true", "escaped true"));
@@ -234,6 +236,7 @@ fn a_timeline_is_walked_by_keyboard_and_trials_are_filtered() {
         second.starts_with("second ") && second.contains(" ms, ") && second != first,
         "{second}"
     );
-    assert!(last.contains("metrics read"), "{last}");
+    let told = told.strip_prefix("told ").unwrap();
+    assert!(last.contains(told), "{last} is not {told}");
     assert_eq!(*filtered, "filtered 3 of 12 shown");
 }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     anchor,
+    figures::work_is_observed,
     scale::{Px, Scale, tick_labels},
     story::Span,
     words::{count, millis},
@@ -23,7 +24,9 @@ const WIDTH: f64 = 560.0;
 const LEFT: f64 = 132.0;
 const RIGHT: f64 = 544.0;
 const TOP: f64 = 16.0;
-const ROW: f64 = 40.0;
+const ROW: f64 = 48.0;
+/// Where in a row its dots are; above them is the word of its limit.
+const MIDDLE: f64 = 29.0;
 const AXIS: f64 = 34.0;
 const RADIUS: f64 = 4.0;
 
@@ -41,6 +44,8 @@ struct Row<'a> {
     values: Vec<(Millis, &'a TrialResult)>,
     p50: Option<Millis>,
     p95: Option<Millis>,
+    /// Whether the run did not look at it.
+    unseen: bool,
 }
 
 /// A figure for each fault.
@@ -100,6 +105,7 @@ fn rows<'a>(report: &'a Report, group: &Group) -> [Row<'a>; 2] {
             values,
             p50: summary.map(|summary| summary.p50_ms),
             p95: summary.map(|summary| summary.p95_ms),
+            unseen: word == "work" && !work_is_observed(report),
         }
     };
     [
@@ -200,14 +206,14 @@ fn drawing(kind: FaultKind, rows: &[Row<'_>]) -> Markup {
 
 impl Row<'_> {
     fn draw(&self, axis: &Axis, top: f64) -> Markup {
-        let middle = top + ROW / 2.0;
+        let middle = top + MIDDLE;
         let limit = axis.limit(self.limit);
         html! {
             text class="name" x="0" y=(Px(middle + 4.0)) { (self.name) }
             path class="limit-line" d=(format!("M{} {}v{}", Px(limit), Px(top + 3.0), Px(ROW - 6.0))) {}
             text class="limit-word" x=(Px(limit - 5.0)) y=(Px(top + 9.0)) { "limit " (millis(self.limit)) }
             @if self.values.is_empty() {
-                text class="note" x=(Px(LEFT + 6.0)) y=(Px(middle + 4.0)) { "no value" }
+                text class="note" x=(Px(LEFT + 6.0)) y=(Px(middle + 4.0)) { @if self.unseen { "not observed" } @else { "no value" } }
             }
             @if let Some((low, high)) = self.quartiles() {
                 rect class="quartiles" x=(Px(axis.scale.x(low))) y=(Px(middle - 8.0))

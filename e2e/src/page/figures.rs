@@ -10,13 +10,25 @@ use crate::{
     clock::Millis,
     percentile::{CONFIDENCE, Interval, Method, Summary},
     report::{Group, Report},
+    trial::Unobserved,
 };
 
 /// One line of the table.
 struct Line {
     phase: &'static str,
+    is_work: bool,
     summary: Option<Summary>,
     bound: Option<Millis>,
+}
+
+/// Whether the run saw the operator's work.
+pub(super) fn work_is_observed(report: &Report) -> bool {
+    let unseen = [Unobserved::Work, Unobserved::Audit].map(|unseen| unseen.to_string());
+    !report
+        .run
+        .not_observed
+        .iter()
+        .any(|what| unseen.contains(what))
 }
 
 /// The table, and what its words mean.
@@ -45,7 +57,7 @@ pub(super) fn section(report: &Report) -> Markup {
                                 th scope="col" { "Verdict" }
                             }
                         }
-                        @for group in &report.groups { (rows(group)) }
+                        @for group in &report.groups { (rows(group, work_is_observed(report))) }
                     }
                 }
                 (warnings(report))
@@ -54,7 +66,7 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn rows(group: &Group) -> Markup {
+fn rows(group: &Group, work: bool) -> Markup {
     let lines = lines(group);
     let span = lines.len();
     html! {
@@ -66,10 +78,14 @@ fn rows(group: &Group) -> Markup {
                         td rowspan=(span) { (group.replicas) }
                     }
                     th scope="row" class="phase" { (line.phase) }
-                    td class="number" { (line.summary.map_or(0, |summary| summary.n)) }
-                    (percentile(line.summary.map(|summary| (summary.p50_ms, summary.p50_interval))))
-                    (percentile(line.summary.map(|summary| (summary.p95_ms, summary.p95_interval))))
-                    td class="number" { (seconds(line.summary.map(|summary| summary.max_ms))) }
+                    @if line.is_work && !work {
+                        td class="small" colspan="4" { "not observed" }
+                    } @else {
+                        td class="number" { (line.summary.map_or(0, |summary| summary.n)) }
+                        (percentile(line.summary.map(|summary| (summary.p50_ms, summary.p50_interval))))
+                        (percentile(line.summary.map(|summary| (summary.p95_ms, summary.p95_interval))))
+                        td class="number" { (seconds(line.summary.map(|summary| summary.max_ms))) }
+                    }
                     td class="number" { (seconds(line.bound)) }
                     td class="small" { @if let Some(summary) = line.summary { (method(summary.method)) } }
                     @if index == 0 {
@@ -106,11 +122,13 @@ fn lines(group: &Group) -> Vec<Line> {
     let mut lines = vec![
         Line {
             phase: "new holder of the Lease",
+            is_work: false,
             summary: group.lease,
             bound: Some(group.budget.lease.limit_ms),
         },
         Line {
             phase: "first work write",
+            is_work: true,
             summary: group.work,
             bound: Some(group.budget.work_limit_ms()),
         },
@@ -118,6 +136,7 @@ fn lines(group: &Group) -> Vec<Line> {
     if group.release_to_holder.is_some() {
         lines.push(Line {
             phase: "(release to new holder)",
+            is_work: false,
             summary: group.release_to_holder,
             bound: None,
         });

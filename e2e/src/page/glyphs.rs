@@ -11,7 +11,7 @@ pub(super) fn definitions() -> Markup {
     PreEscaped(DEFINITIONS.to_owned())
 }
 
-const MARKS: [(Glyph, &str); 17] = [
+const MARKS: [(Glyph, &str); 19] = [
     (Glyph::Fault, "fault"),
     (Glyph::Undone, "fault undone"),
     (Glyph::Restored, "restored"),
@@ -27,6 +27,8 @@ const MARKS: [(Glyph, &str); 17] = [
     (Glyph::Refused, "write or request refused"),
     (Glyph::Unanswered, "write ended with an error"),
     (Glyph::Stray, "stray write"),
+    (Glyph::Log, "log"),
+    (Glyph::Warning, "log: warning or error"),
     (Glyph::Metrics, "metrics read"),
     (Glyph::Slow, "slow request, or no processor"),
 ];
@@ -36,6 +38,7 @@ pub(super) fn legend() -> Markup {
     let bars = [
         State::Ready,
         State::Starting,
+        State::NotReady,
         State::Terminating,
         State::Down,
     ];
@@ -45,11 +48,11 @@ pub(super) fn legend() -> Markup {
             ul {
                 li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="holds" y="5.5" width="26" height="5" {} } "holds the Lease" }
                 @for state in bars {
-                    li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class=(state.word()) x=".5" y="1.5" width="25" height="13" {} } (state.word()) }
+                    li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class=(state.class()) x=".5" y="1.5" width="25" height="13" {} } (state.word()) }
                 }
                 li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="silent" d="M0 8H26" {} } "holder silent" }
-                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="writes" d="M3 3v10M9 3v10M13 3v10M19 3v10M23 3v10" {} } "work write accepted" }
-                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="requests" d="M3 4v8M7 4v8M11 4v8M15 4v8M19 4v8M23 4v8" {} } "request of the harness answered" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="writes" d="M3 8h1m5 0h1m4 0h1m5 0h1" {} } "work write accepted" }
+                li { svg viewBox="0 0 26 16" aria-hidden="true" { path class="requests" d="M3 8h1m3 0h1m3 0h1m3 0h1m3 0h1" {} } "request of the harness answered" }
                 li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="strike" width="26" height="16" {} } "the fault's call" }
                 li { svg viewBox="0 0 26 16" aria-hidden="true" { rect class="lasting" width="26" height="16" {} } "until undone" }
                 @for (glyph, word) in MARKS {

@@ -4,10 +4,12 @@ use maud::{Markup, html};
 
 use super::{
     anchor,
-    words::{count, millis},
+    words::{count, duration},
 };
 use crate::{
+    budget::FaultKind,
     report::Report,
+    trial::TrialId,
     verdict::{Check, Verdict},
 };
 
@@ -24,8 +26,14 @@ pub(super) fn head(report: &Report) -> Markup {
         }
         p class="lead" {
             "Failover run " code { (run.id) } ", begun " time datetime=(run.began) { (moment(&run.began)) }
-            ", " (millis(run.took_ms)) ": " code { (run.image) } " on Kubernetes " (run.kubernetes_version)
+            ", " (duration(run.took_ms)) ": " code { (run.image) } " on Kubernetes " (run.kubernetes_version)
             " (" (run.provider) ")."
+        }
+        @if !run.not_observed.is_empty() {
+            div class="unseen" {
+                p { b { "Not observed" } ", so nothing here speaks of it:" }
+                ul { @for what in &run.not_observed { li { (what) } } }
+            }
         }
         nav aria-label="Parts of the page" {
             ul {
@@ -60,13 +68,9 @@ pub(super) fn mark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A verdict in a table or a line.
+/// A verdict in a table or a line; the style puts its sign before it.
 pub(super) fn badge(verdict: Verdict) -> Markup {
-    html! {
-        span class=(format!("badge {}", class(verdict))) {
-            span aria-hidden="true" { (mark(verdict)) } " " (verdict)
-        }
-    }
+    html! { span class=(format!("badge {}", class(verdict))) { (verdict) } }
 }
 
 fn sentence(report: &Report) -> String {
@@ -103,29 +107,66 @@ fn moment(text: &str) -> String {
     )
 }
 
-/// A line for each check that was not passed, which leads to where it was made.
+/// What was not passed, with the trials that did not pass it.
+struct Broken<'a> {
+    check: &'a Check,
+    /// Number of replicas and fault; `None` for a check that belongs to no trial.
+    group: Option<(u32, FaultKind)>,
+    trials: Vec<TrialId>,
+}
+
+/// A line for each check that was not passed, which leads to where it was made: one for all trials of a fault, however
+/// many, so that what else was not passed is seen as well.
 pub(super) fn why(report: &Report) -> Markup {
-    let trials = report
+    let mut lines: Vec<Broken<'_>> = Vec::new();
+    let of_trials = report
         .trials
         .iter()
-        .flat_map(|trial| trial.checks.iter().map(|check| (check, anchor(trial.id))));
-    let elsewhere = report.run_checks().map(|check| (check, "rest".to_owned()));
-    let mut open: Vec<(&Check, String)> = trials
+        .flat_map(|trial| trial.checks.iter().map(|check| (check, Some(trial.id))));
+    let elsewhere = report.run_checks().map(|check| (check, None));
+    for (check, trial) in of_trials
         .chain(elsewhere)
         .filter(|(check, _)| check.verdict != Verdict::Pass)
-        .collect();
-    open.sort_by_key(|(check, _)| std::cmp::Reverse(check.verdict));
+    {
+        let group = trial.map(|id| (id.replicas, id.fault));
+        let same = |line: &&mut Broken<'_>| {
+            group.is_some()
+                && line.group == group
+                && (line.check.id, line.check.verdict) == (check.id, check.verdict)
+        };
+        match lines.iter_mut().find(same) {
+            Some(line) => line.trials.extend(trial),
+            None => lines.push(Broken {
+                check,
+                group,
+                trials: trial.into_iter().collect(),
+            }),
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.check.verdict));
     html! {
-        @if !open.is_empty() {
+        @if !lines.is_empty() {
             section id="why" aria-labelledby="why-title" {
                 h2 id="why-title" { "Why" }
-                ul class="checks" {
-                    @for (check, place) in open {
-                        li class=(class(check.verdict)) {
-                            (badge(check.verdict)) " "
-                            a href=(format!("#{place}")) { (check.scope) } ": "
-                            b { (check.id) } " – " (check.detail)
-                        }
+                ul class="checks" { @for line in &lines { (line.draw()) } }
+            }
+        }
+    }
+}
+
+impl Broken<'_> {
+    fn draw(&self) -> Markup {
+        let check = self.check;
+        html! {
+            li class=(class(check.verdict)) {
+                (badge(check.verdict)) " " b { (check.id) } " – "
+                @match (self.trials.as_slice(), self.group) {
+                    ([], _) | (_, None) => { a href="#rest" { (check.scope) } ": " (check.detail) }
+                    ([one], _) => { a href=(format!("#{}", anchor(*one))) { (check.scope) } ": " (check.detail) }
+                    (all, Some((replicas, fault))) => {
+                        (replicas) " replicas, " (fault) ", " (all.len()) " trials:"
+                        @for id in all { " " a href=(format!("#{}", anchor(*id))) aria-label=(id) { "#" (id.number) } }
+                        ". The first: " (check.detail)
                     }
                 }
             }
@@ -139,114 +180,6 @@ pub(super) fn warnings(report: &Report) -> Markup {
         @if !report.warnings.is_empty() {
             ul class="warnings" {
                 @for warning in &report.warnings { li { b { "Warning: " } (warning) } }
-            }
-        }
-    }
-}
-
-/// What was run, and where.
-pub(super) fn facts(report: &Report) -> Markup {
-    let run = &report.run;
-    let list = |items: Vec<String>| items.join(", ");
-    let mut facts: Vec<(&str, String)> = vec![
-        ("Image of the operator", run.image.clone()),
-        ("Kubernetes", run.kubernetes_version.clone()),
-        (
-            "Cluster",
-            format!("{}: {}", run.provider, run.provider_reason),
-        ),
-    ];
-    if let Some(image) = &run.cluster_image {
-        facts.push(("Image of the cluster", image.clone()));
-    }
-    if let Some(settings) = &report.settings {
-        facts.push((
-            "Lease",
-            format!(
-                "duration {} s, renew deadline {} s, retry period {} s",
-                settings.duration_seconds,
-                settings.renew_deadline_seconds,
-                settings.retry_period_seconds
-            ),
-        ));
-    }
-    if let Some(promise) = &report.promise {
-        facts.push((
-            "Promised",
-            format!("every takeover within {}", millis(promise.within_ms)),
-        ));
-    }
-    if let Some(error) = report.measuring_error_ms {
-        facts.push(("Largest measuring error", format!("±{error:.1} ms")));
-    }
-    facts.extend([
-        (
-            "Replicas",
-            list(run.replicas.iter().map(ToString::to_string).collect()),
-        ),
-        (
-            "Faults",
-            list(run.faults.iter().map(ToString::to_string).collect()),
-        ),
-        ("Trials of each", run.trials.to_string()),
-        ("Seed", run.seed.to_string()),
-        (
-            "Fence",
-            if run.fence { "deployed" } else { "none" }.to_owned(),
-        ),
-        (
-            "Hint",
-            match run.hint {
-                Some(true) => "switched on",
-                Some(false) => "switched off",
-                None => "as deployed",
-            }
-            .to_owned(),
-        ),
-    ]);
-    if run.warm_up > 0 {
-        facts.push(("Warm-up trials of each", run.warm_up.to_string()));
-    }
-    facts.extend(
-        run.max_trials
-            .map(|most| ("Trials of each, at most", most.to_string())),
-    );
-    facts.extend(
-        run.until_confident
-            .iter()
-            .map(|goal| ("Until confident", goal.clone())),
-    );
-    facts.extend(run.gates.iter().map(|gate| ("Fails if", gate.clone())));
-    facts.extend(
-        run.baseline
-            .iter()
-            .map(|baseline| ("Compared with", baseline.clone())),
-    );
-    facts.extend(
-        run.regression_percent
-            .map(|percent| ("A median may be slower by", format!("{percent} %"))),
-    );
-    if !run.set_env.is_empty() {
-        facts.push((
-            "Variables set",
-            list(
-                run.set_env
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect(),
-            ),
-        ));
-    }
-    facts.extend(
-        run.not_observed
-            .iter()
-            .map(|what| ("Not observed", what.clone())),
-    );
-    html! {
-        section id="facts" aria-labelledby="facts-title" {
-            h2 id="facts-title" { "What was run, and where" }
-            dl class="facts" {
-                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
             }
         }
     }

@@ -10,7 +10,7 @@
   };
 
   // An event is a row of its trial's table; a mark names the row by its number.
-  const row = (mark) => document.getElementById(`${mark.closest("details.trial").id}-${mark.dataset.e}`);
+  const row = (mark) => mark.closest("details.trial").querySelector("table.events").tBodies[0].rows[mark.dataset.e];
   const cells = (mark) => [...row(mark).cells].map((cell) => cell.textContent.trim());
 
   const show = (mark) => {

@@ -18,7 +18,7 @@ pub(super) fn section(report: &Report) -> Markup {
     html! {
         section id="rest" aria-labelledby="rest-title" {
             h2 id="rest-title" { "Other checks" }
-            (checks("Checks of the run", report.checks.iter()))
+            @if !report.checks.is_empty() { (checks("Checks of the run", report.checks.iter())) }
             @if let Some(idle) = &report.idle { (idle_table(idle)) }
             @for disruption in &report.disruptions { (evictions(disruption)) }
         }
@@ -26,17 +26,17 @@ pub(super) fn section(report: &Report) -> Markup {
 }
 
 /// A table of checks.
-pub(super) fn checks<'a>(caption: &str, checks: impl Iterator<Item = &'a Check>) -> Markup {
+fn checks<'a>(caption: &str, checks: impl Iterator<Item = &'a Check>) -> Markup {
     html! {
         div class="scroll" {
             table class="checks-table" {
                 caption { (caption) }
-                thead { tr { th scope="col" { "Verdict" } th scope="col" { "Check" } th scope="col" { "What was seen" } } }
+                thead { tr { th { "Verdict" } th { "Check" } th { "What was seen" } } }
                 tbody {
                     @for check in checks {
                         tr {
                             td { (badge(check.verdict)) }
-                            th scope="row" { (check.id) }
+                            th { (check.id) }
                             td { (check.detail) }
                         }
                     }

@@ -11,15 +11,14 @@ pub(super) struct Scale {
     right: f64,
 }
 
-/// A coordinate to a tenth of a unit: finer than any screen, and short.
+/// A coordinate to a whole unit: no eye sees more on a line of a thousand of them, and it is short.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Px(pub(super) f64);
 
 impl std::fmt::Display for Px {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let tenths = (self.0 * 10.0).round() / 10.0;
         // Without a sign of a zero that was rounded.
-        write!(f, "{}", tenths + 0.0)
+        write!(f, "{}", self.0.round() + 0.0)
     }
 }
 
@@ -79,7 +78,8 @@ pub(super) fn tick_labels(ticks: &[Millis]) -> (Vec<String>, &'static str) {
     let unit = if in_seconds { 1000.0 } else { 1.0 };
     let labels = ticks
         .iter()
-        .map(|tick| format!("{}", Px(tick / unit)).replace('-', "−"))
+        // A sum of floating point numbers shows beyond the third place.
+        .map(|tick| format!("{}", (tick / unit * 1000.0).round() / 1000.0).replace('-', "−"))
         .collect();
     (labels, if in_seconds { "s" } else { "ms" })
 }
@@ -129,8 +129,8 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(12.34, "12.3")]
-    #[case(12.0, "12")]
+    #[case(12.34, "12")]
+    #[case(12.5, "13")]
     #[case(-0.04, "0")]
     fn a_coordinate_is_short(#[case] value: f64, #[case] text: &str) {
         assert_eq!(Px(value).to_string(), text);

@@ -8,13 +8,17 @@ mod calls;
 mod harness;
 mod lease;
 mod pods;
+mod said;
 
-use super::words::{Names, millis, signed};
+use super::{
+    logs::Logs,
+    words::{Names, millis, signed},
+};
 use crate::{
     audit::ClockMap,
     clock::{Millis, Stamp},
     judge::{TrialResult, merged_history},
-    trial::TrialData,
+    trial::{TrialData, Unobserved},
 };
 
 pub(super) use pods::{Lane, State};
@@ -47,6 +51,8 @@ pub(super) struct Story {
     pub(super) lanes: Vec<Lane>,
     /// Who the Lease named, and for how long; gaps are where it named nobody.
     pub(super) terms: Vec<Term>,
+    /// When the Lease was renewed.
+    pub(super) renewals: Vec<Millis>,
     /// When requests of the harness were answered.
     pub(super) answered: Vec<Millis>,
     /// What is written above the lanes.
@@ -55,6 +61,8 @@ pub(super) struct Story {
     pub(super) events: Vec<Event>,
     /// How pods are called.
     pub(super) names: Names,
+    /// What the run did not look at: that it is not drawn does not mean that it was not there.
+    pub(super) unseen: Vec<&'static str>,
 }
 
 /// A stretch in which the Lease named one holder.
@@ -92,6 +100,8 @@ pub(super) enum Track {
     Pod(usize),
     /// Among the writes of a pod.
     Writes(usize),
+    /// Among what a pod said.
+    Log(usize),
     /// Among the requests of the harness.
     Harness,
     /// Nowhere: only the table tells it.
@@ -122,6 +132,8 @@ pub(super) enum Glyph {
     Failed,
     Metrics,
     Restored,
+    Log,
+    Warning,
     /// Drawn nowhere.
     None,
 }
@@ -191,8 +203,27 @@ impl Glyph {
             Self::Failed => "failed",
             Self::Metrics => "metrics",
             Self::Restored => "restored",
+            Self::Log => "log",
+            Self::Warning => "warning",
             Self::None => "none",
         }
+    }
+}
+
+impl Story {
+    /// Whether anything of this pod is worth to be seen closely: it is one of the leaders, or something happens to it.
+    pub(super) fn takes_part(&self, lane: usize, within: Span) -> bool {
+        let leads = |lane: &Lane| lane.holds.iter().any(|span| span.within(within).is_some());
+        let happens = |event: &Event| {
+            let in_lane = match event.track {
+                Track::Pod(own) | Track::Writes(own) => own == lane,
+                Track::Fault | Track::Lease | Track::Log(_) | Track::Harness | Track::Table => {
+                    false
+                }
+            };
+            in_lane && event.at.is_some_and(|at| within.holds(at))
+        };
+        self.lanes.get(lane).is_some_and(leads) || self.events.iter().any(happens)
     }
 }
 
@@ -218,7 +249,7 @@ impl Source<'_> {
 
 impl Story {
     /// The story of the trial that `data` was seen of and `result` was found of.
-    pub(super) fn of(data: &TrialData, result: &TrialResult) -> Self {
+    pub(super) fn of(data: &TrialData, result: &TrialResult, logs: &Logs) -> Self {
         let map = ClockMap::measure(&data.own, &data.calls);
         let source = Source {
             data,
@@ -232,9 +263,12 @@ impl Story {
         let mut lanes = pods::lanes(&source, &terms, whole);
         let mut events = harness::untimed(&source);
         events.extend(harness::strike(&source));
-        events.extend(lease::events(&source, &history, &terms));
+        let (renewals, changes) = lease::events(&source, &history, &terms);
+        events.extend(changes);
         events.extend(pods::events(&source, &lanes));
+        events.extend(pods::evictions(&source, &lanes));
         events.extend(calls::events(&source, &mut lanes));
+        events.extend(said::events(&source, &lanes, logs, whole));
         events.extend(harness::requests(&source));
         events.extend(harness::stalls(&source));
         events.extend(harness::aftermath(&source));
@@ -258,9 +292,46 @@ impl Story {
             answered: harness::answered(&source, whole),
             lanes,
             terms,
+            renewals,
             events,
             names: source.names,
+            unseen: unseen(data),
         }
+    }
+}
+
+fn unseen(data: &TrialData) -> Vec<&'static str> {
+    let audit = data.observes(Unobserved::Audit);
+    [
+        (
+            audit,
+            "writes and who released the Lease, for want of an audit log",
+        ),
+        (
+            !audit || data.observes(Unobserved::Work),
+            "work failover, for want of a canary",
+        ),
+        (
+            data.observes(Unobserved::Roles),
+            "what the replicas say of themselves, for want of metrics",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(seen, what)| (!seen).then_some(what))
+    .collect()
+}
+
+/// The longest time between two that follow each other, where there are two.
+fn longest_gap(moments: impl Iterator<Item = Millis> + Clone) -> String {
+    let gap = moments
+        .clone()
+        .zip(moments.skip(1))
+        .map(|(a, b)| b - a)
+        .fold(0.0, f64::max);
+    if gap > 0.0 {
+        format!(", longest gap {}", millis(gap))
+    } else {
+        String::new()
     }
 }
 
@@ -314,18 +385,17 @@ fn milestones(source: &Source<'_>) -> Vec<Milestone> {
     found
 }
 
-/// The takeover from shortly before the fault to shortly after the first write.
+/// The takeover from shortly before its onset to shortly after the first write.
 fn close_up(source: &Source<'_>, whole: Span) -> Option<Span> {
     let phases = &source.result.phases;
-    let last = [phases.released_ms, phases.lease_ms, phases.work_ms]
+    let takeover = [phases.released_ms, phases.lease_ms, phases.work_ms]
         .into_iter()
-        .filter_map(|phase| source.phase(phase))
-        .fold(None, |last: Option<Millis>, at| {
-            Some(last.map_or(at, |last| last.max(at)))
-        })?;
-    let last = last.max(SHORTEST_CLOSE_UP_MS);
-    (last < whole.length() * CLOSE_UP_BELOW)
-        .then(|| Span::new(-0.2 * last, 1.35 * last))
+        .flatten()
+        .reduce(f64::max)?
+        .max(SHORTEST_CLOSE_UP_MS);
+    let at = |share: f64| phases.onset_ms + share * takeover;
+    (takeover < whole.length() * CLOSE_UP_BELOW)
+        .then(|| Span::new(at(-0.2), at(1.35)))
         .and_then(|span| span.within(whole))
 }
 

@@ -31,11 +31,22 @@ fn later(at: Stamp, by: Duration) -> Stamp {
     at + by
 }
 
-/// The recorded trial, drawn out: the same calls again and again until `lasts` is over.
+/// The recorded trial, drawn out until `lasts` is over: the new leader does again and again what it did.
 pub(super) fn drawn_out(lasts: Duration) -> TrialData {
+    let old = recorded().before.pod().to_owned();
+    repeated(lasts, &|call| call.pod.as_deref() != Some(&old))
+}
+
+/// The same, but that the old leader writes on as well.
+pub(super) fn never_stopped(lasts: Duration) -> TrialData {
+    repeated(lasts, &|_| true)
+}
+
+fn repeated(lasts: Duration, goes_on: &dyn Fn(&ApiCall) -> bool) -> TrialData {
     let mut data = recorded();
     let span = Duration::from_secs(4);
-    let (calls, own, leases) = (data.calls.clone(), data.own.clone(), data.leases.clone());
+    let (mut calls, own, leases) = (data.calls.clone(), data.own.clone(), data.leases.clone());
+    calls.retain(goes_on);
     let mut round = 1;
     while span * round < lasts {
         let by = span * round;
@@ -55,10 +66,14 @@ pub(super) fn drawn_out(lasts: Duration) -> TrialData {
             answered: later(own.answered, by),
             ..own.clone()
         }));
-        if let Some(last) = leases.last() {
+        // The Lease is renewed every two seconds.
+        for (half, last) in [0_u64, 2]
+            .into_iter()
+            .zip(leases.last().into_iter().cycle())
+        {
             let mut again = last.clone();
-            again.at = later(last.at, by);
-            again.record.resource_version += version;
+            again.at = later(last.at, by + Duration::from_secs(half));
+            again.record.resource_version += version + half;
             data.leases.push(again);
         }
         data.ended = later(data.ended, span);
@@ -140,14 +155,14 @@ pub(super) fn troubled() -> TrialData {
 }
 
 fn page_of(trials: &[TrialData]) -> String {
-    render(&report_on(trials), trials)
+    render(&report_on(trials), trials, &Logs::default())
 }
 
 #[test]
 fn the_page_tells_the_verdict_the_figures_and_every_trial() {
     let trials = [recorded()];
     let report = report_on(&trials);
-    let page = render(&report, &trials);
+    let page = render(&report, &trials, &Logs::default());
     for expected in [
         "<h1>PASS</h1>",
         "id=\"trial-3-graceful-1\"",
@@ -177,7 +192,7 @@ fn what_was_not_passed_is_explained_at_the_top_and_leads_to_its_trial() {
         .unwrap();
     assert!(why.contains("href=\"#trial-3-graceful-2\""), "{why}");
     assert!(
-        why.contains("only-holder-writes") && why.contains("✕"),
+        why.contains("only-holder-writes") && why.contains("badge fail\">FAIL<"),
         "{why}"
     );
     assert!(
@@ -186,7 +201,7 @@ fn what_was_not_passed_is_explained_at_the_top_and_leads_to_its_trial() {
     );
     for expected in [
         "<h1>FAIL</h1>",
-        "stray write: ",
+        "stray writes: ",
         "no answer",
         "the watch on pods was broken",
         "1 work write refused",
@@ -201,14 +216,14 @@ fn a_check_of_the_run_leads_to_the_other_checks() {
     report
         .checks
         .push(Check::fail(CheckId::Standby, "1 replica", "no standby"));
-    let page = render(&report.concluded(), &[]);
+    let page = render(&report.concluded(), &[], &Logs::default());
     let why = page.split("id=\"why\"").nth(1).unwrap();
     assert!(why.contains("href=\"#rest\""), "{why}");
 }
 
 #[test]
 fn a_trial_without_raw_data_says_so() {
-    let page = render(&report_on(&[recorded()]), &[]);
+    let page = render(&report_on(&[recorded()]), &[], &Logs::default());
     assert!(page.contains("there is no timeline"));
     assert!(!page.contains("<svg class=\"timeline\""));
 }
@@ -220,12 +235,12 @@ fn a_run_that_ended_before_its_first_trial_has_a_page() {
     report.groups.clear();
     report.settings = None;
     report.idle = None;
-    let page = render(&report.concluded(), &[]);
+    let page = render(&report.concluded(), &[], &Logs::default());
     assert!(page.contains("The run ended before the first trial."));
 }
 
 /// A report and a trial in which every text is hostile.
-pub(super) fn hostile() -> (Report, TrialData) {
+pub(super) fn hostile() -> (Report, TrialData, Logs) {
     let text = || HOSTILE.to_owned();
     let mut data = troubled();
     let rename = |name: &str| format!("{name}{HOSTILE}");
@@ -260,6 +275,8 @@ pub(super) fn hostile() -> (Report, TrialData) {
     }
     data.rig.push(RigFault::AuditLost { detail: text() });
     data.recovery.waiting_for = Some(text());
+    let mut logs = Logs::default();
+    logs.add(&data.pods[0].name, &said_at(&data, 50.0, HOSTILE));
     let mut report = report_on(std::slice::from_ref(&data));
     let run = &mut report.run;
     for field in [
@@ -296,13 +313,34 @@ pub(super) fn hostile() -> (Report, TrialData) {
         trial.old_leader = text();
         trial.new_leader = Some(text());
     }
-    (report, data)
+    run_target(&mut report, HOSTILE);
+    (report, data, logs)
+}
+
+fn run_target(report: &mut Report, text: &str) {
+    report.run.target = Some(crate::report::TargetInfo {
+        namespace: text.to_owned(),
+        deployment: text.to_owned(),
+        container: text.to_owned(),
+        lease: text.to_owned(),
+        holder: crate::holder::HolderIdentity::Any,
+    });
+}
+
+/// A line of a log, written so many milliseconds after the fault.
+pub(super) fn said_at(data: &TrialData, after_ms: f64, text: &str) -> String {
+    let map = crate::audit::ClockMap::measure(&data.own, &data.calls).unwrap();
+    let after = Duration::from_secs_f64((after_ms + 10_000.0) / 1000.0);
+    let at =
+        map.wall(data.strike.issued).0 - 10_000_000 + i64::try_from(after.as_micros()).unwrap();
+    let at = jiff::Timestamp::from_microsecond(at).unwrap();
+    format!("{at} {text}\n")
 }
 
 #[test]
 fn no_text_of_others_becomes_markup() {
-    let (report, data) = hostile();
-    let page = render(&report, &[data]);
+    let (report, data, logs) = hostile();
+    let page = render(&report, &[data], &logs);
     let hits = page.matches("&lt;img src=x onerror=alert(1)&gt;").count();
     assert!(hits > 50, "{hits} hostile texts are in the page");
     assert!(!page.contains("<img"));
@@ -326,36 +364,50 @@ fn sixty_trials_weigh_less_than_a_megabyte() {
 }
 
 #[test]
+fn sixty_trials_of_an_operator_that_breaks_every_rule_weigh_no_more() {
+    let trials: Vec<TrialData> = (1..=60)
+        .map(|number| {
+            let mut data = never_stopped(Duration::from_secs(30));
+            data.id.number = number;
+            data
+        })
+        .collect();
+    let report = report_on(&trials);
+    let strays = &report.trials[0].exclusion.overlap;
+    assert!(strays.len() > 100, "{} stray writes in each", strays.len());
+    let page = render(&report, &trials, &Logs::default());
+    assert!(page.contains("stray writes: "), "they are not told");
+    assert!(page.len() < HEAVIEST, "{} bytes", page.len());
+}
+
+#[test]
 fn every_mark_has_its_row_and_every_link_its_place() {
     let trials = [recorded(), troubled()];
     let page = page_of(&trials);
-    let ids: std::collections::HashSet<&str> = page
-        .split(" id=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
-    for link in page
-        .split("href=\"#")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-    {
+    let ids: std::collections::HashSet<&str> = values(&page, " id=").collect();
+    for link in values(&page, "href=").filter_map(|link| link.strip_prefix('#')) {
         assert!(ids.contains(link), "nothing at #{link}");
     }
-    for article in page.split("<details class=\"trial").skip(1) {
-        let id = article
-            .split(" id=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .unwrap();
-        for mark in article
-            .split("data-e=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-        {
-            let row = format!("{id}-{mark}");
-            assert!(ids.contains(row.as_str()), "no row {row}");
+    let body = page.split("<script").next().unwrap();
+    for article in body.split("<details class=\"trial").skip(1) {
+        let table = article.split("<table class=\"events\">").nth(1).unwrap();
+        let table = table.split("</table>").next().unwrap();
+        let rows = table.matches("<tr>").count() - 1;
+        let marks: Vec<usize> = values(article, "data-e=")
+            .map(|mark| mark.parse().unwrap())
+            .collect();
+        assert!(marks.len() > 10, "{marks:?}");
+        for mark in marks {
+            assert!(mark < rows, "no row {mark} of {rows}");
         }
     }
+}
+
+/// The values of an attribute, wherever it is.
+fn values<'a>(page: &'a str, attribute: &'a str) -> impl Iterator<Item = &'a str> {
+    page.split(attribute)
+        .skip(1)
+        .filter_map(|rest| rest.strip_prefix('"')?.split('"').next())
 }
 
 #[test]
@@ -397,6 +449,78 @@ fn the_page_is_written_beside_the_report_and_reads_the_raw_data_there() {
             .unwrap()
             .contains("<svg class=\"timeline\"")
     );
+}
+
+#[test]
+fn what_a_pod_logged_is_in_the_page_that_is_written_beside_its_log() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Folder::create(place.path().to_owned()).unwrap();
+    let data = recorded();
+    folder.write_trial(&data).unwrap();
+    let line = r#"{"level":"INFO","message":"gave up the Lease"}"#;
+    let log = format!("{}-0.log", data.before.pod());
+    std::fs::write(folder.logs().join(log), said_at(&data, 90.0, line)).unwrap();
+    let page = std::fs::read_to_string(write(&folder, &report_on(&[data])).unwrap()).unwrap();
+    assert!(page.contains("<td>log<td>gave up the Lease<"));
+    assert!(page.contains("href=\"#g-log\""));
+}
+
+#[test]
+fn what_the_run_did_not_look_at_is_said_at_the_top_and_where_its_figures_would_be() {
+    let mut data = recorded();
+    data.unobserved = vec![crate::trial::Unobserved::Audit];
+    data.calls.clear();
+    let mut report = report_on(std::slice::from_ref(&data));
+    let missing = crate::trial::Unobserved::Audit.to_string();
+    report.run.not_observed = vec![missing.clone()];
+    let page = render(&report, &[data], &Logs::default());
+    let header = page.split("</header>").next().unwrap();
+    assert!(header.contains(&missing), "{header}");
+    assert!(page.contains("colspan=\"4\">not observed<"));
+    assert!(page.contains("Not observed in this run: writes and who released the Lease"));
+    assert!(!page.contains(">no value<"), "it looks as if nobody worked");
+    assert!(
+        !page.contains("no request of the harness is in the audit log"),
+        "there is none"
+    );
+}
+
+#[test]
+fn the_page_names_the_target_the_nodes_the_budget_and_what_counts_as_work() {
+    let mut data = recorded();
+    data.work.ignore = vec!["secrets".parse().unwrap()];
+    let mut report = report_on(std::slice::from_ref(&data));
+    run_target(&mut report, "foreign");
+    report.run.agents = 2;
+    report.run.budget = crate::deploy::BudgetShape::MaxUnavailable1;
+    let page = render(&report, &[data], &Logs::default());
+    for expected in [
+        "Deployment foreign in foreign, container foreign",
+        "the server, which takes no replicas, and 2 for them",
+        "max-unavailable-1",
+        "writes of secrets",
+    ] {
+        assert!(page.contains(expected), "no {expected}");
+    }
+}
+
+#[test]
+fn what_broke_in_many_trials_is_one_line_that_leads_to_each() {
+    let trials: Vec<TrialData> = (2..=5)
+        .map(|number| {
+            let mut data = troubled();
+            data.id.number = number;
+            data
+        })
+        .collect();
+    let page = page_of(&trials);
+    let why = page.split("id=\"why\"").nth(1).unwrap();
+    let why = why.split("</section>").next().unwrap();
+    assert_eq!(why.matches("only-holder-writes").count(), 1, "{why}");
+    for number in 2..=5 {
+        let link = format!("href=\"#trial-3-graceful-{number}\"");
+        assert!(why.contains(&link), "{why}");
+    }
 }
 
 #[test]

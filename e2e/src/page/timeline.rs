@@ -5,7 +5,7 @@ mod milestones;
 
 use std::fmt::Write as _;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     scale::{Px, Scale, tick_labels},
@@ -19,7 +19,7 @@ const LEFT: f64 = 152.0;
 const RIGHT: f64 = 1066.0;
 
 const LEASE_HEIGHT: f64 = 30.0;
-const POD_HEIGHT: f64 = 44.0;
+const POD_HEIGHT: f64 = 48.0;
 const HARNESS_HEIGHT: f64 = 24.0;
 const AXIS_HEIGHT: f64 = 26.0;
 /// Between the whole and its close-up.
@@ -30,8 +30,13 @@ const HOLD: (f64, f64) = (6.0, 5.0);
 const BAR: (f64, f64) = (12.0, 13.0);
 const TICKS: (f64, f64) = (29.0, 9.0);
 
-/// Ticks that are closer than this are drawn as one.
-const TICK_GAP: f64 = 0.9;
+/// Between the writes and the next lane.
+const LOG: f64 = 43.0;
+
+/// Writes that are closer than this are drawn as one bar.
+const WRITE_GAP: f64 = 6.0;
+/// The same of requests, of which only matters when there were none.
+const REQUEST_GAP: f64 = 10.0;
 
 /// The width of a letter, for what fits where.
 const LETTER: f64 = 6.2;
@@ -43,6 +48,8 @@ struct Panel<'a> {
     span: Span,
     top: f64,
     labels: Vec<Placed<'a>>,
+    /// The pods that have a lane, as they are numbered in the story.
+    pods: Vec<usize>,
     /// Whether the requests of the harness have a lane.
     harness: bool,
 }
@@ -54,13 +61,21 @@ pub(super) fn timeline(story: &Story, label: &str) -> Markup {
         .close_up
         .map(|span| Panel::new(story, span, whole.bottom() + FUNNEL_HEIGHT, false));
     let height = close_up.as_ref().map_or(whole.bottom(), Panel::bottom);
-    html! {
+    let drawing = html! {
         svg class="timeline" viewBox=(format!("0 0 {} {}", Px(WIDTH), Px(height))) role="group" aria-label=(label) {
             @if let Some(close_up) = &close_up { (funnel(&whole, close_up)) }
             (whole.draw())
             @if let Some(close_up) = &close_up { (close_up.draw()) }
         }
-    }
+    };
+    // In SVG an element without content may close itself. No text has such an end in it: what looks like one is escaped.
+    PreEscaped(
+        drawing
+            .into_string()
+            .replace("></use>", "/>")
+            .replace("></path>", "/>")
+            .replace("></rect>", "/>"),
+    )
 }
 
 /// What part of the whole the close-up shows.
@@ -98,6 +113,10 @@ impl<'a> Panel<'a> {
             span,
             top,
             labels: milestones::place(&story.milestones, &scale, span, crowded),
+            // A close-up is of those who take part.
+            pods: (0..story.lanes.len())
+                .filter(|lane| harness || story.takes_part(*lane, span))
+                .collect(),
             harness,
         }
     }
@@ -106,19 +125,24 @@ impl<'a> Panel<'a> {
         self.top + milestones::height(&self.labels)
     }
 
-    fn pod_top(&self, index: usize) -> f64 {
-        let above: f64 = self
-            .story
-            .lanes
-            .iter()
-            .take(index)
-            .map(|_| POD_HEIGHT)
-            .sum();
-        self.lanes_top() + LEASE_HEIGHT + above
+    /// The top of what is in this place below the Lease.
+    fn below_lease(&self, place: usize) -> f64 {
+        let place = f64::from(u32::try_from(place).unwrap_or(u32::MAX));
+        self.lanes_top() + LEASE_HEIGHT + place * POD_HEIGHT
+    }
+
+    /// The top of a pod's lane, if it has one.
+    fn pod_top(&self, lane: usize) -> Option<f64> {
+        let place = self.pods.iter().position(|pod| *pod == lane)?;
+        Some(self.below_lease(place))
+    }
+
+    fn pods_bottom(&self) -> f64 {
+        self.below_lease(self.pods.len())
     }
 
     fn lanes_bottom(&self) -> f64 {
-        self.pod_top(self.story.lanes.len()) + if self.harness { HARNESS_HEIGHT } else { 0.0 }
+        self.pods_bottom() + if self.harness { HARNESS_HEIGHT } else { 0.0 }
     }
 
     fn bottom(&self) -> f64 {
@@ -127,7 +151,7 @@ impl<'a> Panel<'a> {
 
     /// The middle of the lane of the harness.
     fn harness_y(&self) -> f64 {
-        self.pod_top(self.story.lanes.len()) + HARNESS_HEIGHT / 2.0
+        self.pods_bottom() + HARNESS_HEIGHT / 2.0
     }
 
     fn lease_y(&self) -> f64 {
@@ -139,7 +163,9 @@ impl<'a> Panel<'a> {
             (self.grid())
             (self.fault())
             (self.lease())
-            @for (index, lane) in self.story.lanes.iter().enumerate() { (self.pod(index, lane)) }
+            @for (index, lane) in self.story.lanes.iter().enumerate() {
+                @if let Some(top) = self.pod_top(index) { (self.pod(top, lane)) }
+            }
             @if self.harness { (self.requests()) }
             (milestones::draw(&self.labels, self.top, self.lanes_bottom()))
             @for (index, event) in self.story.events.iter().enumerate() { (self.mark(index, event)) }
@@ -163,7 +189,7 @@ impl<'a> Panel<'a> {
             path
         });
         let mut between = vec![top, top + LEASE_HEIGHT, bottom];
-        between.extend((1..=self.story.lanes.len()).map(|index| self.pod_top(index)));
+        between.extend((1..=self.pods.len()).map(|place| self.below_lease(place)));
         let between = between.iter().fold(String::new(), |mut path, y| {
             let _ = write!(path, "M0 {}H{}", Px(*y), Px(RIGHT));
             path
@@ -188,11 +214,8 @@ impl<'a> Panel<'a> {
             .and_then(|undone| Span::new(0.0, undone).within(self.span));
         let strike = self.story.strike.within(self.span);
         let band = |class: &str, span: Span| {
-            html! {
-                rect class=(class) x=(Px(self.scale.x(span.from))) y=(Px(self.lanes_top()))
-                    width=(Px(self.scale.x(span.to) - self.scale.x(span.from)))
-                    height=(Px(self.lanes_bottom() - self.lanes_top())) {}
-            }
+            let (top, height) = (self.lanes_top(), self.lanes_bottom() - self.lanes_top());
+            self.bar(class, span, top, height)
         };
         html! {
             @if let Some(span) = lasting { (band("lasting", span)) }
@@ -204,6 +227,7 @@ impl<'a> Panel<'a> {
         let y = self.lease_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "Lease" }
+            (self.renewals())
             @for term in &self.story.terms {
                 @if let Some(span) = term.span.within(self.span) {
                     @let active = Span::new(span.from, term.silent.map_or(span.to, |silent| silent.from.max(span.from)));
@@ -218,6 +242,17 @@ impl<'a> Panel<'a> {
                 }
             }
         }
+    }
+
+    /// A bar over `part` of this stretch, which is seen however short it is.
+    fn bar(&self, class: &str, part: Span, top: f64, height: f64) -> Markup {
+        let (left, right) = (
+            self.scale.x(part.from).round(),
+            self.scale.x(part.to).round(),
+        );
+        let width = (right - left).max(1.0);
+        let path = format!("M{left} {}h{width}v{}h-{width}z", Px(top), Px(height));
+        html! { path class=(class) d=(path) {} }
     }
 
     fn line(&self, span: Span, y: f64) -> String {
@@ -235,30 +270,24 @@ impl<'a> Panel<'a> {
         width >= f64::from(letters) * LETTER + 14.0
     }
 
-    fn pod(&self, index: usize, lane: &Lane) -> Markup {
-        let top = self.pod_top(index);
-        let part = |span: Span| {
-            let part = span.within(self.span)?;
-            let x = self.scale.x(part.from);
-            Some((part, x, self.scale.x(part.to) - x))
-        };
+    fn pod(&self, top: f64, lane: &Lane) -> Markup {
         html! {
             text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
-            text class="note" x="0" y=(Px(top + 32.0)) { (lane.role) }
+            text class="note" x="0" y=(Px(top + 32.0)) {
+                (lane.role) @if let Some(node) = &lane.node { ", " (node) }
+            }
             @for span in &lane.holds {
-                @if let Some((_, x, width)) = part(*span) {
-                    rect class="holds" x=(Px(x)) y=(Px(top + HOLD.0)) width=(Px(width)) height=(Px(HOLD.1)) {}
-                }
+                @if let Some(part) = span.within(self.span) { (self.bar("holds", part, top + HOLD.0, HOLD.1)) }
             }
             @for (span, state) in &lane.states {
-                @if let Some((shown, x, width)) = part(*span) {
-                    rect class=(state.word()) x=(Px(x)) y=(Px(top + BAR.0)) width=(Px(width)) height=(Px(BAR.1)) {}
-                    @if self.fits(shown, state.word()) {
-                        text class="state" x=(Px(x + 6.0)) y=(Px(top + BAR.0 + 10.0)) { (state.word()) }
+                @if let Some(part) = span.within(self.span) {
+                    (self.bar(state.class(), part, top + BAR.0, BAR.1))
+                    @if self.fits(part, state.word()) {
+                        text class="state" x=(Px(self.scale.x(part.from) + 6.0)) y=(Px(top + BAR.0 + 10.0)) { (state.word()) }
                     }
                 }
             }
-            (self.ticks("writes", &lane.writes, top + TICKS.0, TICKS.1))
+            (self.ticks("writes", &lane.writes, top + TICKS.0 + TICKS.1 / 2.0, WRITE_GAP))
         }
     }
 
@@ -266,23 +295,54 @@ impl<'a> Panel<'a> {
         let y = self.harness_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "harness" }
-            (self.ticks("requests", &self.story.answered, y - 4.0, 8.0))
+            (self.ticks("requests", &self.story.answered, y, REQUEST_GAP))
         }
     }
 
-    /// A tick for each moment, in one path.
-    fn ticks(&self, class: &str, moments: &[f64], top: f64, height: f64) -> Markup {
+    /// A tick for each moment, in one path; ticks that would touch are one bar, so that a long trial weighs no more and
+    /// what shows is when there were none.
+    fn ticks(&self, class: &str, moments: &[f64], y: f64, gap: f64) -> Markup {
+        let places = moments
+            .iter()
+            .filter(|at| self.span.holds(**at))
+            .map(|at| self.scale.x(*at).round());
         let mut path = String::new();
-        let mut last = f64::NEG_INFINITY;
-        for at in moments.iter().filter(|at| self.span.holds(**at)) {
-            let x = self.scale.x(*at);
-            if x - last >= TICK_GAP {
-                // Writing into a string does not fail.
-                let _ = write!(path, "M{} {}v{}", Px(x), Px(top), Px(height));
-                last = x;
+        let mut pen: Option<f64> = None;
+        let mut bar: Option<(f64, f64)> = None;
+        for x in places.map(Some).chain([None]) {
+            match (bar, x) {
+                (Some((from, to)), Some(x)) if x - to < gap => bar = Some((from, to.max(x))),
+                (done, next) => {
+                    if let Some((from, to)) = done {
+                        let length = to - from + 1.0;
+                        // Writing into a string does not fail.
+                        let _ = match pen {
+                            None => write!(path, "M{from} {}h{length}", Px(y)),
+                            Some(pen) => write!(path, "m{} 0h{length}", from - pen),
+                        };
+                        pen = Some(to + 1.0);
+                    }
+                    bar = next.map(|x| (x, x));
+                }
             }
         }
         html! { @if !path.is_empty() { path class=(class) d=(path) {} } }
+    }
+
+    /// A dot for each renewal, in one path.
+    fn renewals(&self) -> Markup {
+        let y = self.lease_y();
+        let path = self
+            .story
+            .renewals
+            .iter()
+            .filter(|at| self.span.holds(**at))
+            .fold(String::new(), |mut path, at| {
+                // Writing into a string does not fail.
+                let _ = write!(path, "M{} {}h0", Px(self.scale.x(*at)), Px(y));
+                path
+            });
+        html! { @if !path.is_empty() { path class="renewals" d=(path) {} } }
     }
 
     /// What can be pointed at of an event.
@@ -296,18 +356,28 @@ impl<'a> Panel<'a> {
         let moment = self.span.holds(at).then(|| self.scale.x(at));
         let spread = matches!(
             event.glyph,
-            Glyph::Writes | Glyph::Slow | Glyph::Refused | Glyph::LeaseRefused
+            Glyph::Writes
+                | Glyph::Renewal
+                | Glyph::Slow
+                | Glyph::Failed
+                | Glyph::Refused
+                | Glyph::Unanswered
+                | Glyph::Stray
+                | Glyph::LeaseRefused
         );
+        // What is drawn as ticks, dots or a bar has no mark of its own.
+        let bar = matches!(event.glyph, Glyph::Writes | Glyph::Slow)
+            || (event.glyph == Glyph::Renewal && event.until.is_some());
         html! {
             @if let (Some(span), true) = (lasts, spread) {
                 rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
                     x=(Px(self.scale.x(span.from) - 2.0)) y=(Px(y - height / 2.0))
                     width=(Px(self.scale.x(span.to) - self.scale.x(span.from) + 4.0)) height=(Px(height)) {}
-            } @else if let (Some(x), Glyph::Writes | Glyph::Slow) = (moment, event.glyph) {
+            } @else if let (Some(x), true) = (moment, bar) {
                 rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
                     x=(Px(x - 3.0)) y=(Px(y - height / 2.0)) width="6" height=(Px(height)) {}
             }
-            @if let (Some(x), false) = (moment, matches!(event.glyph, Glyph::Writes | Glyph::Slow)) {
+            @if let (Some(x), false) = (moment, bar) {
                 use href=(format!("#g-{}", event.glyph.name())) data-e=(index) x=(Px(x)) y=(Px(y)) {}
             }
         }
@@ -315,14 +385,16 @@ impl<'a> Panel<'a> {
 
     /// The middle and the height of where an event is drawn; `None` where this panel does not draw it.
     fn place(&self, event: &Event) -> Option<(f64, f64)> {
+        let in_lane = |lane: usize, y: f64, height: f64| Some((self.pod_top(lane)? + y, height));
         match event.track {
             Track::Fault => Some((self.lanes_top(), 12.0)),
             Track::Lease => Some((self.lease_y(), 12.0)),
-            Track::Pod(lane) => Some((self.pod_top(lane) + BAR.0 + BAR.1 / 2.0, BAR.1)),
+            Track::Pod(lane) => in_lane(lane, BAR.0 + BAR.1 / 2.0, BAR.1),
             Track::Writes(lane) if event.glyph == Glyph::LeaseRefused => {
-                Some((self.pod_top(lane) + HOLD.0 + HOLD.1 / 2.0, 10.0))
+                in_lane(lane, HOLD.0 + HOLD.1 / 2.0, 10.0)
             }
-            Track::Writes(lane) => Some((self.pod_top(lane) + TICKS.0 + TICKS.1 / 2.0, 12.0)),
+            Track::Writes(lane) => in_lane(lane, TICKS.0 + TICKS.1 / 2.0, 12.0),
+            Track::Log(lane) => in_lane(lane, LOG, 8.0),
             Track::Harness => self.harness.then(|| (self.harness_y(), 14.0)),
             Track::Table => None,
         }

@@ -1,6 +1,6 @@
 //! How the page writes numbers and names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{clock::Millis, trial::TrialData};
 
@@ -12,6 +12,8 @@ const LONGEST_LABEL: usize = 18;
 pub(super) struct Names {
     /// What all of them begin with; empty where that is nothing worth leaving out.
     pub(super) prefix: String,
+    /// The pods of holders whose identity is not the name of a pod.
+    pods: BTreeMap<String, String>,
 }
 
 impl Names {
@@ -20,10 +22,21 @@ impl Names {
         let pods = data.pods.iter().map(|pod| pod.name.as_str());
         let callers = data.calls.iter().filter_map(|call| call.pod.as_deref());
         let names: BTreeSet<&str> = pods.chain(callers).chain([data.before.pod()]).collect();
-        Self::among(&names)
+        let seen = data.leases.iter().map(|seen| &seen.record);
+        let written = data.calls.iter().filter_map(|call| call.lease.as_ref());
+        let pods = std::iter::once(&data.before)
+            .chain(seen)
+            .chain(written)
+            .filter(|record| record.pod() != record.holder)
+            .map(|record| (record.holder.clone(), record.pod().to_owned()))
+            .collect();
+        Self {
+            pods,
+            ..Self::among(&names)
+        }
     }
 
-    fn among(names: &BTreeSet<&str>) -> Self {
+    pub(super) fn among(names: &BTreeSet<&str>) -> Self {
         // In a sorted set the first and the last have in common what all have.
         let (Some(first), Some(last)) = (names.first(), names.last()) else {
             return Self::default();
@@ -45,12 +58,19 @@ impl Names {
             } else {
                 String::new()
             },
+            pods: BTreeMap::new(),
         }
     }
 
-    /// What tells this pod apart.
-    pub(super) fn short<'a>(&self, name: &'a str) -> &'a str {
-        name.strip_prefix(&self.prefix).unwrap_or(name)
+    /// The pod of this holder; a pod's name as it stands.
+    pub(super) fn pod<'a>(&'a self, holder: &'a str) -> &'a str {
+        self.pods.get(holder).map_or(holder, String::as_str)
+    }
+
+    /// What tells this pod, or the pod of this holder, apart.
+    pub(super) fn short<'a>(&'a self, name: &'a str) -> &'a str {
+        let pod = self.pod(name);
+        pod.strip_prefix(&self.prefix).unwrap_or(pod)
     }
 
     /// The same where room is scarce.
@@ -81,6 +101,19 @@ pub(super) fn millis(value: Millis) -> String {
     } else {
         format!("{sign}{:.2} s", size / 1000.0)
     }
+}
+
+/// How long something took that a person waits for.
+pub(super) fn duration(value: Millis) -> String {
+    let seconds = value / 1000.0;
+    if seconds < 99.5 {
+        return millis(value);
+    }
+    let minutes = (seconds / 60.0).floor();
+    format!(
+        "{minutes:.0} min {:.0} s",
+        (seconds - minutes * 60.0).floor()
+    )
 }
 
 /// A moment from the fault as a person says it.
@@ -114,12 +147,29 @@ mod tests {
 
     #[rstest::rstest]
     #[case(0.0, "0.0 ms")]
-    #[case(3.14, "3.1 ms")]
+    #[case(3.06, "3.1 ms")]
     #[case(121.26, "121 ms")]
     #[case(-894.2, "−894 ms")]
     #[case(2361.0, "2.36 s")]
     fn a_time_is_as_exact_as_it_is_worth(#[case] value: f64, #[case] text: &str) {
         assert_eq!(millis(value), text);
+    }
+
+    #[rstest::rstest]
+    #[case(1500.0, "1.50 s")]
+    #[case(636_620.0, "10 min 36 s")]
+    fn a_run_took_minutes(#[case] value: f64, #[case] text: &str) {
+        assert_eq!(duration(value), text);
+    }
+
+    #[test]
+    fn a_holder_is_called_by_its_pod() {
+        let mut data = crate::page::tests::recorded();
+        let pod = data.before.pod().to_owned();
+        data.before.holder = format!("{pod}_42ef0945-8d46");
+        let names = Names::of(&data);
+        assert_eq!(names.short(&data.before.holder), names.short(&pod));
+        assert_eq!(names.short(&pod), "26tcn");
     }
 
     #[test]

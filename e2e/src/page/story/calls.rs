@@ -1,10 +1,12 @@
 //! The operator's calls: accepted and refused work writes, and writes of the Lease that were refused.
 
-use super::{Event, Glyph, Lane, Source, Track};
+use std::collections::BTreeSet;
+
+use super::{Event, Glyph, Lane, Source, Track, longest_gap};
 use crate::{
     audit::ApiCall,
     clock::{Millis, duration_millis},
-    page::words::{count, millis},
+    page::words::count,
 };
 
 /// Work writes that are no further apart than this are told as one event.
@@ -15,9 +17,12 @@ const CLOSE_PERIODS: f64 = 1.5;
 
 /// Calls of one pod that followed each other closely and came out alike.
 struct Streak<'a> {
-    key: (&'a str, u16, String),
+    key: Key<'a>,
     calls: Vec<(Millis, &'a ApiCall)>,
 }
+
+/// What calls have in common that are told as one: pod, code, verb, resource and subresource.
+type Key<'a> = (&'a str, u16, &'a str, &'a str, &'a str);
 
 /// The events of the operator's calls; accepted work writes are also put into their lanes.
 pub(super) fn events(source: &Source<'_>, lanes: &mut [Lane]) -> Vec<Event> {
@@ -32,65 +37,92 @@ pub(super) fn events(source: &Source<'_>, lanes: &mut [Lane]) -> Vec<Event> {
         .map(|call| (source.after(map.stamp(call.completed)), call))
         .collect();
     calls.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let accepted: Vec<(Millis, &ApiCall)> = calls
-        .iter()
-        .filter(|(_, call)| call.is_work_write() && call.accepted())
-        .copied()
-        .collect();
-    for (at, call) in &accepted {
+    let (work, lease): (Vec<_>, Vec<_>) = calls
+        .into_iter()
+        .filter(|(_, call)| call.is_lease() || source.data.is_work(call))
+        .partition(|(_, call)| !call.is_lease());
+    let accepted = || work.iter().filter(|(_, call)| call.accepted());
+    for (at, call) in accepted() {
         if let Some(lane) = lane_of(lanes, call).and_then(|lane| lanes.get_mut(lane)) {
             lane.writes.push(*at);
         }
     }
     let lanes = &*lanes;
+    let (first, last) = turning_points(source, &work);
     let mut events = Vec::new();
     let mut routine = Vec::new();
-    let (first, last) = turning_points(source, &accepted);
-    for (at, call) in accepted {
-        let single = |glyph, what| single(source, lanes, at, call, glyph, what);
-        if let Some(what) = stray(source, call) {
-            events.push(single(Glyph::Stray, what));
-        } else if first == Some(call.audit_id.as_str()) {
-            events.push(single(Glyph::FirstWrite, "first write of the new leader"));
-        } else if last == Some(call.audit_id.as_str()) {
-            events.push(single(Glyph::LastWrite, "last write of the old leader"));
+    let mut strays: [Vec<_>; 2] = Default::default();
+    for (at, call) in accepted().copied() {
+        let id = Some(call.audit_id.as_str());
+        if let Some(kind) = Stray::of(source, call) {
+            let [overlap, by_non_holder] = &mut strays;
+            match kind {
+                Stray::Overlap => overlap.push((at, call)),
+                Stray::ByNonHolder => by_non_holder.push((at, call)),
+            }
+        } else if first == id {
+            let what = "first write of the new leader";
+            events.push(single(source, lanes, at, call, Glyph::FirstWrite, what));
+        } else if last == id {
+            let what = "last write of the old leader";
+            events.push(single(source, lanes, at, call, Glyph::LastWrite, what));
         } else {
             routine.push((at, call));
         }
     }
-    let told = |streak: Streak<'_>, glyph, word| told(source, lanes, &streak, glyph, word);
-    events.extend(
-        streaks(routine, CLOSE_MS)
-            .into_iter()
-            .map(|streak| told(streak, Glyph::Writes, "accepted")),
-    );
-    let refused = calls
+    let refused = work
         .iter()
         .filter(|(_, call)| call.is_refused_work_write())
         .copied();
-    events.extend(
-        streaks(refused, CLOSE_MS)
-            .into_iter()
-            .map(|streak| told(streak, Glyph::Refused, "refused")),
+    let unanswered = work.iter().filter(|(_, call)| call.code >= 500).copied();
+    let denied = lease.iter().filter(|(_, call)| !call.accepted()).copied();
+    let [overlap, by_non_holder] = strays;
+    let periods = CLOSE_PERIODS * duration_millis(source.data.settings.retry_period());
+    let mut tell = |calls: Vec<(Millis, &ApiCall)>, close, glyph, one: &str, many: &str| {
+        let streaks = streaks(calls, close).into_iter();
+        events.extend(streaks.map(|streak| told(source, lanes, &streak, glyph, one, many)));
+    };
+    tell(
+        overlap,
+        CLOSE_MS,
+        Glyph::Stray,
+        "stray write: the new leader had written already",
+        "stray writes: the new leader had written already",
     );
-    let unanswered = calls
-        .iter()
-        .filter(|(_, call)| call.is_work_write() && call.code >= 500)
-        .copied();
-    events.extend(
-        streaks(unanswered, CLOSE_MS)
-            .into_iter()
-            .map(|streak| told(streak, Glyph::Unanswered, "ended with an error")),
+    tell(
+        by_non_holder,
+        CLOSE_MS,
+        Glyph::Stray,
+        "stray write: its pod did not hold the Lease",
+        "stray writes: its pod did not hold the Lease",
     );
-    let close = CLOSE_PERIODS * duration_millis(source.data.settings.retry_period());
-    let lease = calls
-        .iter()
-        .filter(|(_, call)| call.is_lease() && !call.accepted())
-        .copied();
-    events.extend(
-        streaks(lease, close)
-            .into_iter()
-            .map(|streak| told(streak, Glyph::LeaseRefused, "refused")),
+    tell(
+        routine,
+        CLOSE_MS,
+        Glyph::Writes,
+        "work write accepted",
+        "work writes accepted",
+    );
+    tell(
+        refused.collect(),
+        CLOSE_MS,
+        Glyph::Refused,
+        "work write refused",
+        "work writes refused",
+    );
+    tell(
+        unanswered.collect(),
+        CLOSE_MS,
+        Glyph::Unanswered,
+        "work write ended with an error",
+        "work writes ended with an error",
+    );
+    tell(
+        denied.collect(),
+        periods,
+        Glyph::LeaseRefused,
+        "Lease write refused",
+        "Lease writes refused",
     );
     events
 }
@@ -98,33 +130,41 @@ pub(super) fn events(source: &Source<'_>, lanes: &mut [Lane]) -> Vec<Event> {
 /// The audit events of the new leader's first write and of the last write before it by the old leader.
 fn turning_points<'a>(
     source: &Source<'_>,
-    accepted: &[(Millis, &'a ApiCall)],
+    work: &[(Millis, &'a ApiCall)],
 ) -> (Option<&'a str>, Option<&'a str>) {
     let Some(at) = source.phase(source.result.phases.work_ms) else {
         return (None, None);
     };
     // The phase is the moment of this very call, worked out once more.
-    let first = accepted.iter().find(|(time, _)| (time - at).abs() < 0.001);
+    let accepted = || work.iter().filter(|(_, call)| call.accepted());
+    let first = accepted().find(|(time, _)| (time - at).abs() < 0.001);
     let old = source.data.before.pod();
-    let last = accepted
-        .iter()
+    let last = accepted()
         .rev()
         .find(|(time, call)| *time < at - 0.001 && call.pod.as_deref() == Some(old));
     let id = |found: Option<&(Millis, &'a ApiCall)>| found.map(|(_, call)| call.audit_id.as_str());
     (id(first), id(last))
 }
 
-fn stray(source: &Source<'_>, call: &ApiCall) -> Option<&'static str> {
-    let exclusion = &source.result.exclusion;
-    let among = |strays: &[crate::exclusion::StrayWrite]| {
-        strays.iter().any(|stray| stray.audit_id == call.audit_id)
-    };
-    if among(&exclusion.overlap) {
-        Some("stray write: the new leader had written already")
-    } else if among(&exclusion.by_non_holder) {
-        Some("stray write: its pod did not hold the Lease")
-    } else {
-        None
+/// Why a write was none of its pod's to make.
+enum Stray {
+    Overlap,
+    ByNonHolder,
+}
+
+impl Stray {
+    fn of(source: &Source<'_>, call: &ApiCall) -> Option<Self> {
+        let exclusion = &source.result.exclusion;
+        let among = |strays: &[crate::exclusion::StrayWrite]| {
+            strays.iter().any(|stray| stray.audit_id == call.audit_id)
+        };
+        if among(&exclusion.overlap) {
+            Some(Self::Overlap)
+        } else if among(&exclusion.by_non_holder) {
+            Some(Self::ByNonHolder)
+        } else {
+            None
+        }
     }
 }
 
@@ -145,9 +185,6 @@ fn single(
     glyph: Glyph,
     what: &str,
 ) -> Event {
-    let version = call
-        .resource_version
-        .map_or_else(String::new, |version| format!(", revision {version}"));
     Event {
         at: Some(at),
         until: None,
@@ -155,12 +192,11 @@ fn single(
         glyph,
         who: who(source, call),
         what: what.to_owned(),
-        detail: format!(
-            "{} ({}){version}, audit {}",
-            call.phrase(),
-            call.code,
-            call.audit_id
-        ),
+        // By its revision it is found in the raw data; where responses are not logged, by its audit event.
+        detail: match call.resource_version {
+            Some(version) => format!("{} ({}), revision {version}", call.phrase(), call.code),
+            None => format!("{} ({}), audit {}", call.phrase(), call.code, call.audit_id),
+        },
     }
 }
 
@@ -179,7 +215,9 @@ fn streaks<'a>(
         let key = (
             call.pod.as_deref().unwrap_or_default(),
             call.code,
-            call.phrase(),
+            call.verb.as_str(),
+            call.resource.as_str(),
+            call.subresource.as_str(),
         );
         let open = found.iter_mut().rev().find(|streak| {
             let last = streak.calls.last();
@@ -201,51 +239,60 @@ fn told(
     lanes: &[Lane],
     streak: &Streak<'_>,
     glyph: Glyph,
-    word: &str,
+    one: &str,
+    many: &str,
 ) -> Event {
-    let (_, code, phrase) = &streak.key;
     let first = streak.calls.first();
     let last = streak.calls.last();
-    let versions: Vec<u64> = [first, last]
-        .into_iter()
-        .filter_map(|call| call?.1.resource_version)
-        .collect();
-    let revisions = match versions.as_slice() {
-        [first, last] if first != last => format!(", revisions {first} to {last}"),
-        [first, ..] => format!(", revision {first}"),
-        [] => String::new(),
-    };
-    let audit = match (first, glyph) {
-        // What is routine is found by its revision.
-        (Some((_, call)), Glyph::Refused | Glyph::Unanswered | Glyph::LeaseRefused) => {
-            format!(", first audit {}", call.audit_id)
-        }
-        _ => String::new(),
-    };
-    let gap = streak
-        .calls
-        .iter()
-        .zip(streak.calls.iter().skip(1))
-        .map(|((a, _), (b, _))| b - a)
-        .fold(0.0, f64::max);
-    let gap = if gap > 0.0 {
-        format!(", longest gap {}", millis(gap))
-    } else {
-        String::new()
-    };
     let n = streak.calls.len();
-    let what = match glyph {
-        Glyph::LeaseRefused => count(n, "Lease write", "Lease writes"),
-        _ => count(n, "work write", "work writes"),
-    };
     let at = first.map(|(at, _)| *at);
+    let moments = streak.calls.iter().map(|(at, _)| *at);
     Event {
         at,
         until: last.map(|(at, _)| *at).filter(|_| n > 1),
         track: first.map_or(Track::Table, |(_, call)| track(lanes, call)),
         glyph,
         who: first.map_or_else(String::new, |(_, call)| who(source, call)),
-        what: format!("{what} {word}"),
-        detail: format!("{phrase} ({code}){revisions}{gap}{audit}"),
+        what: count(n, one, many),
+        detail: [
+            phrase(streak),
+            revisions(first, last),
+            longest_gap(moments),
+            audit(first, glyph),
+        ]
+        .concat(),
     }
+}
+
+/// What was asked for and answered.
+fn phrase(streak: &Streak<'_>) -> String {
+    let phrases: BTreeSet<String> = streak.calls.iter().map(|(_, call)| call.phrase()).collect();
+    let (_, code, ..) = streak.key;
+    match (phrases.first(), phrases.len()) {
+        (Some(phrase), 1) => format!("{phrase} ({code})"),
+        (Some(phrase), n) => format!(
+            "{phrase} and {} ({code})",
+            count(n - 1, "other object", "other objects")
+        ),
+        (None, _) => String::new(),
+    }
+}
+
+fn revisions(first: Option<&(Millis, &ApiCall)>, last: Option<&(Millis, &ApiCall)>) -> String {
+    let version =
+        |call: Option<&(Millis, &ApiCall)>| call.and_then(|(_, call)| call.resource_version);
+    match (version(first), version(last)) {
+        (Some(first), Some(last)) if first != last => format!(", revisions {first} to {last}"),
+        (Some(one), _) | (None, Some(one)) => format!(", revision {one}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// What is routine is found by its revision; the rest by the audit event.
+fn audit(first: Option<&(Millis, &ApiCall)>, glyph: Glyph) -> String {
+    first
+        .filter(|_| glyph != Glyph::Writes)
+        .map_or_else(String::new, |(_, call)| {
+            format!(", first audit {}", call.audit_id)
+        })
 }

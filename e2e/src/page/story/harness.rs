@@ -8,10 +8,14 @@ use crate::{
     fault::fault,
     leader_metric::Role,
     page::words::millis,
+    trial::Unobserved,
 };
 
 /// A request of the harness that took longer than this is worth a mark.
 const SLOW_MS: Millis = 250.0;
+
+/// Requests that are no further apart than this are told as one event.
+const CLOSE_MS: Millis = 1000.0;
 
 /// What stands for the whole trial.
 pub(super) fn untimed(source: &Source<'_>) -> Vec<Event> {
@@ -31,6 +35,8 @@ pub(super) fn untimed(source: &Source<'_>) -> Vec<Event> {
         .map(|fault| whole("rig fault", fault.to_string()))
         .collect();
     match source.map {
+        // Without an audit log there was nothing to place.
+        None if !source.data.observes(Unobserved::Audit) => {}
         None => events.push(whole(
             "clocks",
             "no request of the harness is in the audit log, so what it tells has no place on this axis".to_owned(),
@@ -166,34 +172,58 @@ fn role_word(role: &Role) -> String {
     }
 }
 
-/// Requests of the harness that were slow or failed: while they lasted, it saw less.
+/// Requests of the harness that were slow or failed: while they lasted, it saw less. Those that came out alike and followed
+/// each other closely are one event.
 pub(super) fn requests(source: &Source<'_>) -> Vec<Event> {
-    source
-        .data
-        .own
-        .iter()
-        .filter_map(|own| {
-            let failed = !(200..300).contains(&own.code);
-            let slow = own.latency_ms() > SLOW_MS;
-            (failed || slow).then(|| request(source, own, failed))
-        })
-        .collect()
+    let mut runs: Vec<Vec<&OwnCall>> = Vec::new();
+    for own in &source.data.own {
+        if own.is_accepted() && own.latency_ms() <= SLOW_MS {
+            continue;
+        }
+        let alike = |run: &&mut Vec<&OwnCall>| {
+            run.last().is_some_and(|last| {
+                (&last.purpose, last.code) == (&own.purpose, own.code)
+                    && own.sent.since(last.answered) <= CLOSE_MS
+            })
+        };
+        match runs.iter_mut().rev().find(alike) {
+            Some(run) => run.push(own),
+            None => runs.push(vec![own]),
+        }
+    }
+    runs.iter().filter_map(|run| request(source, run)).collect()
 }
 
-fn request(source: &Source<'_>, own: &OwnCall, failed: bool) -> Event {
-    let answer = match own.code {
+fn request(source: &Source<'_>, run: &[&OwnCall]) -> Option<Event> {
+    let first = run.first()?;
+    let answer = match first.code {
         0 => "no answer".to_owned(),
         code => code.to_string(),
     };
-    Event {
-        at: Some(source.after(own.sent)),
-        until: Some(source.after(own.answered)),
+    let slowest = run.iter().map(|own| own.latency_ms()).fold(0.0, f64::max);
+    let ended = run.iter().map(|own| own.answered).max()?;
+    let (what, took) = if run.len() == 1 {
+        (format!("{} request: {answer}", first.purpose), "took")
+    } else {
+        let n = run.len();
+        (
+            format!("{n} {} requests: {answer}", first.purpose),
+            "the slowest took",
+        )
+    };
+    Some(Event {
+        at: Some(source.after(first.sent)),
+        until: Some(source.after(ended)),
         track: Track::Harness,
-        glyph: if failed { Glyph::Failed } else { Glyph::Slow },
+        glyph: if first.is_accepted() {
+            Glyph::Slow
+        } else {
+            Glyph::Failed
+        },
         who: "harness".to_owned(),
-        what: format!("{} request: {answer}", own.purpose),
-        detail: format!("took {}", millis(own.latency_ms())),
-    }
+        what,
+        detail: format!("{took} {}", millis(slowest)),
+    })
 }
 
 pub(super) fn answered(source: &Source<'_>, whole: Span) -> Vec<Millis> {

@@ -1,8 +1,7 @@
 //! The Lease over time: who it named, and every write that the harness or the audit log saw of it.
 
-use super::{Event, Glyph, Source, Span, Term, Track};
+use super::{Event, Glyph, Source, Span, Term, Track, longest_gap};
 use crate::{
-    audit::ApiCall,
     clock::{Millis, duration_millis},
     fault::STRANGER,
     lease::{LeaseRecord, LeaseSeen},
@@ -20,7 +19,7 @@ pub(super) fn terms(source: &Source<'_>, history: &[LeaseSeen], end: Millis) -> 
     let mut current: Option<(&LeaseRecord, Millis, Millis)> = None;
     let close = |current: Option<(&LeaseRecord, Millis, Millis)>, at: Millis| {
         current.map(|(record, from, last)| Term {
-            holder: record.holder.clone(),
+            holder: record.pod().to_owned(),
             span: Span::new(from, at),
             silent: (at - last > silent_after).then(|| Span::new(last, at)),
         })
@@ -42,23 +41,71 @@ pub(super) fn terms(source: &Source<'_>, history: &[LeaseSeen], end: Millis) -> 
     found
 }
 
-/// An event for every state of the Lease, and for the moment at which a silent holder's right to it lapsed.
-pub(super) fn events(source: &Source<'_>, history: &[LeaseSeen], terms: &[Term]) -> Vec<Event> {
-    let mut events: Vec<Event> = Vec::new();
+/// An event for every change of the Lease, for each run of renewals, and for the moment at which a silent holder's right
+/// to it lapsed; before them the moments of the renewals.
+pub(super) fn events(
+    source: &Source<'_>,
+    history: &[LeaseSeen],
+    terms: &[Term],
+) -> (Vec<Millis>, Vec<Event>) {
+    let close = SILENT_PERIODS * duration_millis(source.data.settings.retry_period());
+    let mut changes: Vec<Event> = Vec::new();
+    let mut runs: Vec<Vec<(Millis, &LeaseRecord)>> = Vec::new();
     let mut before: Option<&LeaseSeen> = None;
     for seen in history {
-        events.push(event(source, before, seen));
+        let at = source.after(seen.at);
+        if !is_renewal(before, seen) {
+            changes.push(change(source, before, seen));
+        } else if let Some(run) = runs.last_mut().filter(|run| {
+            run.last().is_some_and(|(last, record)| {
+                // The last renewal before the fault is the one that an expiry counts from.
+                at - last <= close && record.same_term(&seen.record) && (*last < 0.0) == (at < 0.0)
+            })
+        }) {
+            run.push((at, &seen.record));
+        } else {
+            runs.push(vec![(at, &seen.record)]);
+        }
         before = Some(seen);
     }
-    events.extend(terms.iter().filter_map(|term| lapse(source, term)));
-    events
+    let renewals = runs.iter().flatten().map(|(at, _)| *at).collect();
+    changes.extend(runs.iter().filter_map(|run| renewed(source, run)));
+    changes.extend(terms.iter().filter_map(|term| lapse(source, term)));
+    (renewals, changes)
 }
 
-fn event(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> Event {
+/// Whether the holder wrote the Lease once more. The first that is seen of a Lease is most likely such a write too.
+fn is_renewal(before: Option<&LeaseSeen>, seen: &LeaseSeen) -> bool {
+    let holds = |seen: &LeaseSeen| !seen.deleted && !seen.record.is_free();
+    let same = before.is_none_or(|before| holds(before) && before.record.same_term(&seen.record));
+    holds(seen) && seen.record.holder != STRANGER && same
+}
+
+fn renewed(source: &Source<'_>, run: &[(Millis, &LeaseRecord)]) -> Option<Event> {
+    let ((at, first), (until, last)) = (run.first()?, run.last()?);
+    let (one, many) = (run.len() == 1, longest_gap(run.iter().map(|(at, _)| *at)));
+    Some(Event {
+        at: Some(*at),
+        until: Some(*until).filter(|_| !one),
+        track: Track::Lease,
+        glyph: Glyph::Renewal,
+        who: source.names.short(&first.holder).to_owned(),
+        what: if one {
+            "Lease renewed".to_owned()
+        } else {
+            format!("Lease renewed {} times", run.len())
+        },
+        detail: if one {
+            format!("revision {}", first.resource_version)
+        } else {
+            let (first, last) = (first.resource_version, last.resource_version);
+            format!("revisions {first} to {last}{many}")
+        },
+    })
+}
+
+fn change(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> Event {
     let record = &seen.record;
-    let renewed = before.is_some_and(|before| {
-        !before.deleted && !before.record.is_free() && before.record.same_term(record)
-    });
     let holder = source.names.short(&record.holder);
     let (glyph, who, what) = if seen.deleted {
         (Glyph::Deleted, "Lease", "deleted".to_owned())
@@ -75,10 +122,6 @@ fn event(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> E
             "harness",
             "Lease given to a stranger".to_owned(),
         )
-    } else if renewed {
-        (Glyph::Renewal, holder, "Lease renewed".to_owned())
-    } else if before.is_none() {
-        (Glyph::Renewal, holder, "holds the Lease".to_owned())
     } else {
         (Glyph::Taken, holder, taken(record))
     };
@@ -89,7 +132,7 @@ fn event(source: &Source<'_>, before: Option<&LeaseSeen>, seen: &LeaseSeen) -> E
         glyph,
         who: who.to_owned(),
         what,
-        detail: detail(source, record, glyph),
+        detail: detail(record),
     }
 }
 
@@ -100,28 +143,12 @@ fn taken(record: &LeaseRecord) -> String {
     }
 }
 
-/// The revision; for what is not a mere renewal also what the record says of the term, and the audit event.
-fn detail(source: &Source<'_>, record: &LeaseRecord, glyph: Glyph) -> String {
-    let mut parts = vec![format!("revision {}", record.resource_version)];
-    if glyph != Glyph::Renewal {
-        parts.push(format!("transitions {}", record.transitions));
-        if let Some(incarnation) = &record.incarnation {
-            parts.push(format!("incarnation {incarnation}"));
-        }
-        if let Some(call) = write_of(source, record) {
-            parts.push(format!("audit {}", call.audit_id));
-        }
-    }
-    parts.join(", ")
-}
-
-fn write_of<'a>(source: &Source<'a>, record: &LeaseRecord) -> Option<&'a ApiCall> {
-    source.data.calls.iter().find(|call| {
-        call.is_lease()
-            && call.is_write()
-            && call.accepted()
-            && call.resource_version == Some(record.resource_version)
-    })
+/// By its revision the write is found in the raw data.
+fn detail(record: &LeaseRecord) -> String {
+    format!(
+        "revision {}, transitions {}",
+        record.resource_version, record.transitions
+    )
 }
 
 /// When the right of a silent holder lapsed, where its term lasted that long.

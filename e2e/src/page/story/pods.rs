@@ -1,13 +1,19 @@
 //! The pods over time: a lane for each, and an event for every change of its state.
 
+use std::collections::BTreeSet;
+
 use super::{Event, Glyph, Source, Span, Term, Track};
 use crate::{
     clock::Millis,
+    page::words::{Names, millis},
     trial::{PodSeen, Presence},
 };
 
 /// What kubelet says of a waiting container is cut to this many characters.
 const LONGEST_WAITING: usize = 160;
+
+/// What kubelet says of a container that is about to run.
+const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 /// One pod.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(crate) struct Lane {
     pub(in crate::page) name: String,
     /// What it is to this trial.
     pub(in crate::page) role: &'static str,
+    /// The node it ran on, where the pods of the trial ran on several.
+    pub(in crate::page) node: Option<String>,
     /// Its states, without gaps but where it did not exist.
     pub(in crate::page) states: Vec<(Span, State)>,
     /// When it held the Lease.
@@ -27,8 +35,10 @@ pub(crate) struct Lane {
 /// The state of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It is being started, or runs and is not Ready.
+    /// Its container does not run yet.
     Starting,
+    /// It runs, and is not Ready.
+    NotReady,
     /// It is Ready.
     Ready,
     /// It runs, and was asked to stop.
@@ -42,9 +52,18 @@ impl State {
     pub(in crate::page) fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::NotReady => "not ready",
             Self::Ready => "ready",
             Self::Terminating => "terminating",
             Self::Down => "down",
+        }
+    }
+
+    /// The class that fills its bar.
+    pub(in crate::page) fn class(self) -> &'static str {
+        match self {
+            Self::NotReady => "unready",
+            other => other.word(),
         }
     }
 
@@ -57,6 +76,7 @@ impl State {
             // A pod that is asked to stop before it has run says so by its container alone.
             Presence::Terminating => Some(Self::Down),
             Presence::Staying if pod.running && pod.ready => Some(Self::Ready),
+            Presence::Staying if pod.running => Some(Self::NotReady),
             Presence::Staying => Some(Self::Starting),
         }
     }
@@ -65,7 +85,7 @@ impl State {
 /// A lane for every pod that was there within `whole`: the old leader, the new one, then the others as they appeared.
 pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lane> {
     let mut names: Vec<&str> = vec![source.data.before.pod()];
-    names.extend(source.result.new_leader.as_deref().map(pod_of));
+    names.extend(new_leader(source));
     names.extend(source.data.pods.iter().map(|pod| pod.name.as_str()));
     let mut lanes: Vec<Lane> = Vec::new();
     for name in names {
@@ -75,13 +95,14 @@ pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lan
         let states = states(source, name, whole);
         let holds: Vec<Span> = terms
             .iter()
-            .filter(|term| pod_of(&term.holder) == name)
+            .filter(|term| term.holder == name)
             .filter_map(|term| term.span.within(whole))
             .collect();
         if !states.is_empty() || !holds.is_empty() {
             lanes.push(Lane {
                 name: name.to_owned(),
                 role: role(source, name, &states, whole),
+                node: node(source, name),
                 states,
                 holds,
                 writes: Vec::new(),
@@ -91,14 +112,14 @@ pub(super) fn lanes(source: &Source<'_>, terms: &[Term], whole: Span) -> Vec<Lan
     lanes
 }
 
-/// The pod that a holder's identity names.
-fn pod_of(holder: &str) -> &str {
-    holder.split_once('_').map_or(holder, |(pod, _)| pod)
+fn new_leader<'a>(source: &'a Source<'_>) -> Option<&'a str> {
+    let holder = source.result.new_leader.as_deref()?;
+    Some(source.names.pod(holder))
 }
 
 fn role(source: &Source<'_>, name: &str, states: &[(Span, State)], whole: Span) -> &'static str {
     let old = source.data.before.pod() == name;
-    let new = source.result.new_leader.as_deref().map(pod_of) == Some(name);
+    let new = new_leader(source) == Some(name);
     let came_later = states
         .first()
         .is_some_and(|(span, _)| span.from > whole.from);
@@ -109,6 +130,19 @@ fn role(source: &Source<'_>, name: &str, states: &[(Span, State)], whole: Span) 
         (false, false) if came_later => "newcomer",
         (false, false) => "standby",
     }
+}
+
+/// The node of a pod by what tells it apart; where there is only one there is nothing to tell.
+fn node(source: &Source<'_>, name: &str) -> Option<String> {
+    let nodes: BTreeSet<&str> = source
+        .data
+        .pods
+        .iter()
+        .filter_map(|pod| pod.node.as_deref())
+        .collect();
+    let own = |pod: &&PodSeen| pod.name == name && pod.node.is_some();
+    let node = source.data.pods.iter().rfind(own)?.node.as_deref()?;
+    (nodes.len() > 1).then(|| Names::among(&nodes).label(node))
 }
 
 fn states(source: &Source<'_>, name: &str, whole: Span) -> Vec<(Span, State)> {
@@ -175,10 +209,14 @@ fn change(
         glyph: Glyph::Pod,
         who: source.names.short(&pod.name).to_owned(),
         what: what.join(", "),
-        detail: pod.waiting.as_deref().map_or_else(
-            || format!("revision {}", pod.resource_version),
-            |why| cut(why, LONGEST_WAITING),
-        ),
+        detail: pod
+            .waiting
+            .as_deref()
+            .filter(|why| *why != kind_of(why))
+            .map_or_else(
+                || format!("revision {}", pod.resource_version),
+                |why| cut(why, LONGEST_WAITING),
+            ),
     })
 }
 
@@ -207,7 +245,8 @@ fn changes(before: Option<&PodSeen>, pod: &PodSeen) -> Vec<String> {
     );
     add(before.ready && !pod.ready, "not Ready");
     add(!before.ready && pod.ready, "Ready");
-    if let Some(waiting) = kind(pod).filter(|waiting| Some(waiting) != kind(before).as_ref()) {
+    let waiting = kind(pod).filter(|kind| !ON_THE_WAY.contains(&kind.as_str()));
+    if let Some(waiting) = waiting.filter(|waiting| Some(waiting) != kind(before).as_ref()) {
         add(true, &format!("waiting: {waiting}"));
     }
     what
@@ -242,4 +281,28 @@ fn death(source: &Source<'_>, lanes: &[Lane]) -> Option<Event> {
         what: "process dead".to_owned(),
         detail: "SIGKILL was delivered before its call was back".to_owned(),
     })
+}
+
+/// The evictions that the fault asked for.
+pub(super) fn evictions(source: &Source<'_>, lanes: &[Lane]) -> Vec<Event> {
+    let evictions = source.data.strike.evictions.iter();
+    evictions
+        .map(|eviction| {
+            let allowed = (200..300).contains(&eviction.code);
+            let lane = lanes.iter().position(|lane| lane.name == eviction.pod);
+            Event {
+                at: Some(source.after(eviction.at)),
+                until: None,
+                track: lane.map_or(Track::Table, Track::Pod),
+                glyph: if allowed { Glyph::Pod } else { Glyph::Refused },
+                who: source.names.short(&eviction.pod).to_owned(),
+                what: match (allowed, eviction.by_budget) {
+                    (true, _) => "eviction allowed".to_owned(),
+                    (false, true) => "eviction refused by the disruption budget".to_owned(),
+                    (false, false) => format!("eviction refused: {}", eviction.code),
+                },
+                detail: format!("answered after {}", millis(eviction.took_ms)),
+            }
+        })
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! The words above the lanes: what happened when, so that nobody has to point at anything to understand a takeover.
 
+use std::cmp::Ordering;
+
 use maud::{Markup, html};
 
 use super::{LEFT, LETTER, RIGHT};
@@ -22,59 +24,61 @@ pub(super) struct Placed<'a> {
     row: usize,
     /// Whether the words are left of their line.
     left: bool,
+    /// What its words cover.
+    covered: Span,
 }
 
-/// Places the milestones within `span` so that no words cover others. Where a close-up tells the steps of the takeover,
-/// they are left out.
+/// Places the milestones within `span` so that no words cover others and no line goes through words: from the right, each
+/// above those that its words would reach. Where a close-up tells the steps of the takeover, they are left out.
 pub(super) fn place<'a>(
     milestones: &'a [Milestone],
     scale: &Scale,
     span: Span,
     close_up: Option<Span>,
 ) -> Vec<Placed<'a>> {
-    // For each row from below, what is covered already.
-    let mut rows: Vec<Vec<Span>> = Vec::new();
-    let mut placed = Vec::new();
     let told_elsewhere = |milestone: &Milestone| {
         milestone.kind == MilestoneKind::Step
             && close_up.is_some_and(|close_up| close_up.holds(milestone.at))
     };
-    for milestone in milestones
+    let shown = milestones
         .iter()
-        .filter(|milestone| span.holds(milestone.at) && !told_elsewhere(milestone))
-    {
+        .rev()
+        .filter(|milestone| span.holds(milestone.at) && !told_elsewhere(milestone));
+    let mut placed: Vec<Placed<'a>> = Vec::new();
+    for milestone in shown {
         let x = scale.x(milestone.at);
         let letters = u32::try_from(milestone.label.chars().count()).unwrap_or(u32::MAX);
         let width = f64::from(letters) * LETTER + GAP;
         let left = x + width > RIGHT && x - width >= LEFT;
         let covered = if left {
-            Span::new(x - width, x + 1.0)
+            Span::new(x - width, x - 1.0)
         } else {
-            Span::new(x - 1.0, x + width)
+            Span::new(x + 1.0, x + width)
         };
-        let free = |row: &Vec<Span>| {
-            row.iter()
-                .all(|other| covered.to < other.from || covered.from > other.to)
-        };
-        let row = rows.iter().position(free).unwrap_or(rows.len());
-        if row == rows.len() {
-            rows.push(Vec::new());
-        }
-        if let Some(row) = rows.get_mut(row) {
-            row.push(covered);
-        }
-        // A line that goes up to its words must not be written over by words below.
-        for below in rows.iter_mut().take(row) {
-            below.push(Span::new(x - 1.0, x + 1.0));
-        }
+        let highest = placed.iter().map(|other| other.row + 1).max().unwrap_or(0);
+        let row = (0..highest)
+            .find(|row| placed.iter().all(|other| other.leaves(*row, x, covered)))
+            .unwrap_or(highest);
         placed.push(Placed {
             milestone,
             x,
             row,
             left,
+            covered,
         });
     }
     placed
+}
+
+impl Placed<'_> {
+    /// Whether it leaves room for words that cover `covered` in `row`, and for the line at `x` down from there.
+    fn leaves(&self, row: usize, x: f64, covered: Span) -> bool {
+        match self.row.cmp(&row) {
+            Ordering::Equal => covered.to < self.covered.from || covered.from > self.covered.to,
+            Ordering::Greater => !covered.holds(self.x),
+            Ordering::Less => !self.covered.holds(x),
+        }
+    }
 }
 
 /// How much room they take.
@@ -129,16 +133,6 @@ mod tests {
         }
     }
 
-    fn covered(label: &Placed<'_>) -> (f64, f64) {
-        let letters = u32::try_from(label.milestone.label.len()).unwrap();
-        let width = f64::from(letters) * LETTER + GAP;
-        if label.left {
-            (label.x - width, label.x)
-        } else {
-            (label.x, label.x + width)
-        }
-    }
-
     #[test]
     fn words_never_cover_others_and_stay_inside() {
         let span = Span::new(0.0, 1000.0);
@@ -150,20 +144,37 @@ mod tests {
         let placed = place(&all, &scale, span, None);
         assert_eq!(placed.len(), all.len());
         for (index, label) in placed.iter().enumerate() {
-            let (from, to) = covered(label);
-            assert!(from >= LEFT && to <= RIGHT, "{from} to {to}");
-            for other in placed
-                .iter()
-                .take(index)
-                .filter(|other| other.row == label.row)
-            {
-                let (other_from, other_to) = covered(other);
+            let Span { from, to } = label.covered;
+            assert!(from >= LEFT - 1.0 && to <= RIGHT + 1.0, "{from} to {to}");
+            for other in placed.iter().skip(index + 1) {
+                if other.row == label.row {
+                    let (a, b) = (label.covered, other.covered);
+                    assert!(a.to <= b.from || a.from >= b.to, "{a:?} over {b:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_goes_through_the_words_of_another() {
+        let span = Span::new(0.0, 1000.0);
+        let scale = Scale::new(span, LEFT, RIGHT);
+        let all: Vec<Milestone> = [100.0, 104.0, 105.0, 106.0, 220.0]
+            .into_iter()
+            .map(|at| milestone(at, "something at some time"))
+            .collect();
+        let placed = place(&all, &scale, span, None);
+        for label in &placed {
+            for other in placed.iter().filter(|other| other.row > label.row) {
                 assert!(
-                    to <= other_from || from >= other_to,
-                    "{from} to {to} over {other_from} to {other_to}"
+                    !label.covered.holds(other.x),
+                    "{} in {:?}",
+                    other.x,
+                    label.covered
                 );
             }
         }
+        assert_eq!(placed.len(), 5);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     judge::{Promise, judge},
+    page::logs::Logs,
     page::tests::{recorded, troubled},
     trial::TrialData,
 };
@@ -11,7 +12,11 @@ fn drawn(data: &TrialData) -> String {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    timeline(&Story::of(data, &judge(data, promise)), "a timeline").into_string()
+    timeline(
+        &Story::of(data, &judge(data, promise), &Logs::default()),
+        "a timeline",
+    )
+    .into_string()
 }
 
 /// The numbers of an attribute, wherever it is.
@@ -66,4 +71,28 @@ fn a_stray_write_and_a_hung_request_are_marked() {
         svg.contains("#g-stray") && svg.contains("#g-refused") && svg.contains("#g-failed"),
         "{svg}"
     );
+}
+
+#[test]
+fn ticks_that_would_touch_are_one_bar() {
+    let data = recorded();
+    let promise = Promise {
+        within_ms: 15_000.0,
+    };
+    let mut story = Story::of(&data, &judge(&data, promise), &Logs::default());
+    let span = Span::new(0.0, 1000.0);
+    story.whole = span;
+    let panel = Panel::new(&story, span, 0.0, true);
+    let pixel = span.length() / (RIGHT - LEFT);
+    let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
+    let path = panel.ticks("writes", &moments, 7.0, 6.0).into_string();
+    assert!(path.contains("d=\"M152 7h3m17 0h1\""), "{path}");
+}
+
+#[test]
+fn a_close_up_leaves_out_pods_that_nothing_happens_to() {
+    let svg = drawn(&recorded());
+    let lanes = |pod: &str| svg.matches(&format!(">{pod}</text>")).count();
+    assert_eq!(lanes("standby"), 1);
+    assert_eq!((lanes("old leader"), lanes("new leader")), (2, 2));
 }
