@@ -51,6 +51,9 @@ pub struct ApiCall {
     /// Name, or empty.
     #[serde(default)]
     pub name: String,
+    /// Whether it is about Leases, and not about the one whose holder is put to the test.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_lease: bool,
     /// HTTP status.
     pub code: u16,
     /// Whether it was asked not to be stored.
@@ -113,16 +116,21 @@ impl ApiCall {
         ) && !self.dry_run
     }
 
-    /// Whether it is about a Lease.
-    pub fn is_lease(&self) -> bool {
+    /// Whether it is about a Lease, whichever.
+    pub fn is_any_lease(&self) -> bool {
         self.group == "coordination.k8s.io" && self.resource == "leases"
+    }
+
+    /// Whether it is about the Lease whose holder is put to the test.
+    pub fn is_lease(&self) -> bool {
+        self.is_any_lease() && !self.other_lease
     }
 
     /// Whether it is a write that only a leader may make: not of a Lease, not of an Event, and not a question asked by
     /// way of a create (token and access reviews).
     pub fn is_work_write(&self) -> bool {
         self.is_write()
-            && !self.is_lease()
+            && !self.is_any_lease()
             && self.resource != "events"
             && !matches!(
                 self.group.as_str(),
@@ -274,6 +282,7 @@ impl Event {
             subresource: self.object_ref.subresource,
             namespace: self.object_ref.namespace,
             name,
+            other_lease: false,
             code: if self.stage == Stage::Panic {
                 500
             } else {

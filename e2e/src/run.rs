@@ -226,7 +226,20 @@ async fn installed(
         Source::Manifests { manifests, target } => {
             progress.step("deploying the operator");
             let mut manifests = manifests.clone();
-            if cluster.provider() != Provider::Kubeconfig {
+            let deployments: Api<Deployment> = Api::namespaced(client.clone(), &target.namespace);
+            let failed = |source| RunError::Deployment {
+                name: target.deployment.clone(),
+                source: Box::new(source),
+            };
+            if cluster.provider() == Provider::Kubeconfig {
+                let found = deployments.get_opt(&target.deployment).await;
+                if found.map_err(failed)?.is_some() {
+                    return Err(RunError::RunsAlready {
+                        namespace: target.namespace.clone(),
+                        deployment: target.deployment.clone(),
+                    });
+                }
+            } else {
                 if let Some(identity) = cluster.image_identity(&target.image).await? {
                     manifests.identify_image(target, &identity);
                 }
@@ -235,13 +248,8 @@ async fn installed(
                 }
             }
             deploy::apply(client, &manifests, &target.namespace, applied).await?;
-            let deployments: Api<Deployment> = Api::namespaced(client.clone(), &target.namespace);
             let found = deployments.get(&target.deployment).await;
-            let found = found.map_err(|source| RunError::Deployment {
-                name: target.deployment.clone(),
-                source: Box::new(source),
-            })?;
-            Ok((target.clone(), found))
+            Ok((target.clone(), found.map_err(failed)?))
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct Answer {
     /// The name of the object; `None` for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether it is the canary itself: only then does the generation that it has seen mean one of the canary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_canary: bool,
 }
 
 /// Which requests of the replicas are work.
@@ -68,8 +71,9 @@ impl WorkRule {
         if !self.may_answer(call) {
             return false;
         }
+        let of_canary = self.answer.as_ref().is_none_or(|answer| answer.is_canary);
         match (change.generation, call.observed_generation) {
-            (Some(changed), Some(observed)) => return observed >= changed,
+            (Some(changed), Some(observed)) if of_canary => return observed >= changed,
             // Where the answer is not named, nothing else tells an answer from other work.
             _ if self.answer.is_none() => return false,
             _ => {}
@@ -211,6 +215,7 @@ mod tests {
             answer: Some(Answer {
                 resource: name(answer),
                 name: object.map(str::to_owned),
+                is_canary: false,
             }),
         }
     }
@@ -285,6 +290,17 @@ mod tests {
         write.resource_version = version;
         let rule = rule("configmaps", Some("out"));
         assert_eq!(rule.answers(&write, &change(None, Some(7)), None), answers);
+    }
+
+    #[test]
+    fn the_generation_of_another_object_is_none_of_the_canarys() {
+        let mut write = config_map("out");
+        (write.observed_generation, write.resource_version) = (Some(500), Some(7));
+        let mut rule = rule("configmaps", Some("out"));
+        let change = change(Some(4), Some(9));
+        assert!(!rule.answers(&write, &change, None), "it was stored before");
+        rule.answer.as_mut().unwrap().is_canary = true;
+        assert!(rule.answers(&write, &change, None));
     }
 
     #[test]

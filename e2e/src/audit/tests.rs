@@ -19,6 +19,7 @@ pub(crate) fn call(pod: &str, verb: &str, resource: &str) -> ApiCall {
         subresource: String::new(),
         namespace: "5spot-system".to_owned(),
         name: "failover-canary".to_owned(),
+        other_lease: false,
         code: 200,
         dry_run: false,
         received: Wall(0),

@@ -10,7 +10,7 @@ use kube::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::Manifests;
+use super::{Manifests, inventory};
 
 /// The field manager under which the harness applies.
 pub(super) const FIELD_MANAGER: &str = "failover";
@@ -75,6 +75,15 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// What earlier runs applied is not known.
+    #[error(
+        "ConfigMap {}/{} (key {}), which says what earlier runs applied, can't be used: start a new cluster, or delete it \
+         and what they applied",
+        inventory::NAMESPACE,
+        inventory::NAME,
+        inventory::KEY
+    )]
+    Inventory(#[source] serde_json::Error),
     /// Something did not go away.
     #[error("{kind} {name} is still there {} s after it was deleted", SETTLE_LIMIT.as_secs())]
     StillThere {

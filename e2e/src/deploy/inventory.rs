@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
+    discovery::Scope,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +18,9 @@ use super::{
     apply::{FIELD_MANAGER, remove, resolve},
 };
 
-const NAMESPACE: &str = "kube-system";
-const NAME: &str = "failover-applied";
-const KEY: &str = "objects";
+pub(super) const NAMESPACE: &str = "kube-system";
+pub(super) const NAME: &str = "failover-applied";
+pub(super) const KEY: &str = "objects";
 
 /// What tells an object from all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ struct Identity {
 }
 
 impl Identity {
-    /// An object that names no namespace, and needs one, is in `namespace`; one that needs none is none the worse for it.
+    /// An object that names no namespace, and needs one, is in `namespace`.
     fn of(object: &DynamicObject, namespace: &str) -> Self {
         let types = object.types.clone().unwrap_or_default();
         Self {
@@ -42,6 +43,15 @@ impl Identity {
             namespace: object.namespace().or_else(|| Some(namespace.to_owned())),
             name: object.name_any(),
         }
+    }
+
+    /// Whether it is the same where there are no namespaces.
+    fn is_same_in_the_cluster(&self, other: &Self) -> bool {
+        let without = |identity: &Self| Self {
+            namespace: None,
+            ..identity.clone()
+        };
+        without(self) == without(other)
     }
 
     fn object(&self) -> Result<DynamicObject, serde_json::Error> {
@@ -69,11 +79,15 @@ pub async fn take_over(
         .collect();
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
     let found = maps.get_opt(NAME).await.map_err(failed("read"))?;
-    let earlier = found.and_then(|map| map.data?.remove(KEY));
-    let stale = stale(earlier.as_deref().unwrap_or("[]"), &now);
+    let earlier = identities(found.and_then(|map| map.data?.remove(KEY)))?;
     let mut applied = Applied::default();
-    for object in stale {
+    for identity in stale(&earlier, &now) {
+        let object = identity.object().map_err(ApplyError::Inventory)?;
         match resolve(client, &object).await {
+            // Without a namespace, that it was applied for another one does not matter.
+            Ok((_, capabilities))
+                if capabilities.scope == Scope::Cluster
+                    && now.iter().any(|own| own.is_same_in_the_cluster(identity)) => {}
             Ok((resource, capabilities)) => applied.note(object, resource, capabilities.scope),
             // Its kind went with the definition, and its objects went with the kind.
             Err(ApplyError::UnknownKind { .. }) => {}
@@ -82,24 +96,20 @@ pub async fn take_over(
     }
     let bound = applied.has_binding();
     // Written down first: what could not be removed is found again by the next run.
-    let both = all(earlier.as_deref().unwrap_or("[]"), &now);
-    write(&maps, &both).await?;
+    write(&maps, &all(&earlier, &now)).await?;
     remove(client, applied).await?;
     write(&maps, &now).await?;
     Ok(bound)
 }
 
-/// The objects written down that the manifests do not have. What can't be read was not written by this harness.
-fn stale(earlier: &str, now: &[Identity]) -> Vec<DynamicObject> {
-    identities(earlier)
-        .iter()
-        .filter(|identity| !now.contains(identity))
-        .filter_map(|identity| identity.object().ok())
-        .collect()
+/// What was written down and the manifests do not have.
+fn stale<'a>(earlier: &'a [Identity], now: &[Identity]) -> Vec<&'a Identity> {
+    let stale = earlier.iter().filter(|identity| !now.contains(identity));
+    stale.collect()
 }
 
-fn all(earlier: &str, now: &[Identity]) -> Vec<Identity> {
-    let mut all = identities(earlier);
+fn all(earlier: &[Identity], now: &[Identity]) -> Vec<Identity> {
+    let mut all = earlier.to_vec();
     for identity in now {
         if !all.contains(identity) {
             all.push(identity.clone());
@@ -108,12 +118,16 @@ fn all(earlier: &str, now: &[Identity]) -> Vec<Identity> {
     all
 }
 
-fn identities(text: &str) -> Vec<Identity> {
-    serde_json::from_str(text).unwrap_or_default()
+/// What is written down. What can't be read must not be taken for nothing: what it names would stay in force.
+fn identities(text: Option<String>) -> Result<Vec<Identity>, ApplyError> {
+    text.map_or_else(
+        || Ok(Vec::new()),
+        |text| serde_json::from_str(&text).map_err(ApplyError::Inventory),
+    )
 }
 
 async fn write(maps: &Api<ConfigMap>, identities: &[Identity]) -> Result<(), ApplyError> {
-    let text = serde_json::to_string(identities).unwrap_or_else(|_| "[]".to_owned());
+    let text = serde_json::to_string(identities).map_err(ApplyError::Inventory)?;
     let mut map = ConfigMap {
         data: Some(BTreeMap::from([(KEY.to_owned(), text)])),
         ..ConfigMap::default()
@@ -137,7 +151,7 @@ fn failed(action: &'static str) -> impl FnOnce(kube::Error) -> ApplyError {
 mod tests {
     use super::*;
 
-    fn identities(names: &[&str]) -> Vec<Identity> {
+    fn named(names: &[&str]) -> Vec<Identity> {
         let identity = |name: &&str| Identity {
             api_version: "v1".to_owned(),
             kind: "ConfigMap".to_owned(),
@@ -149,32 +163,36 @@ mod tests {
 
     #[test]
     fn what_an_earlier_run_applied_and_this_one_does_not_have_is_stale() {
-        let earlier = serde_json::to_string(&identities(&["a", "b"])).unwrap();
-        let stale = stale(&earlier, &identities(&["b", "c"]));
-        let names: Vec<String> = stale.iter().map(ResourceExt::name_any).collect();
-        assert_eq!(names, ["a"]);
-        assert_eq!(stale[0].namespace().as_deref(), Some("n"));
-        assert_eq!(all(&earlier, &identities(&["b", "c"])).len(), 3);
+        let (earlier, now) = (named(&["a", "b"]), named(&["b", "c"]));
+        assert_eq!(stale(&earlier, &now), [&earlier[0]]);
+        assert_eq!(all(&earlier, &now).len(), 3);
+        let text = serde_json::to_string(&earlier).unwrap();
+        assert_eq!(identities(Some(text)).unwrap(), earlier);
+        assert_eq!(identities(None).unwrap(), []);
     }
 
     #[test]
-    fn without_an_earlier_run_nothing_is_stale() {
-        assert!(stale("[]", &identities(&["a"])).is_empty());
-        assert!(stale("not json", &identities(&["a"])).is_empty());
+    fn a_list_that_can_not_be_read_is_not_an_empty_one() {
+        let error = identities(Some("not json".to_owned())).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("failover-applied") && message.contains("objects"),
+            "{message}"
+        );
     }
 
     #[test]
     fn what_names_no_namespace_is_where_the_target_is() {
-        let object = identities(&["a"])[0].object().unwrap();
+        let object = named(&["a"])[0].object().unwrap();
         assert_eq!(
             Identity::of(&object, "there").namespace.as_deref(),
             Some("n")
         );
         let mut bare = object;
         bare.metadata.namespace = None;
-        assert_eq!(
-            Identity::of(&bare, "there").namespace.as_deref(),
-            Some("there")
-        );
+        let here = Identity::of(&bare, "here");
+        assert_eq!(here.namespace.as_deref(), Some("here"));
+        let there = Identity::of(&bare, "there");
+        assert!(here != there && here.is_same_in_the_cluster(&there));
     }
 }

@@ -62,6 +62,12 @@ impl Fault for Drain {
             let nodes: Api<Node> = Api::all(scene.client.clone());
             let listed = nodes.list(&ListParams::default()).await;
             let listed = listed.map_err(FaultError::api("list nodes beside", node))?;
+            let own = listed.items.iter().find(|other| other.name_any() == node);
+            if own.is_some_and(is_cordoned) {
+                let detail =
+                    format!("node {node} is cordoned already, and not by this run: it stays so");
+                return Err(FaultError::NoEffect(detail));
+            }
             if !listed.items.iter().any(|other| takes_pods(other, node)) {
                 let detail =
                     format!("no other node than {node} takes pods, so there is nowhere to go");
@@ -147,6 +153,11 @@ fn is_empty(node: &str, pods: &[PodSeen]) -> Option<()> {
     (!nodes.any(|other| other == Some(node))).then_some(())
 }
 
+fn is_cordoned(node: &Node) -> bool {
+    let spec = node.spec.as_ref();
+    spec.and_then(|spec| spec.unschedulable).unwrap_or_default()
+}
+
 /// Whether pods without tolerations can go to this node, and it is not the one that is drained.
 fn takes_pods(node: &Node, drained: &str) -> bool {
     let spec = node.spec.clone().unwrap_or_default();
@@ -162,7 +173,7 @@ fn takes_pods(node: &Node, drained: &str) -> bool {
     let ready = conditions
         .into_iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    node.name_any() != drained && !spec.unschedulable.unwrap_or_default() && !closed && ready
+    node.name_any() != drained && !is_cordoned(node) && !closed && ready
 }
 
 #[cfg(test)]
@@ -211,5 +222,6 @@ mod tests {
         let node = node(&spec, ready);
         assert_eq!(takes_pods(&node, "a"), takes);
         assert!(!takes_pods(&node, "b"), "it is the one that is drained");
+        assert_eq!(is_cordoned(&node), spec == json!({"unschedulable": true}));
     }
 }

@@ -46,6 +46,17 @@ pub enum RunError {
          brought with --kubeconfig"
     )]
     NothingToDeploy,
+    /// What is to be applied would change what somebody else runs.
+    #[error(
+        "--deploy (target.manifests): Deployment {namespace}/{deployment} runs already in the cluster that was brought, and \
+         would not be put back as it is: --running measures it as it runs"
+    )]
+    RunsAlready {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        deployment: String,
+    },
     /// A Deployment that runs already is not named.
     #[error("{0} must name the Deployment that runs already")]
     Unnamed(&'static str),
@@ -139,6 +150,7 @@ impl RunError {
             | Self::Target(_)
             | Self::NothingToDeploy
             | Self::Unnamed(_)
+            | Self::RunsAlready { .. }
             | Self::FenceStays
             | Self::BudgetStays(_)
             | Self::Alone { .. }

@@ -4,6 +4,8 @@ mod merge;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use kube::{ResourceExt, api::DynamicObject};
+
 use super::RunError;
 use crate::{
     args::RunArgs,
@@ -18,6 +20,9 @@ use crate::{
 };
 
 use merge::Merge;
+
+/// What tells our own operator from others.
+const OUR_DEPLOYMENT: &str = "5spot-controller";
 
 /// What a run is asked for, checked as far as it can be without a cluster.
 #[derive(Clone, Debug)]
@@ -114,6 +119,22 @@ impl RunOptions {
     }
 }
 
+/// Whether there are manifests, and our own operator is not in them: its image, canary and metrics are not meant then.
+fn is_foreign(paths: &[PathBuf]) -> Result<bool, RunError> {
+    if paths.is_empty() {
+        return Ok(false);
+    }
+    let manifests = Manifests::read(paths)?;
+    let is_ours = |object: &DynamicObject| {
+        object
+            .types
+            .as_ref()
+            .is_some_and(|types| types.kind == "Deployment")
+            && object.name_any() == OUR_DEPLOYMENT
+    };
+    Ok(!manifests.objects.iter().any(is_ours))
+}
+
 impl TryFrom<&RunArgs> for RunOptions {
     type Error = RunError;
 
@@ -123,7 +144,9 @@ impl TryFrom<&RunArgs> for RunOptions {
         let path = found.as_ref().map(|config| config.path().to_owned());
         let config = match found {
             Some(config) => config,
-            None if args.target.names_a_target() => Config::default(),
+            None if args.target.names_a_target() || is_foreign(&args.target.deploy)? => {
+                Config::default()
+            }
             None => Config::ours()?,
         };
         let merge = Merge::new(args, &config);

@@ -223,6 +223,10 @@ fn two_replicas_that_renew_under_one_name_are_told_from_one_that_took_over() {
     };
     let why = shared_identity(&shared, &user).unwrap();
     assert!(why.contains("\"a\"") && why.ends_with("a, b"), "{why}");
+    let mut other = shared;
+    other.calls[2].other_lease = true;
+    let found = shared_identity(&other, &user);
+    assert_eq!(found, None, "it renews a Lease of its own beside that one");
 }
 
 #[test]

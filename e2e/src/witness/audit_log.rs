@@ -43,11 +43,8 @@ fn record_line(line: &str, target: &Target, journal: &Journal) {
         return;
     }
     match ApiCall::from_line(line) {
-        Ok(Some(mut call)) => {
-            // An operator may have more than one Lease; the others are no part of this election.
-            if !is_of_target(&call, target) {
-                call.lease = None;
-            }
+        Ok(Some(call)) => {
+            let call = placed(call, target);
             journal.record(|seen| seen.add_call(call, &target.user, target.holder));
         }
         Ok(None) => {}
@@ -57,9 +54,16 @@ fn record_line(line: &str, target: &Target, journal: &Journal) {
     }
 }
 
-/// Whether a call is about the target's Lease. A create may not name it.
-fn is_of_target(call: &ApiCall, target: &Target) -> bool {
-    call.namespace == target.namespace && (call.name == target.lease || call.name.is_empty())
+/// The call, marked where it is about another Lease than the target's: an operator may have more than one, and the others
+/// are no part of this election. A create may not name it.
+fn placed(mut call: ApiCall, target: &Target) -> ApiCall {
+    let is_of_target =
+        call.namespace == target.namespace && (call.name == target.lease || call.name.is_empty());
+    if call.is_any_lease() && !is_of_target {
+        call.other_lease = true;
+        call.lease = None;
+    }
+    call
 }
 
 fn lost(journal: &Journal, error: ClusterError) -> WitnessError {
@@ -67,4 +71,41 @@ fn lost(journal: &Journal, error: ClusterError) -> WitnessError {
         detail: error.to_string(),
     });
     WitnessError::AuditLog(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{audit, holder::HolderIdentity};
+
+    #[rstest::rstest]
+    #[case("5spot-system", "5spot-leader", true)]
+    #[case("5spot-system", "", true)]
+    #[case("5spot-system", "shard-3", false)]
+    #[case("elsewhere", "5spot-leader", false)]
+    fn a_lease_of_another_election_is_none_of_this_one(
+        #[case] namespace: &str,
+        #[case] name: &str,
+        #[case] own: bool,
+    ) {
+        let target = Target {
+            namespace: "5spot-system".to_owned(),
+            deployment: "d".to_owned(),
+            container: "c".to_owned(),
+            image: "i".to_owned(),
+            lease: "5spot-leader".to_owned(),
+            holder: HolderIdentity::default(),
+            user: "u".to_owned(),
+            selector: BTreeMap::new(),
+            first_port: None,
+        };
+        let mut call = audit::tests::call("a", "update", "leases");
+        namespace.clone_into(&mut call.namespace);
+        name.clone_into(&mut call.name);
+        let call = placed(call, &target);
+        assert_eq!(call.is_lease(), own);
+        assert!(call.is_any_lease() && !call.is_work_write());
+    }
 }

@@ -134,6 +134,7 @@ fn a_standby_that_empties_an_expired_lease_before_it_takes_it_had_a_right_to() {
 fn the_answer_of_a_foreign_leader_is_found_by_the_clock() {
     let mut data = handover();
     data.work.answer = Some(crate::work::Answer {
+        is_canary: false,
         resource: "configmaps".parse().unwrap(),
         name: Some("output".to_owned()),
     });

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
-use kube::api::DynamicObject;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use serde_json::Value;
 use toml::Spanned;
 
@@ -20,7 +20,7 @@ use crate::{
     limits::Limits,
     precision::{MAX_TRIALS, Precision},
     run::RunError,
-    work::{Answer, WorkRule},
+    work::{Answer, ResourceName, WorkRule},
 };
 
 /// The path of metrics where none is given.
@@ -390,6 +390,12 @@ fn canary_of(config: &Config) -> Result<Option<CanarySpec>, ConfigError> {
         );
         return Err(wrong_patch(rule));
     }
+    let is_canary = answer_name.is_some()
+        && *answer_name == parsed.metadata.name
+        && parsed
+            .types
+            .as_ref()
+            .is_some_and(|types| is_of(answer, types));
     Ok(Some(CanarySpec {
         object: parsed,
         patch: change,
@@ -397,8 +403,16 @@ fn canary_of(config: &Config) -> Result<Option<CanarySpec>, ConfigError> {
         answer: Answer {
             resource: answer.clone(),
             name: answer_name.clone(),
+            is_canary,
         },
     }))
+}
+
+/// Whether a resource is that of a kind, as nearly all are named.
+fn is_of(resource: &ResourceName, types: &TypeMeta) -> bool {
+    GroupVersionKind::try_from(types).is_ok_and(|kind| {
+        resource.group == kind.group && resource.resource == ApiResource::from_gvk(&kind).plural
+    })
 }
 
 fn metrics_of(config: &Config) -> Result<Option<MetricsSpec>, ConfigError> {

@@ -103,6 +103,7 @@ fn a_run_can_be_asked_for_by_the_file_alone() {
     );
     let canary = options.canary.unwrap();
     assert!(canary.patch.to_string().contains(COUNTER));
+    assert!(!canary.answer.is_canary);
     assert_eq!(options.work.answer, Some(canary.answer));
 }
 
@@ -167,10 +168,27 @@ fn without_a_file_it_is_our_own_operator() {
         canary.answer.resource.to_string(),
         "scheduledmachines.5spot.finos.org/status"
     );
+    assert!(canary.answer.is_canary, "its status tells its generation");
     let metric = options.metrics_of(target(&options)).unwrap().unwrap();
     assert_eq!((metric.port, metric.path.as_str()), (8080, "/metrics"));
     let none = asked(&["--deploy", deploy, "--canary", "none", "--metrics", "none"]).unwrap();
     assert_eq!((none.canary, none.metrics), (None, None));
+}
+
+#[test]
+fn manifests_of_another_operator_do_not_get_our_image_canary_and_metrics() {
+    let folder = folder("");
+    let named = DEPLOYMENT.replace(
+        "image: \"example/manager:1\"",
+        "image: \"example/manager:1\", env: [{name: LEASE_NAME, value: theirs}, \
+         {name: LEASE_DURATION_SECONDS, value: \"15\"}, {name: LEASE_RENEW_DEADLINE_SECONDS, value: \"10\"}, \
+         {name: LEASE_RETRY_PERIOD_SECONDS, value: \"2\"}]",
+    );
+    let file = folder.path().join("foreign.yaml");
+    std::fs::write(&file, named).unwrap();
+    let options = asked(&["--deploy", file.to_str().unwrap()]).unwrap();
+    assert_eq!(target(&options).image, "example/manager:1");
+    assert_eq!((options.canary, options.metrics), (None, None));
 }
 
 #[test]
