@@ -26,7 +26,7 @@ pub(super) struct Line {
 impl Logs {
     /// Reads the `<pod>-<restarts>.log` in `folder`, in each line a moment before the text. A folder that is not there
     /// holds no logs.
-    pub fn read(folder: &Path) -> Result<Self, (PathBuf, io::Error)> {
+    pub(super) fn read(folder: &Path) -> Result<Self, (PathBuf, io::Error)> {
         let failed = |error| (folder.to_owned(), error);
         let entries = match std::fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),

@@ -33,10 +33,14 @@ const TICKS: (f64, f64) = (29.0, 9.0);
 /// Between the writes and the next lane.
 const LOG: f64 = 43.0;
 
-/// Writes that are closer than this are drawn as one bar.
-const WRITE_GAP: f64 = 6.0;
-/// The same of requests, of which only matters when there were none.
-const REQUEST_GAP: f64 = 10.0;
+/// Writes that follow each other faster than this, in milliseconds, are drawn as one bar: what shows is when there were
+/// none. A canary asks for ten in a second.
+const WRITE_GAP: f64 = 200.0;
+/// The same of requests.
+const REQUEST_GAP: f64 = 300.0;
+/// What such a pause may be in a drawing: narrower ones would not be seen, and wider ones are worth a look.
+const SHORTEST_PAUSE: f64 = 3.0;
+const LONGEST_PAUSE: f64 = 20.0;
 
 /// The width of a letter, for what fits where.
 const LETTER: f64 = 6.2;
@@ -301,11 +305,12 @@ impl<'a> Panel<'a> {
 
     /// A tick for each moment, in one path; ticks that would touch are one bar, so that a long trial weighs no more and
     /// what shows is when there were none.
-    fn ticks(&self, class: &str, moments: &[f64], y: f64, gap: f64) -> Markup {
+    fn ticks(&self, class: &str, moments: &[f64], y: f64, gap_ms: f64) -> Markup {
         let places = moments
             .iter()
             .filter(|at| self.span.holds(**at))
             .map(|at| self.scale.x(*at).round());
+        let gap = (self.scale.x(gap_ms) - self.scale.x(0.0)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         let mut path = String::new();
         let mut pen: Option<f64> = None;
         let mut bar: Option<(f64, f64)> = None;

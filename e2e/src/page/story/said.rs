@@ -14,7 +14,7 @@ use crate::{
 const CLOSE_SHARE: f64 = 0.004;
 
 /// How much text there is room for, in bytes: a trial's part in a page of many trials. What went wrong has more to say.
-const ROOM: usize = 900;
+const ROOM: usize = 800;
 const ROOM_OF_A_FAILURE: usize = 2400;
 
 /// From this long before the fault to this long after the takeover every line counts.

@@ -28,8 +28,8 @@ pub(super) struct Placed<'a> {
     covered: Span,
 }
 
-/// Places the milestones within `span` so that no words cover others and no line goes through words: from the right, each
-/// above those that its words would reach. Where a close-up tells the steps of the takeover, they are left out.
+/// Places the milestones within `span` so that no words cover others and no line goes through words: each above those that
+/// its words reach. Words that go to the right begin with the last of them, those that go to the left with the first. Where a close-up tells the steps of the takeover, they are left out.
 pub(super) fn place<'a>(
     milestones: &'a [Milestone],
     scale: &Scale,
@@ -42,14 +42,19 @@ pub(super) fn place<'a>(
     };
     let shown = milestones
         .iter()
-        .rev()
         .filter(|milestone| span.holds(milestone.at) && !told_elsewhere(milestone));
+    let (left, mut right): (Vec<_>, Vec<_>) = shown
+        .map(|milestone| {
+            let x = scale.x(milestone.at);
+            let letters = u32::try_from(milestone.label.chars().count()).unwrap_or(u32::MAX);
+            let width = f64::from(letters) * LETTER + GAP;
+            let left = x + width > RIGHT && x - width >= LEFT;
+            (milestone, x, width, left)
+        })
+        .partition(|(.., left)| *left);
+    right.reverse();
     let mut placed: Vec<Placed<'a>> = Vec::new();
-    for milestone in shown {
-        let x = scale.x(milestone.at);
-        let letters = u32::try_from(milestone.label.chars().count()).unwrap_or(u32::MAX);
-        let width = f64::from(letters) * LETTER + GAP;
-        let left = x + width > RIGHT && x - width >= LEFT;
+    for (milestone, x, width, left) in right.into_iter().chain(left) {
         let covered = if left {
             Span::new(x - width, x - 1.0)
         } else {
@@ -159,7 +164,7 @@ mod tests {
     fn no_line_goes_through_the_words_of_another() {
         let span = Span::new(0.0, 1000.0);
         let scale = Scale::new(span, LEFT, RIGHT);
-        let all: Vec<Milestone> = [100.0, 104.0, 105.0, 106.0, 220.0]
+        let all: Vec<Milestone> = [100.0, 104.0, 105.0, 106.0, 220.0, 700.0, 880.0, 940.0]
             .into_iter()
             .map(|at| milestone(at, "something at some time"))
             .collect();
@@ -174,7 +179,8 @@ mod tests {
                 );
             }
         }
-        assert_eq!(placed.len(), 5);
+        assert_eq!(placed.len(), 8);
+        assert!(placed.iter().any(|label| label.left));
     }
 
     #[test]

@@ -85,8 +85,13 @@ fn ticks_that_would_touch_are_one_bar() {
     let panel = Panel::new(&story, span, 0.0, true);
     let pixel = span.length() / (RIGHT - LEFT);
     let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
-    let path = panel.ticks("writes", &moments, 7.0, 6.0).into_string();
-    assert!(path.contains("d=\"M152 7h3m17 0h1\""), "{path}");
+    let path = |gap| panel.ticks("writes", &moments, 7.0, gap).into_string();
+    let pause = path(5.0 * pixel);
+    assert!(pause.contains("d=\"M152 7h3m17 0h1\""), "{pause}");
+    let none = path(19.0 * pixel);
+    assert!(none.contains("d=\"M152 7h21\""), "{none}");
+    let wide = path(900.0 * pixel);
+    assert_eq!(wide, none, "a pause that is seen is not covered up");
 }
 
 #[test]
