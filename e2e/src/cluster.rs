@@ -112,11 +112,7 @@ impl Cluster {
         // Said before anything is started or changed.
         for image in &options.images {
             let found = image::find(engine.docker(), image).await?;
-            choice::require(
-                found,
-                image,
-                "build it with `just image`, or name another one with --image",
-            )?;
+            choice::require(found, image, image::advice(image))?;
         }
         if let Some(kept) = &options.attach {
             return Self::attach(engine, kept, options, progress).await;

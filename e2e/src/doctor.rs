@@ -131,10 +131,9 @@ impl DoctorArgs {
     }
 
     async fn images(&self, engine: &Engine) -> Vec<Finding> {
-        let k3s = format!("{K3S_REPOSITORY}:{}", self.k3s_tag);
-        let (operator, node) = (&self.image, &self.node_image);
-        let present =
-            [operator, node, &k3s].map(|reference| image::find(engine.docker(), reference));
+        let k3s = self.k3s_image();
+        let present = [&self.image, &self.node_image, &k3s]
+            .map(|reference| image::find(engine.docker(), reference));
         let mut seen = Vec::new();
         for look in present {
             match look.await {
@@ -145,13 +144,23 @@ impl DoctorArgs {
         let [has_operator, has_node, has_k3s] = seen[..] else {
             return Vec::new();
         };
+        self.weigh_images(has_operator, has_node, has_k3s)
+    }
+
+    fn k3s_image(&self) -> String {
+        format!("{K3S_REPOSITORY}:{}", self.k3s_tag)
+    }
+
+    fn weigh_images(&self, has_operator: bool, has_node: bool, has_k3s: bool) -> Vec<Finding> {
+        let (operator, node, k3s) = (&self.image, &self.node_image, self.k3s_image());
         vec![
+            // Not the machine's lack: it is made for a run, and a run that needs it and has none says so at its start.
             present_or(
                 "operator image",
                 operator,
                 has_operator,
-                Health::Fail,
-                "build it with `just image`",
+                Health::Warn,
+                image::advice(operator),
             ),
             present_or(
                 "node image",
@@ -208,6 +217,26 @@ mod tests {
         let fail = Finding::lack("engine", Health::Fail, "", "");
         assert!(can_run(std::slice::from_ref(&warn)));
         assert!(!can_run(&[warn, fail]));
+    }
+
+    #[rstest::rstest]
+    #[case(OPERATOR_IMAGE, "`just image`")]
+    #[case("example/manager:2", "build or pull it")]
+    fn a_machine_without_an_operator_image_yet_can_run(
+        #[case] operator: &str,
+        #[case] advice: &str,
+    ) {
+        let doctor = DoctorArgs {
+            image: operator.to_owned(),
+            k3s_tag: K3S_TAG.to_owned(),
+            node_image: NODE_IMAGE.to_owned(),
+        };
+        let findings = doctor.weigh_images(false, true, true);
+        assert!(can_run(&findings), "{findings:?}");
+        assert!(
+            findings[0].health == Health::Warn && findings[0].fix.contains(advice),
+            "{findings:?}"
+        );
     }
 
     #[test]

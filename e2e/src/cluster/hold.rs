@@ -2,11 +2,18 @@
 
 use std::path::Path;
 
-use super::{Cluster, ClusterArgs, ClusterError};
+use super::{Cluster, ClusterArgs, ClusterError, ClusterOptions};
 use crate::progress::Progress;
 
+/// What `--image` means here, where there is no file and nothing is deployed.
+const IMAGE_HELP: &str =
+    "Image to load from the engine into a started cluster [default: none is loaded]";
+
 /// Starts a cluster and holds it until it is interrupted, or leaves it running with `--keep`.
+///
+/// It deploys nothing, so it has no image unless one is named.
 #[derive(Debug, Clone, clap::Args)]
+#[command(mut_arg("image", |image| image.help(IMAGE_HELP)))]
 pub struct HoldCommand {
     /// Which cluster.
     #[command(flatten)]
@@ -14,6 +21,13 @@ pub struct HoldCommand {
 }
 
 impl HoldCommand {
+    fn options(&self) -> Result<ClusterOptions, ClusterError> {
+        Ok(ClusterOptions {
+            images: self.cluster.image.iter().cloned().collect(),
+            ..self.cluster.options()?
+        })
+    }
+
     /// Starts the cluster; `interrupted` resolves when it is to end. The kubeconfig is written into `folder`.
     pub async fn run(
         &self,
@@ -21,7 +35,7 @@ impl HoldCommand {
         interrupted: impl Future<Output = ()>,
         progress: &dyn Progress,
     ) -> Result<(), ClusterError> {
-        let options = self.cluster.options()?;
+        let options = self.options()?;
         let mut interrupted = std::pin::pin!(interrupted);
         let cluster = tokio::select! {
             started = Cluster::start(&options, progress) => started?,
@@ -43,5 +57,36 @@ impl HoldCommand {
         let removed = std::fs::remove_file(&path);
         cluster.stop().await?;
         removed.map_err(|source| ClusterError::Write { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        hold: HoldCommand,
+    }
+
+    #[rstest::rstest]
+    #[case(&["cluster"], &[])]
+    #[case(&["cluster", "--image", "example/manager:2"], &["example/manager:2"])]
+    fn a_cluster_to_look_around_in_has_the_image_that_is_named_and_no_other(
+        #[case] flags: &[&str],
+        #[case] images: &[&str],
+    ) {
+        let command = Command::try_parse_from(flags).unwrap();
+        assert_eq!(command.hold.options().unwrap().images, images);
+    }
+
+    #[test]
+    fn its_help_promises_no_image_of_a_file_it_does_not_read() {
+        let help = Command::command().render_help().to_string();
+        assert!(help.contains("none is loaded"), "{help}");
+        assert!(!help.contains("of the file"), "{help}");
     }
 }

@@ -10,7 +10,7 @@ use testcontainers::bollard::models::ImageInspect;
 use testcontainers::bollard::query_parameters::CreateImageOptionsBuilder;
 use tokio::time::timeout;
 
-use super::ClusterError;
+use super::{ClusterError, OPERATOR_IMAGE};
 use crate::progress::Progress;
 
 /// A pull that has not begun by then has no registry to talk to.
@@ -25,6 +25,15 @@ pub struct Image {
     pub reference: String,
     /// Content identity: the registry's digest where the image was pulled, else the digest of its configuration.
     pub digest: String,
+}
+
+/// How to get an image that the engine does not have: only our own has a recipe.
+pub(crate) fn advice(reference: &str) -> &'static str {
+    if reference == OPERATOR_IMAGE {
+        "build it with `just image`, or name another one with --image"
+    } else {
+        "build or pull it"
+    }
 }
 
 /// The image, or `None` when the engine does not have it.
@@ -140,6 +149,12 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn only_our_own_image_is_said_to_have_a_recipe() {
+        assert!(advice(OPERATOR_IMAGE).contains("`just image`"));
+        assert_eq!(advice("example/manager:2"), "build or pull it");
+    }
 
     #[rstest]
     #[case::with_tag("five-spot/node:v1.34.4", "five-spot/node", "v1.34.4")]

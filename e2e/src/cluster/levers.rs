@@ -52,8 +52,8 @@ impl Cluster {
             )?
             .engine
             .docker();
-        let advice = "build it with `just image`, or pull it";
-        require(image::find(docker, reference).await?, reference, advice)?;
+        let found = image::find(docker, reference).await?;
+        require(found, reference, image::advice(reference))?;
         let references = [reference.to_owned()];
         let command = ["ctr", "-n", "k8s.io", "images", "import", "-"];
         let output = self

@@ -83,6 +83,18 @@ pub enum SettingsError {
         /// Its value.
         value: String,
     },
+    /// They are in no order that an election works with.
+    #[error("Deployment {deployment}: {shorter} must be {rule} {longer}")]
+    Order {
+        /// The Deployment.
+        deployment: String,
+        /// The setting that is too long, with its value, flag, key and variable.
+        shorter: String,
+        /// How it has to be to the other.
+        rule: &'static str,
+        /// The other one.
+        longer: String,
+    },
     /// The Lease does not tell.
     #[error(
         "the lease duration is to be read from the Lease {lease}, but {why} (waited for {} s)",
@@ -140,6 +152,7 @@ impl GivenSettings {
             Some(seconds) => seconds,
             None => recorded(client, target).await?,
         };
+        known.check_order(&target.deployment, Some(duration_seconds))?;
         Ok(LeaseSettings {
             duration_seconds,
             renew_deadline_seconds: known.renew_deadline,
@@ -149,7 +162,8 @@ impl GivenSettings {
 
     /// Whether these settings fit the Deployment, before anything is put into a cluster.
     pub fn check(&self, deployment: &Deployment, target: &Target) -> Result<(), SettingsError> {
-        self.known(deployment, target).map(|_| ())
+        let known = self.known(deployment, target)?;
+        known.check_order(&target.deployment, known.duration)
     }
 
     fn known(&self, deployment: &Deployment, target: &Target) -> Result<Known, SettingsError> {
@@ -207,6 +221,47 @@ impl GivenSettings {
             )?,
         })
     }
+}
+
+impl Known {
+    /// Limits that follow from settings in another order would be nonsense, and so would a verdict by them. A deadline
+    /// equal to the duration is the latest that is safe, and what `failover init` writes.
+    fn check_order(&self, deployment: &str, duration: Option<u32>) -> Result<(), SettingsError> {
+        let deadline = described(
+            "--renew-deadline",
+            "renew_deadline",
+            RENEW_DEADLINE,
+            self.renew_deadline,
+        );
+        let refused = |shorter, rule, longer| {
+            Err(SettingsError::Order {
+                deployment: deployment.to_owned(),
+                shorter,
+                rule,
+                longer,
+            })
+        };
+        if self.retry_period >= self.renew_deadline {
+            let retry = described(
+                "--retry-period",
+                "retry_period",
+                RETRY_PERIOD,
+                self.retry_period,
+            );
+            return refused(retry, "shorter than", deadline);
+        }
+        match duration {
+            Some(duration) if self.renew_deadline > duration => {
+                let duration = described("--lease-duration", "lease_duration", DURATION, duration);
+                refused(deadline, "no longer than", duration)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn described(flag: &str, key: &str, variable: &str, seconds: u32) -> String {
+    format!("{flag}={seconds}s (target.election.{key} in failover.toml, or {variable})")
 }
 
 fn seconds(value: &str) -> Option<u32> {
@@ -355,6 +410,40 @@ mod tests {
             error.to_string().contains("LEASE_DURATION_SECONDS=soon"),
             "{error}"
         );
+    }
+
+    #[rstest::rstest]
+    #[case::renews_too_rarely(10, 10, 15, &["--retry-period=10s", "--renew-deadline=10s", "target.election.retry_period"])]
+    #[case::gives_up_too_late(2, 16, 15, &["--renew-deadline=16s", "--lease-duration=15s", "target.election.lease_duration"])]
+    fn settings_in_an_order_that_no_election_has_are_refused_with_both(
+        #[case] retry: u32,
+        #[case] deadline: u32,
+        #[case] duration: u32,
+        #[case] named: &[&str],
+    ) {
+        let given = GivenSettings {
+            lease_duration: Some(LeaseDuration::Fixed(Seconds(duration))),
+            renew_deadline: Some(Seconds(deadline)),
+            retry_period: Some(Seconds(retry)),
+        };
+        let error = given.check(&silent(), &target()).unwrap_err();
+        assert!(error.is_usage());
+        let message = error.to_string();
+        for words in named {
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_may_be_the_duration_and_is_held_against_it_when_the_lease_told() {
+        let known = Known {
+            duration: None,
+            renew_deadline: 15,
+            retry_period: 2,
+        };
+        assert!(known.check_order("d", None).is_ok());
+        assert!(known.check_order("d", Some(15)).is_ok());
+        assert!(known.check_order("d", Some(14)).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which Deployment, which Lease, which container: read from the manifests or the cluster, by what the user names.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -80,6 +80,28 @@ pub enum TargetError {
         /// Those that are there.
         available: String,
     },
+    /// The Deployment that is named is in another namespace than the one that is named.
+    #[error(
+        "--namespace={namespace} (target.namespace): Deployment {name} is in namespace {others}"
+    )]
+    OtherNamespace {
+        /// The namespace that was named.
+        namespace: String,
+        /// The Deployment.
+        name: String,
+        /// Where it is.
+        others: String,
+    },
+    /// The name alone does not tell which Deployment is meant.
+    #[error(
+        "--namespace (target.namespace) must tell which Deployment {name} is meant: {available}"
+    )]
+    SeveralDeployments {
+        /// Its name.
+        name: String,
+        /// Those that have it.
+        available: String,
+    },
     /// A Deployment is not one.
     #[error("the manifest of Deployment {name} does not have the shape of apps/v1")]
     Shape {
@@ -145,9 +167,9 @@ impl Naming {
     }
 
     fn choose(&self, all: Vec<(usize, Deployment)>) -> Result<(usize, Deployment), TargetError> {
-        let names: Vec<String> = all
+        let places: Vec<Place> = all
             .iter()
-            .map(|(_, deployment)| name_of(deployment))
+            .map(|(_, deployment)| place(deployment))
             .collect();
         let fits = |deployment: &Deployment| {
             let namespace = deployment.metadata.namespace.as_ref();
@@ -169,11 +191,44 @@ impl Naming {
         let count = found.len();
         match (found.pop(), &self.deployment) {
             (Some(only), _) if count == 1 => Ok(only),
-            (_, Some(name)) => Err(TargetError::NoDeployment {
-                name: name.clone(),
-                available: list(&names),
-            }),
+            (_, Some(name)) => Err(self.unclear(name, &places)),
             _ => Err(TargetError::Deployments { found: count }),
+        }
+    }
+
+    /// Why the Deployment of this name is not clear, given all that there are.
+    fn unclear(&self, name: &str, places: &[Place]) -> TargetError {
+        let named: Vec<&Place> = places.iter().filter(|place| place.name == name).collect();
+        match (&self.namespace, named.as_slice()) {
+            (_, []) => {
+                let all: Vec<String> = places.iter().map(ToString::to_string).collect();
+                TargetError::NoDeployment {
+                    name: name.to_owned(),
+                    available: list(&all),
+                }
+            }
+            (Some(namespace), named)
+                if named
+                    .iter()
+                    .all(|place| place.namespace.as_ref().is_some_and(|is| is != namespace)) =>
+            {
+                let others: Vec<String> = named
+                    .iter()
+                    .filter_map(|place| place.namespace.clone())
+                    .collect();
+                TargetError::OtherNamespace {
+                    namespace: namespace.clone(),
+                    name: name.to_owned(),
+                    others: others.join(", "),
+                }
+            }
+            (_, named) => {
+                let several: Vec<String> = named.iter().map(ToString::to_string).collect();
+                TargetError::SeveralDeployments {
+                    name: name.to_owned(),
+                    available: several.join(", "),
+                }
+            }
         }
     }
 
@@ -303,6 +358,28 @@ impl Manifests {
         let Some(deployment) = deployment else { return };
         let metadata = &mut deployment.data["spec"]["template"]["metadata"];
         metadata["annotations"][IMAGE_ANNOTATION] = identity.into();
+    }
+}
+
+/// Which Deployment of the manifests, as the user may name it.
+struct Place {
+    namespace: Option<String>,
+    name: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(namespace) = &self.namespace {
+            write!(formatter, "{namespace}/")?;
+        }
+        formatter.write_str(&self.name)
+    }
+}
+
+fn place(deployment: &Deployment) -> Place {
+    Place {
+        namespace: deployment.metadata.namespace.clone(),
+        name: name_of(deployment),
     }
 }
 

@@ -95,7 +95,7 @@ async fn a_server_that_accepts_and_stays_silent_is_given_up_after_ten_seconds() 
 }
 
 #[tokio::test]
-async fn an_operator_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
+async fn an_image_that_does_not_exist_is_named_with_how_to_get_it() {
     let options = ClusterOptions {
         images: vec!["ghcr.io/finos/5spot-rs:typo".to_owned()],
         ..options()
@@ -106,7 +106,7 @@ async fn an_operator_image_that_does_not_exist_is_named_with_the_command_that_bu
         "{error:?}"
     );
     assert!(
-        message.contains("5spot-rs:typo") && message.contains("`just image`"),
+        message.contains("5spot-rs:typo") && message.contains("build or pull it"),
         "{message}"
     );
 }

@@ -122,7 +122,30 @@ fn what_is_missing_is_named_with_its_flag(#[case] naming: Naming, #[case] expect
 #[test]
 fn a_deployment_of_another_namespace_is_not_the_one() {
     let naming = named(None, Some("5spot-controller"), None);
-    assert!(refused(&naming, DEPLOYMENT).contains("--deployment=5spot-controller"));
+    assert_eq!(
+        refused(&naming, DEPLOYMENT),
+        "--namespace=there (target.namespace): Deployment 5spot-controller is in namespace 5spot-system"
+    );
+}
+
+#[test]
+fn deployments_to_choose_from_are_named_with_their_namespaces() {
+    let message = refused(&named(None, Some("other"), None), DEPLOYMENT);
+    assert!(
+        message.contains("5spot-system/5spot-controller"),
+        "{message}"
+    );
+    let elsewhere = DEPLOYMENT.replace("namespace: 5spot-system", "namespace: prod");
+    let naming = Naming {
+        namespace: None,
+        ..named(None, Some("5spot-controller"), None)
+    };
+    let message = refused(&naming, &format!("{DEPLOYMENT}---{elsewhere}"));
+    assert!(
+        message.contains("--namespace")
+            && message.contains("5spot-system/5spot-controller, prod/5spot-controller"),
+        "{message}"
+    );
 }
 
 #[test]
