@@ -38,14 +38,16 @@ pub(super) fn section(report: &Report) -> Markup {
         @if !report.groups.is_empty() {
             section id="figures" aria-labelledby="figures-title" {
                 h2 id="figures-title" { "Percentiles" }
+                // Not the table's caption, which would be as wide as the table on a narrow screen.
+                p class="small" {
+                    "By nearest rank each percentile is a time that was measured; with less than 20 trials the p95 is the maximum. "
+                    "Below a percentile is where that of all possible trials is, with " (format!("{:.0}", CONFIDENCE * 100.0))
+                    " % confidence, from order statistics, where there are enough trials to tell. Largest measuring error ±"
+                    (format!("{error:.1}")) " ms."
+                }
                 div class="scroll" tabindex="0" role="region" aria-labelledby="figures-title" {
                     table class="figures-table" {
-                        caption {
-                            "Seconds from the fault. By nearest rank each percentile is a time that was measured; with less than 20 "
-                            "trials the p95 is the maximum. Below a percentile is where that of all possible trials is, with "
-                            (format!("{:.0}", CONFIDENCE * 100.0)) " % confidence, from order statistics, where there are enough "
-                            "trials to tell. Largest measuring error ±" (format!("{error:.1}")) " ms."
-                        }
+                        caption { "Seconds from the fault" }
                         thead {
                             tr {
                                 th scope="col" { "Fault" }
