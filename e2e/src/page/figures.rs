@@ -159,7 +159,8 @@ fn reasons(group: &Group) -> String {
         reasons.push(format!("{} inconclusive, left out", group.left_out));
     }
     if group.refused > 0 {
-        reasons.push(format!("{} writes refused", group.refused));
+        let writes = if group.refused == 1 { "write" } else { "writes" };
+        reasons.push(format!("{} {writes} refused", group.refused));
     }
     reasons.join(", ")
 }
