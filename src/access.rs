@@ -5,6 +5,11 @@
 
 use crate::api::GROUP;
 
+/// Any kind of a provider: which ones there are is up to those who write the specs, within these groups.
+const ANY: &str = "*";
+
+const OBJECT_VERBS: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
 /// The namespace that the operator is deployed to.
 pub const NAMESPACE: &str = "5spot-system";
 
@@ -46,7 +51,7 @@ pub enum Reach {
 }
 
 /// All rights, in the order of the manifest.
-pub const RIGHTS: [Right; 7] = [
+pub const RIGHTS: [Right; 17] = [
     Right {
         group: "coordination.k8s.io",
         resource: "leases",
@@ -91,7 +96,16 @@ pub const RIGHTS: [Right; 7] = [
         verbs: &["get", "list", "watch"],
         reach: Reach::Cluster,
         is_fenced: false,
-        why: "What users ask for: it is read and never changed.",
+        why: "What users ask for.",
+    },
+    Right {
+        group: GROUP,
+        resource: "scheduledmachines",
+        names: &[],
+        verbs: &["patch"],
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "Its finalizer; and schedule.enabled is set to false when the machine's owner wants it back.",
     },
     Right {
         group: GROUP,
@@ -100,7 +114,90 @@ pub const RIGHTS: [Right; 7] = [
         verbs: &["patch"],
         reach: Reach::Cluster,
         is_fenced: true,
-        why: "What became of it: the status, and nothing else of the object.",
+        why: "What became of it.",
+    },
+    Right {
+        group: "cluster.x-k8s.io",
+        resource: "machines",
+        names: &[],
+        verbs: OBJECT_VERBS,
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "The Machine that is created in the window. A patch adopts one of before, or tells Cluster API that its Node \
+              is drained already.",
+    },
+    Right {
+        group: "bootstrap.cluster.x-k8s.io",
+        resource: ANY,
+        names: &[],
+        verbs: OBJECT_VERBS,
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "The bootstrap object, of whatever kind bootstrapSpec names.",
+    },
+    Right {
+        group: "infrastructure.cluster.x-k8s.io",
+        resource: ANY,
+        names: &[],
+        verbs: OBJECT_VERBS,
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "The infrastructure object, of whatever kind infrastructureSpec names.",
+    },
+    Right {
+        group: "k0smotron.io",
+        resource: "k0sworkerconfigs",
+        names: &[],
+        verbs: OBJECT_VERBS,
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "The bootstrap object of k0smotron, where it is served in this group.",
+    },
+    Right {
+        group: "k0smotron.io",
+        resource: "remotemachines",
+        names: &[],
+        verbs: OBJECT_VERBS,
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "The infrastructure object of k0smotron, where it is served in this group.",
+    },
+    Right {
+        group: "",
+        resource: "nodes",
+        names: &[],
+        verbs: &["get", "list", "watch", "patch"],
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "Nodes are cordoned and tainted, where they are Nodes of this cluster; those of other clusters are reached \
+              with the rights of the kubeconfig.",
+    },
+    Right {
+        group: "",
+        resource: "pods",
+        names: &[],
+        verbs: &["list"],
+        reach: Reach::Cluster,
+        is_fenced: false,
+        why: "What runs on a Node that is to be drained.",
+    },
+    Right {
+        group: "",
+        resource: "pods/eviction",
+        names: &[],
+        verbs: &["create"],
+        reach: Reach::Cluster,
+        is_fenced: true,
+        why: "Pods are asked to leave in the one way that respects PodDisruptionBudgets; there is no right to delete them.",
+    },
+    Right {
+        group: "",
+        resource: "secrets",
+        names: &[],
+        verbs: &["get"],
+        reach: Reach::Cluster,
+        is_fenced: false,
+        why: "The kubeconfig of a cluster, <cluster>-kubeconfig, by its name: there is no right to list.",
     },
     Right {
         group: "events.k8s.io",
@@ -130,6 +227,7 @@ impl Right {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS};
 
     #[test]
     fn every_write_is_fenced_but_those_of_the_election_and_of_events() {
@@ -150,10 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_granted_by_a_wildcard() {
+    fn nothing_is_granted_by_a_wildcard_but_the_kinds_of_providers() {
         for right in RIGHTS {
-            let words = [right.verbs, right.names, &[right.group, right.resource]].concat();
+            let is_of_provider = BOOTSTRAP_GROUPS.contains(&right.group)
+                || INFRASTRUCTURE_GROUPS.contains(&right.group);
+            let resource = if is_of_provider { "" } else { right.resource };
+            let words = [right.verbs, right.names, &[right.group, resource]].concat();
             assert!(!words.iter().any(|word| word.contains('*')), "{right:?}");
+        }
+    }
+
+    #[test]
+    fn every_group_that_a_spec_may_name_is_granted() {
+        for group in BOOTSTRAP_GROUPS.iter().chain(&INFRASTRUCTURE_GROUPS) {
+            assert!(RIGHTS.iter().any(|right| right.group == *group), "{group}");
         }
     }
 }

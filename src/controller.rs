@@ -21,8 +21,9 @@ mod bounded;
 mod caches;
 mod error;
 mod metrics;
-pub mod plan;
+mod plan;
 mod queue;
+mod recent;
 mod reconcile;
 mod retry;
 mod timers;
@@ -51,6 +52,9 @@ use wall_clock::{SystemClock, WallClock};
 
 /// The name under which fields are owned and events reported.
 pub const FIELD_MANAGER: &str = "5spot-controller";
+
+/// The name under which fields are owned that belong to a shutdown, so that taking it back takes nothing else.
+const SHUTDOWN_MANAGER: &str = "5spot-controller-shutdown";
 
 /// How many objects are worked on at a time: enough to hide the API server's latency, few enough not to flood it.
 const CONCURRENCY: u16 = 16;
@@ -101,6 +105,7 @@ async fn run_by(
     let context = Arc::new(Context::new(
         term.clone(),
         client,
+        &caches,
         clock,
         metrics,
         timers,

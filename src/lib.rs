@@ -5,6 +5,7 @@
 //! | [`api`] | what a `ScheduledMachine` is |
 //! | [`schedule`] | when its window is open |
 //! | [`controller`] | what is done about it, and why |
+//! | [`machine`] | what it is made of in the cluster |
 //! | [`term`] | how long this replica may write |
 //! | [`fence`] | whether the API server holds it to that |
 //! | [`access`] | what it may do in the cluster at all |
@@ -27,6 +28,7 @@ pub mod controller;
 pub mod errors;
 pub mod fence;
 pub mod leader;
+pub mod machine;
 pub mod manifest;
 pub mod metrics;
 #[cfg(feature = "mutants")]

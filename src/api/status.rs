@@ -16,6 +16,16 @@ pub mod condition {
     /// True while the schedule asks for the machine.
     pub const SCHEDULED: &str = "Scheduled";
 
+    /// True when Cluster API says that the Machine is ready and its Node is known.
+    pub const MACHINE_READY: &str = "MachineReady";
+
+    /// True when nothing is left on the Node that has to leave before the machine is removed, unknown while its pods are
+    /// being evicted.
+    pub const DRAINED: &str = "Drained";
+
+    /// True while the Node has the taints of the spec. Only those have it that ask for taints.
+    pub const NODE_TAINTED: &str = "NodeTainted";
+
     /// True when the cluster, the embedded objects and their metadata are ones that the operator may act on.
     pub const REFERENCES_VALID: &str = "ReferencesValid";
 }

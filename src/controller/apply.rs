@@ -1,166 +1,89 @@
-//! Carries out a plan. Every step is safe to repeat and goes through the term's client.
+//! Carries out a plan. Every step is safe to repeat and to race, and goes through the term's client.
+//!
+//! What is created is created only where nothing of its name is; what is deleted is named by its UID; what is changed on
+//! an object that others change too is owned by field, or guarded by the resource version that was read.
 
-use std::sync::Arc;
+mod node;
+mod objects;
+mod status;
 
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
-};
-use serde_json::{Map, Value, json};
-use tracing::{debug, info, warn};
+use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::{
-    Category, ControllerError, FIELD_MANAGER,
-    plan::{Announcement, Step, left_over},
+    Category, ControllerError,
+    plan::{CLEANUP_TIMED_OUT, Failure, Step},
     reconcile::Context,
 };
 use crate::{
-    api::{ScheduledMachine, ScheduledMachineStatus},
+    api::ScheduledMachine,
     errors::Chain,
+    machine::{ClusterKey, DrainReport, ObjectView},
 };
 
-/// Does the steps in their order and stops at the first that fails.
+/// What came of a step.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// It is done, and this object came of it.
+    Done(Option<ObjectView>),
+    /// This is left on the Node, or it can't be said.
+    Drain(Result<DrainReport, String>),
+    /// The object is gone or another one by now; the watch brings the news.
+    Ended,
+}
+
+/// The object that a step is about, and where its Node is.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) object: &'a ScheduledMachine,
+    pub(super) cluster: ClusterKey,
+}
+
+/// Does one step.
 pub(super) async fn apply(
     context: &Context,
-    object: &ScheduledMachine,
-    steps: Vec<Step>,
-) -> Result<(), ControllerError> {
-    for step in steps {
-        match step {
-            Step::WriteStatus(status) => {
-                if !write_status(context, object, &status).await? {
-                    return Ok(());
-                }
+    target: &Target<'_>,
+    step: &Step,
+) -> Result<Progress, ControllerError> {
+    let object = target.object;
+    let began = Instant::now();
+    let done = match step {
+        Step::WriteStatus(status) => status::write(context, object, status).await?,
+        Step::Announce(announcement) => {
+            if announcement.reason == CLEANUP_TIMED_OUT {
+                context.metrics.failed(Category::Cleanup);
             }
-            Step::Announce(announcement) => announce(context, object, announcement).await,
+            status::announce(context, object, announcement).await;
+            Progress::Done(None)
         }
-    }
-    Ok(())
+        Step::AddFinalizer => objects::set_finalizer(context, object, true).await?,
+        Step::RemoveFinalizer => objects::set_finalizer(context, object, false).await?,
+        Step::DisableSchedule => objects::disable_schedule(context, object).await?,
+        Step::Create(role) => objects::create(context, object, *role).await?,
+        Step::Adopt(role, view) => objects::adopt(context, object, *role, view).await?,
+        Step::Delete(role, view) => objects::delete(context, *role, view).await?,
+        Step::SkipDrain(machine, skip) => objects::skip_drain(context, machine, *skip).await?,
+        Step::Cordon(view, cordon) => node::cordon(context, target, view, *cordon).await?,
+        Step::Taint(view, taints) => node::taint(context, target, view, taints).await?,
+        Step::Drain(view) => Progress::Drain(node::drain(context, target, view).await?),
+    };
+    tracing::debug!(name = %object.name_any(), took = ?began.elapsed(), ?step, "did a step");
+    Ok(done)
 }
 
-/// Whether the object was still there to be written to.
-async fn write_status(
-    context: &Context,
-    object: &ScheduledMachine,
-    status: &ScheduledMachineStatus,
-) -> Result<bool, ControllerError> {
-    let name = object.name_any();
-    let patch = json!({
-        "apiVersion": ScheduledMachine::api_version(&()),
-        "kind": ScheduledMachine::kind(&()),
-        // The uid makes the API server refuse the status for a later object of the same name.
-        "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
-        "status": status,
-    });
-    // Forced: these fields are ours by definition of the API, whoever wrote them before.
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let Some(answer) = patch_status(context, object, &params, &Patch::Apply(&patch)).await? else {
-        return Ok(false);
-    };
-    debug!(phase = ?status.phase, generation = status.observed_generation, "applied the status");
-    let fields = answer
-        .status
-        .as_ref()
-        .map_or_else(Vec::new, |present| left_over(present, status));
-    if !fields.is_empty() {
-        remove(context, &answer, &fields).await?;
-    }
-    Ok(true)
-}
-
-/// Removes fields of the status that another manager owns too, so that leaving them out did not remove them.
-///
-/// Should the object have changed since `seen`, the watch brings the news, and it is looked at again.
-async fn remove(
-    context: &Context,
-    seen: &ScheduledMachine,
-    fields: &[&str],
-) -> Result<(), ControllerError> {
-    let nothing: Map<_, _> = fields
-        .iter()
-        .map(|field| ((*field).to_owned(), Value::Null))
-        .collect();
-    let patch = json!({
-        "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
-        "status": nothing,
-    });
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let answer = patch_status(context, seen, &params, &Patch::Merge(&patch)).await?;
-    debug!(
-        ?fields,
-        removed = answer.is_some(),
-        "fields of the status that somebody else wrote are not wanted"
-    );
-    Ok(())
-}
-
-/// The object as it is after the patch; `None` when it was gone or not the one that the patch is about.
-async fn patch_status(
-    context: &Context,
-    object: &ScheduledMachine,
-    params: &PatchParams,
-    patch: &Patch<&Value>,
-) -> Result<Option<Arc<ScheduledMachine>>, ControllerError> {
-    let name = object.name_any();
-    let machines: Api<ScheduledMachine> = match object.namespace() {
-        Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
-        None => Api::default_namespaced(context.client.clone()),
-    };
-    match machines.patch_status(&name, params, patch).await {
-        Ok(answer) => {
-            let answer = Arc::new(answer);
-            context.written.keep(Arc::clone(&answer));
-            Ok(Some(answer))
+/// What people are told of a step that failed.
+pub(super) fn failure(error: &ControllerError) -> Failure {
+    let is_refused = |code| matches!(code, 400 | 403 | 422);
+    let is_lasting = match error {
+        ControllerError::NameTaken { .. } => true,
+        ControllerError::Step { source, .. } => {
+            matches!(source.as_ref(), kube::Error::Api(status) if is_refused(status.code))
         }
-        // Deleted, made anew or changed meanwhile: the watch brings the news, and nothing is left to do here.
-        Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
-            debug!(%answer, "the object to write to is another one by now");
-            Ok(None)
-        }
-        Err(source) => {
-            let object = format!("{}/{name}", object.namespace().unwrap_or_default());
-            Err(ControllerError::WriteStatus {
-                object,
-                source: Box::new(source),
-            })
-        }
-    }
-}
-
-/// Writes an Event, best effort: it is for people, and the status says the same.
-async fn announce(context: &Context, object: &ScheduledMachine, announcement: Announcement) {
-    let Announcement {
-        from,
-        to,
-        reason,
-        message,
-        is_warning,
-    } = announcement;
-    info!(%from, %to, reason, "the phase changed");
-    let event = Event {
-        type_: if is_warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: reason.to_owned(),
-        note: Some(format!("{from} -> {to}: {message}")),
-        action: "ChangePhase".to_owned(),
-        secondary: None,
+        _ => false,
     };
-    let reference = object.object_ref(&());
-    tokio::select! {
-        written = context.recorder.publish(&event, &reference) => {
-            if let Err(error) = written {
-                context.metrics.failed(Category::Event);
-                warn!(error = %Chain(&error), "failed to write an Event");
-            }
-        }
-        // A release does not wait for it.
-        () = context.term.winding_down() => {}
+    Failure {
+        reason: error.reason(),
+        message: Chain(error).to_string(),
+        is_lasting: is_lasting && !error.is_fenced(),
     }
 }

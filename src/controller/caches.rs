@@ -1,8 +1,16 @@
-//! The `ScheduledMachine`s of the cluster, in memory, on every replica.
+//! The `ScheduledMachine`s of the cluster and what they consist of, in memory, on every replica.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+mod objects;
+mod sources;
 
-use futures::{Stream, StreamExt};
+use std::{
+    collections::{BTreeSet, HashSet},
+    convert::Infallible,
+    pin::pin,
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt, stream::SelectAll};
 use kube::{
     Api, Client, ResourceExt,
     core::DeserializeGuard,
@@ -15,16 +23,25 @@ use kube::{
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use super::{Category, ControllerError, ControllerMetrics, bounded::bounded, retry::Retry};
-use crate::{
-    api::{Phase, ScheduledMachine},
-    errors::Chain,
+use super::{
+    Category, ControllerError, ControllerMetrics, bounded::bounded, retry::Retry, timers::Key,
 };
+use crate::{
+    api::{Phase, ScheduledMachine, Subject},
+    errors::Chain,
+    machine::{KindId, Workloads},
+};
+
+use objects::Concerned;
+pub(super) use objects::{NodeSight, Objects, Served, Sight};
+use sources::{KindNews, News, NodeNews, Source, Told};
 
 /// What is known of the cluster. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
 pub struct Caches {
     store: Store<ScheduledMachine>,
+    objects: Objects,
+    workloads: Workloads,
     changes: broadcast::Sender<Change>,
     synced: watch::Receiver<bool>,
 }
@@ -60,6 +77,14 @@ struct Feed {
     synced: watch::Sender<bool>,
     metrics: ControllerMetrics,
     complained: bool,
+    client: Client,
+    workloads: Workloads,
+    objects: Objects,
+    sources: SelectAll<Told>,
+    watched: HashSet<Source>,
+    /// Kinds of which it is not known yet what there is; and whether the `ScheduledMachine`s are.
+    unsettled: HashSet<KindId>,
+    is_listed: bool,
 }
 
 impl Caches {
@@ -77,6 +102,7 @@ impl Caches {
         let (store, writer) = reflector::store();
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let (synced_sender, synced) = watch::channel(false);
+        let (objects, workloads) = (Objects::default(), Workloads::new(bounded(client.clone())));
         let feed = Feed {
             writer,
             store: store.clone(),
@@ -84,13 +110,22 @@ impl Caches {
             synced: synced_sender,
             metrics,
             complained: false,
+            client,
+            workloads: workloads.clone(),
+            objects: objects.clone(),
+            sources: SelectAll::new(),
+            watched: HashSet::new(),
+            unsettled: HashSet::new(),
+            is_listed: false,
         };
         let caches = Self {
             store,
+            objects,
+            workloads,
             changes,
             synced,
         };
-        (caches, feed.run(Api::all(bounded(client))))
+        (caches, feed.run())
     }
 
     /// Whether everything has been seen once.
@@ -116,16 +151,23 @@ impl Caches {
         self.store.clone()
     }
 
+    pub(super) fn objects(&self) -> Objects {
+        self.objects.clone()
+    }
+
+    pub(super) fn workloads(&self) -> Workloads {
+        self.workloads.clone()
+    }
+
     pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 }
 
 impl Feed {
-    async fn run(
-        mut self,
-        machines: Api<DeserializeGuard<ScheduledMachine>>,
-    ) -> Result<Infallible, ControllerError> {
+    async fn run(mut self) -> Result<Infallible, ControllerError> {
+        let machines: Api<DeserializeGuard<ScheduledMachine>> =
+            Api::all(bounded(self.client.clone()));
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         let events = watcher(machines, config).backoff(Retry::up_to(LONGEST_RETRY));
         self.take_all(events).await;
@@ -137,12 +179,104 @@ impl Feed {
         events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<ScheduledMachine>>>>,
     ) {
         let mut events = pin!(events);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => self.take(event),
-                Err(error) => self.complain(&error),
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => self.take(event),
+                    Some(Err(error)) => self.complain(&error),
+                    None => return,
+                },
+                Some(news) = self.sources.next(), if !self.sources.is_empty() => self.learn(news),
             }
         }
+    }
+
+    /// Takes in what a source tells.
+    fn learn(&mut self, news: News) {
+        match news {
+            News::Kind(id, news) => {
+                if let KindNews::Failed(error) = &news {
+                    self.metrics.failed(Category::Watch);
+                    warn!(kind = %id, error, "a watch failed and is tried again");
+                }
+                let cluster = match &news {
+                    KindNews::Event(Event::Apply(object) | Event::InitApply(object)) => {
+                        objects::cluster(object)
+                    }
+                    _ => None,
+                };
+                let (concerned, is_settled) = self.objects.take(&id, news);
+                match concerned {
+                    Concerned::All => self.announce(Change::All),
+                    Concerned::Some(keys) => self.announce_all(keys),
+                }
+                if let Some(cluster) = cluster {
+                    self.watch(Source::Nodes(cluster));
+                }
+                if is_settled {
+                    self.unsettled.remove(&id);
+                    self.settle();
+                }
+            }
+            News::Nodes(cluster, news) => {
+                if let NodeNews::Failed(error) = &news {
+                    self.metrics.failed(Category::Watch);
+                    warn!(
+                        ?cluster,
+                        error, "the watch on Nodes failed and is tried again"
+                    );
+                }
+                let keys = self.objects.take_nodes(&cluster, news);
+                self.announce_all(keys);
+            }
+        }
+    }
+
+    fn announce_all(&self, keys: BTreeSet<Key>) {
+        for (namespace, name) in keys {
+            let reference = ObjectRef::new(&name);
+            self.announce(Change::Object(match namespace {
+                Some(namespace) => reference.within(&namespace),
+                None => reference,
+            }));
+        }
+    }
+
+    /// Everything is known once the objects are listed and so is every kind that they name, or can't be.
+    fn settle(&self) {
+        if self.is_listed && self.unsettled.is_empty() {
+            self.synced.send_replace(true);
+        }
+    }
+
+    /// Watches the kinds that `object` names, if they are of the groups that it may name.
+    fn watch_kinds_of(&mut self, object: &ScheduledMachine) {
+        self.watch(Source::Kind(KindId::Machine));
+        if object.spec.check(Subject::References).is_ok() {
+            self.watch(Source::Kind(KindId::from(&object.spec.bootstrap_spec)));
+            self.watch(Source::Kind(KindId::from(&object.spec.infrastructure_spec)));
+        }
+        // What was created for an earlier spec is looked after too.
+        let status = object.status.as_ref();
+        let references = [
+            status.and_then(|status| status.bootstrap_ref.as_ref()),
+            status.and_then(|status| status.infrastructure_ref.as_ref()),
+        ];
+        for reference in references.into_iter().flatten() {
+            self.watch(Source::Kind(KindId::from(reference)));
+        }
+    }
+
+    fn watch(&mut self, source: Source) {
+        if self.watched.contains(&source) {
+            return;
+        }
+        let stream = sources::stream(&source, self.client.clone(), self.workloads.clone());
+        self.sources.push(stream);
+        if let Source::Kind(id) = &source {
+            self.unsettled.insert(id.clone());
+        }
+        self.watched.insert(source);
     }
 
     fn take(&mut self, event: Event<DeserializeGuard<ScheduledMachine>>) {
@@ -177,11 +311,16 @@ impl Feed {
         info!(objects = objects.len(), "listed all ScheduledMachines");
         self.metrics
             .recounted(objects.iter().map(|object| phase(object)));
-        self.synced.send_replace(true);
+        self.is_listed = true;
+        for object in objects {
+            self.watch_kinds_of(&object);
+        }
+        self.settle();
         self.announce(Change::All);
     }
 
     fn put(&mut self, object: ScheduledMachine) {
+        self.watch_kinds_of(&object);
         let before = self
             .store
             .get(&ObjectRef::from_obj(&object))
@@ -227,7 +366,7 @@ impl Feed {
 
     fn complain(&mut self, error: &watcher::Error) {
         self.metrics.failed(Category::Watch);
-        if !is_missing(error) {
+        if !sources::is_missing(error) {
             warn!(error = %Chain(error), "the watch on ScheduledMachines failed and is tried again");
         } else if !self.complained {
             self.complained = true;
@@ -236,16 +375,6 @@ impl Feed {
             );
         }
     }
-}
-
-/// Whether the API server does not know the kind.
-fn is_missing(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
-        error
-    else {
-        return false;
-    };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 fn reference(object: &DeserializeGuard<ScheduledMachine>) -> ObjectRef<ScheduledMachine> {

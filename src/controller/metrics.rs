@@ -66,7 +66,7 @@ impl ControllerMetrics {
         );
         registry.register(
             "errors",
-            "Failures of the controller, by category (watch, unreadable, status or event)",
+            "Failures of the controller, by category (watch, unreadable, status, event, machine or cleanup)",
             metrics.errors.clone(),
         );
         registry.register(

@@ -2,6 +2,8 @@
 
 mod api_server;
 mod caches;
+mod crash;
+mod life;
 mod status;
 mod term;
 mod time;
@@ -91,6 +93,7 @@ impl Replica {
         let mut feeds = JoinSet::new();
         feeds.spawn(feed);
         let base = now.parse().unwrap();
+        server.set_time(base);
         Self {
             server: server.clone(),
             wall: Arc::new(TestClock {

@@ -1,190 +1,223 @@
-//! The status that an object should have.
+//! The status that an object should have, and what people are told of its changes.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Announcement, Observed, Window, WindowState};
-use crate::api::{InvalidField, Phase, ScheduledMachineStatus, condition};
-
-/// Everything that a verdict is made from.
-#[derive(Debug)]
-pub(super) struct Findings {
-    pub(super) window: Window,
-    pub(super) references: Result<(), InvalidField>,
-    pub(super) timeouts: Result<(), InvalidField>,
-    pub(super) kill_switch: bool,
-}
-
-/// The phase, and why.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) phase: Phase,
-    reason: &'static str,
-    message: String,
-}
+use super::{Announcement, Checks, Course, NodeSight, Observed, Step, Window, WindowState};
+use crate::api::{NodeTaint, Phase, ScheduledMachineStatus, condition};
 
 /// A condition before it has a time.
-struct Finding {
-    kind: &'static str,
-    is_true: bool,
-    reason: &'static str,
-    message: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) kind: &'static str,
+    status: Cow<'static, str>,
+    pub(super) reason: Cow<'static, str>,
+    pub(super) message: String,
 }
 
-impl Findings {
-    pub(super) fn verdict(&self) -> Verdict {
-        let verdict = |phase, reason, message| Verdict {
-            phase,
-            reason,
-            message,
-        };
-        if self.kill_switch {
-            let message = "the kill switch is on; the machine stays out until it is off".to_owned();
-            return verdict(Phase::Terminated, "KillSwitchActivated", message);
-        }
-        if let WindowState::Invalid(error) = &self.window.state {
-            return verdict(Phase::Error, "InvalidSchedule", error.clone());
-        }
-        if let Err(error) = &self.references {
-            return verdict(Phase::Error, "InvalidReference", error.to_string());
-        }
-        if let Err(error) = &self.timeouts {
-            return verdict(Phase::Error, "InvalidTimeout", error.to_string());
-        }
-        let scheduled = self.scheduled();
-        let phase = match &self.window.state {
-            WindowState::Open { .. } => Phase::Active,
-            WindowState::Shut { .. } => Phase::Inactive,
-            WindowState::Disabled => Phase::Disabled,
-            WindowState::Invalid(_) => Phase::Error,
-        };
-        verdict(phase, scheduled.reason, scheduled.message)
+impl Finding {
+    pub(super) fn yes(
+        kind: &'static str,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(kind, "True", reason, message.into())
     }
 
-    fn scheduled(&self) -> Finding {
-        let (is_true, reason, message) = match &self.window.state {
-            WindowState::Invalid(error) => (false, "InvalidSchedule", error.clone()),
-            WindowState::Disabled => (
-                false,
-                "ScheduleDisabled",
-                "the schedule is not enabled".to_owned(),
-            ),
-            WindowState::Open { shuts, .. } => {
-                (true, "ScheduleActive", until("the window is open", *shuts))
-            }
-            WindowState::Shut { opens, .. } => (
-                false,
-                "ScheduleInactive",
-                until("the window is shut", *opens),
-            ),
-        };
-        Finding {
-            kind: condition::SCHEDULED,
-            is_true,
-            reason,
+    pub(super) fn no(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(kind, "False", reason, message.into())
+    }
+
+    /// Neither yet, and on the way to one of them.
+    pub(super) fn unknown(
+        kind: &'static str,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(kind, "Unknown", reason, message.into())
+    }
+
+    /// As the status has it.
+    pub(super) fn stored(observed: &Observed<'_>, kind: &'static str) -> Option<Self> {
+        let stored = observed.condition(kind)?;
+        Some(Self {
+            kind,
+            status: stored.status.clone().into(),
+            reason: stored.reason.clone().into(),
+            message: stored.message.clone(),
+        })
+    }
+
+    pub(super) fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+
+    fn new(
+        kind: &'static str,
+        status: &'static str,
+        reason: &'static str,
+        message: String,
+    ) -> Self {
+        Self {
+            kind,
+            status: status.into(),
+            reason: reason.into(),
             message,
         }
     }
 
+    fn at(self, observed: &Observed<'_>, now: Timestamp) -> Condition {
+        let since = observed
+            .condition(self.kind)
+            .filter(|present| present.status == self.status)
+            .map_or(Time(now), |present| present.last_transition_time.clone());
+        Condition {
+            last_transition_time: since,
+            message: self.message,
+            observed_generation: observed.object.metadata.generation,
+            reason: self.reason.into_owned(),
+            status: self.status.into_owned(),
+            type_: self.kind.to_owned(),
+        }
+    }
+}
+
+impl Checks {
     fn references_valid(&self) -> Finding {
-        let (is_true, reason, message) = match &self.references {
-            Ok(()) => (
-                true,
+        let kind = condition::REFERENCES_VALID;
+        match &self.references {
+            Ok(()) => Finding::yes(
+                kind,
                 "ReferencesAllowed",
-                "the cluster and the embedded objects may be used".to_owned(),
+                "the cluster and the embedded objects may be used",
             ),
-            Err(error) => (false, "InvalidReference", error.to_string()),
-        };
-        Finding {
-            kind: condition::REFERENCES_VALID,
-            is_true,
-            reason,
-            message,
+            Err(error) => Finding::no(kind, "InvalidReference", error.to_string()),
         }
     }
 }
 
-impl Verdict {
-    pub(super) fn announce(&self, from: Phase) -> Announcement {
-        Announcement {
-            from,
-            to: self.phase,
-            reason: self.reason,
-            message: self.message.clone(),
-            is_warning: matches!(self.phase, Phase::Error | Phase::Terminated),
-        }
-    }
-
+impl Course {
     /// Ready means: as the spec wants it, which an absent machine outside of its window is too.
     fn ready(&self) -> Finding {
         Finding {
             kind: condition::READY,
-            is_true: self.phase != Phase::Error,
-            reason: self.reason,
+            status: if self.is_ready { "True" } else { "False" }.into(),
+            reason: self.reason.clone(),
             message: self.message.clone(),
         }
     }
 }
 
-/// The status that says all this. Only fields that the operator manages now are set.
+/// The status that says all this. Only fields that the operator manages are set.
 pub(super) fn wanted(
     observed: &Observed<'_>,
-    findings: &Findings,
-    verdict: &Verdict,
+    window: &Window,
+    checks: &Checks,
+    course: &Course,
     now: Timestamp,
 ) -> ScheduledMachineStatus {
-    let (in_schedule, activation, deactivation) = match findings.window.state {
+    let (in_schedule, activation, deactivation) = match window.state {
         WindowState::Open { shuts, opens_again } => (true, opens_again, shuts),
         WindowState::Shut { opens, shuts_again } => (false, opens, shuts_again),
         WindowState::Disabled | WindowState::Invalid(_) => (false, None, None),
     };
     // Nothing will be activated while the switch is on or the spec can't be acted on.
-    let is_stuck = matches!(verdict.phase, Phase::Terminated | Phase::Error);
+    let is_stuck = matches!(course.phase, Phase::Terminated | Phase::Error)
+        || observed.object.metadata.deletion_timestamp.is_some();
     let planned = |at: Option<Timestamp>| at.filter(|_| !is_stuck).map(Time);
     let conditions = [
-        verdict.ready(),
-        findings.scheduled(),
-        findings.references_valid(),
+        Some(course.ready()),
+        Some(window.scheduled()),
+        Some(course.machine_ready.clone()),
+        Some(course.drained.clone()),
+        Some(checks.references_valid()),
+        course.tainted.clone(),
     ];
+    let parts = observed.parts();
+    let machine = parts.machine.and_then(|object| object.machine.as_ref());
+    let stored = observed.status();
+    let is_new =
+        parts.machine.is_some() && stored.is_none_or(|stored| stored.machine_ref.is_none());
+    let last_scheduled = if is_new {
+        Some(Time(now))
+    } else {
+        stored.and_then(|stored| stored.last_scheduled_time.clone())
+    };
     ScheduledMachineStatus {
-        phase: Some(verdict.phase),
-        message: Some(verdict.message.clone()),
+        phase: Some(course.phase),
+        message: Some(course.message.clone()),
         in_schedule,
         next_activation: planned(activation),
         next_deactivation: planned(deactivation),
-        observed_generation: observed.generation,
+        observed_generation: observed.object.metadata.generation,
         conditions: conditions
             .into_iter()
+            .flatten()
             .map(|finding| finding.at(observed, now))
             .collect(),
-        ..ScheduledMachineStatus::default()
+        provider_id: machine.and_then(|machine| machine.provider_id.clone()),
+        node_ref: machine.and_then(|machine| machine.node.clone()),
+        machine_ref: parts.machine.map(|object| object.reference()),
+        bootstrap_ref: parts.bootstrap.map(|object| object.reference()),
+        infrastructure_ref: parts.infrastructure.map(|object| object.reference()),
+        applied_node_taints: applied_taints(observed),
+        last_scheduled_time: last_scheduled,
+        next_cleanup: course.cleanup.map(Time),
     }
+}
+
+/// The taints of ours on the Node, counting what was put there a moment ago.
+fn applied_taints(observed: &Observed<'_>) -> Vec<NodeTaint> {
+    let NodeSight::Seen(node) = &observed.sight.node else {
+        return Vec::new();
+    };
+    let done = observed.feedback.done.iter().rev();
+    let written = done.into_iter().find_map(|step| match step {
+        Step::Taint(_, taints) => Some(taints.clone()),
+        _ => None,
+    });
+    written.unwrap_or_else(|| node.applied.clone())
 }
 
 /// Whether `present` already says what `wanted` says.
 ///
-/// Fields that the operator does not manage and conditions of others do not count, and neither does when a condition
-/// last changed.
+/// Conditions of others do not count, and neither does when a condition last changed.
 pub(super) fn is_settled(
     present: &ScheduledMachineStatus,
     wanted: &ScheduledMachineStatus,
 ) -> bool {
-    let seconds = |time: &Option<Time>| time.as_ref().map(|time| time.0.as_second());
-    present.phase == wanted.phase
-        && present.message == wanted.message
-        && present.in_schedule == wanted.in_schedule
-        && present.observed_generation == wanted.observed_generation
-        && seconds(&present.next_activation) == seconds(&wanted.next_activation)
-        && seconds(&present.next_deactivation) == seconds(&wanted.next_deactivation)
-        && wanted.conditions.iter().all(|wanted| {
-            find(present, &wanted.type_).is_some_and(|present| {
-                let present = Condition {
-                    last_transition_time: wanted.last_transition_time.clone(),
-                    ..present.clone()
-                };
-                present == *wanted
-            })
+    let are_conditions = wanted.conditions.iter().all(|wanted| {
+        find(present, &wanted.type_).is_some_and(|present| {
+            let present = Condition {
+                last_transition_time: wanted.last_transition_time.clone(),
+                ..present.clone()
+            };
+            present == *wanted
         })
+    });
+    let is_taint_gone = find(wanted, condition::NODE_TAINTED).is_none()
+        && find(present, condition::NODE_TAINTED).is_some();
+    are_conditions && !is_taint_gone && without_times(present) == without_times(wanted)
+}
+
+/// All but the conditions, to the second, as times come back from the API server.
+fn without_times(status: &ScheduledMachineStatus) -> ScheduledMachineStatus {
+    let seconds = |time: &Option<Time>| {
+        let second = time.as_ref().map(|time| time.0.as_second());
+        second
+            .and_then(|second| Timestamp::from_second(second).ok())
+            .map(Time)
+    };
+    ScheduledMachineStatus {
+        conditions: Vec::new(),
+        next_activation: seconds(&status.next_activation),
+        next_deactivation: seconds(&status.next_deactivation),
+        last_scheduled_time: seconds(&status.last_scheduled_time),
+        next_cleanup: seconds(&status.next_cleanup),
+        ..status.clone()
+    }
 }
 
 /// The fields that `present` still has though `wanted` leaves them out, by their names in JSON.
@@ -194,41 +227,78 @@ pub(in crate::controller) fn left_over(
     present: &ScheduledMachineStatus,
     wanted: &ScheduledMachineStatus,
 ) -> Vec<&'static str> {
-    let is_left =
-        |present: &Option<Time>, wanted: &Option<Time>| present.is_some() && wanted.is_none();
+    fn is_left<T>(present: Option<&T>, wanted: Option<&T>) -> bool {
+        present.is_some() && wanted.is_none()
+    }
+    macro_rules! fields {
+        ($($name:literal: $field:ident),* $(,)?) => {
+            [$(($name, is_left(present.$field.as_ref(), wanted.$field.as_ref()))),*]
+        };
+    }
     // All other fields that the operator manages are in every status that it applies.
-    [
-        (
-            "nextActivation",
-            is_left(&present.next_activation, &wanted.next_activation),
-        ),
-        (
-            "nextDeactivation",
-            is_left(&present.next_deactivation, &wanted.next_deactivation),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(field, is_left)| is_left.then_some(field))
-    .collect()
+    let optional = fields!(
+        "nextActivation": next_activation,
+        "nextDeactivation": next_deactivation,
+        "providerID": provider_id,
+        "nodeRef": node_ref,
+        "machineRef": machine_ref,
+        "bootstrapRef": bootstrap_ref,
+        "infrastructureRef": infrastructure_ref,
+        "nextCleanup": next_cleanup,
+    );
+    let are_taints_left =
+        !present.applied_node_taints.is_empty() && wanted.applied_node_taints.is_empty();
+    optional
+        .into_iter()
+        .chain([("appliedNodeTaints", are_taints_left)])
+        .filter_map(|(field, is_left)| is_left.then_some(field))
+        .collect()
 }
 
-impl Finding {
-    fn at(self, observed: &Observed<'_>, now: Timestamp) -> Condition {
-        let status = if self.is_true { "True" } else { "False" };
-        let since = observed
-            .status
-            .and_then(|present| find(present, self.kind))
-            .filter(|present| present.status == status)
-            .map_or(Time(now), |present| present.last_transition_time.clone());
-        Condition {
-            last_transition_time: since,
-            message: self.message,
-            observed_generation: observed.generation,
-            reason: self.reason.to_owned(),
-            status: status.to_owned(),
-            type_: self.kind.to_owned(),
-        }
-    }
+/// What people are told when the status changes from `present` to `wanted`.
+pub(super) fn announcements(
+    present: Option<&ScheduledMachineStatus>,
+    wanted: &ScheduledMachineStatus,
+    course: &Course,
+) -> Vec<Announcement> {
+    let from = present.and_then(|status| status.phase).unwrap_or_default();
+    let to = course.phase;
+    let phase = (from != to).then(|| Announcement {
+        action: "ChangePhase",
+        reason: course.reason.clone().into_owned(),
+        note: format!("{from} -> {to}: {}", course.message),
+        is_warning: matches!(
+            to,
+            Phase::Error | Phase::Terminated | Phase::EmergencyRemove
+        ),
+    });
+    let reason = |status: &ScheduledMachineStatus, kind| {
+        find(status, kind).map(|condition| condition.reason.clone())
+    };
+    let told = [
+        (
+            condition::DRAINED,
+            "Drain",
+            ["Draining", "Drained", "DrainTimedOut"].as_slice(),
+        ),
+        (
+            condition::NODE_TAINTED,
+            "Taint",
+            ["TaintOwnershipConflict"].as_slice(),
+        ),
+    ];
+    let others = told.into_iter().filter_map(|(kind, action, reasons)| {
+        let condition = find(wanted, kind)?;
+        let is_new =
+            present.and_then(|present| reason(present, kind)).as_ref() != Some(&condition.reason);
+        (is_new && reasons.contains(&condition.reason.as_str())).then(|| Announcement {
+            action,
+            reason: condition.reason.clone(),
+            note: condition.message.clone(),
+            is_warning: !["Draining", "Drained"].contains(&condition.reason.as_str()),
+        })
+    });
+    phase.into_iter().chain(others).collect()
 }
 
 fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condition> {
@@ -236,11 +306,4 @@ fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condit
         .conditions
         .iter()
         .find(|condition| condition.type_ == kind)
-}
-
-fn until(state: &str, end: Option<Timestamp>) -> String {
-    match end {
-        Some(end) => format!("{state} until {end}"),
-        None => format!("{state} for good"),
-    }
 }

@@ -1,21 +1,26 @@
 //! The decision, case by case.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Observed, Plan, Step, plan};
+use super::{Feedback, Observed, Plan, Step, plan};
 use crate::{
     api::fixture::office_json,
     api::{Phase, ScheduledMachine, ScheduledMachineStatus},
+    controller::caches::{NodeSight, Served, Sight},
+    machine::{Kind, KindId, MachineView, ObjectView},
 };
-
 const MONDAY_NOON: &str = "2026-03-02T12:00:00Z";
 const SUNDAY_NOON: &str = "2026-03-01T12:00:00Z";
 
 fn object(change: &[(&str, Value)]) -> ScheduledMachine {
     let mut object = office_json("a");
     object["metadata"]["generation"] = json!(7);
+    object["metadata"]["uid"] = json!("u");
+    object["metadata"]["finalizers"] = json!([crate::api::FINALIZER]);
     object["spec"]["killSwitch"] = json!(false);
     object["spec"]["gracefulShutdownTimeout"] = json!("5m");
     object["spec"]["schedule"]["enabled"] = json!(true);
@@ -27,14 +32,74 @@ fn object(change: &[(&str, Value)]) -> ScheduledMachine {
     serde_json::from_value(object).unwrap()
 }
 
+fn kind(id: KindId) -> Arc<Kind> {
+    let (api_version, kind) = match &id {
+        KindId::Machine => ("cluster.x-k8s.io/v1beta2", "Machine"),
+        KindId::Embedded { api_version, kind } => (api_version.as_str(), kind.as_str()),
+    };
+    let resource = serde_json::from_value(json!({
+        "group": "", "version": "", "apiVersion": api_version, "kind": kind, "plural": "x",
+    }));
+    let resource = resource.unwrap_or_else(|_| {
+        let version: kube::core::GroupVersion = api_version.parse().unwrap();
+        kube::core::ApiResource::from_gvk(&version.with_kind(kind))
+    });
+    Arc::new(Kind { id, resource })
+}
+
+/// Everything is there in the window, ready and without a Node, and nothing outside of it.
+fn sight(object: &ScheduledMachine, is_there: bool) -> Sight {
+    let view = |id: KindId| ObjectView {
+        machine: (id == KindId::Machine).then(|| MachineView {
+            is_ready: true,
+            ..MachineView::default()
+        }),
+        kind: kind(id),
+        namespace: "default".to_owned(),
+        name: "a".to_owned(),
+        uid: "o".to_owned(),
+        label: "a".to_owned(),
+        owners: vec!["u".to_owned()],
+        is_deleting: false,
+    };
+    let bootstrap = KindId::from(&object.spec.bootstrap_spec);
+    let infrastructure = KindId::from(&object.spec.infrastructure_spec);
+    let served = |id: &KindId| Served::Yes(kind(id.clone()));
+    Sight {
+        machine: served(&KindId::Machine),
+        bootstrap: served(&bootstrap),
+        infrastructure: served(&infrastructure),
+        node: NodeSight::None,
+        objects: if is_there {
+            [bootstrap, infrastructure, KindId::Machine]
+                .map(view)
+                .into()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
 fn plan_of(object: &ScheduledMachine, now: &str) -> Plan {
-    plan(&Observed::of(object), &object.spec, now.parse().unwrap())
+    let is_open =
+        now.starts_with("2026-03-02") && object.spec.schedule.enabled && !object.spec.kill_switch;
+    plan_with(object, &sight(object, is_open), now)
+}
+
+fn plan_with(object: &ScheduledMachine, sight: &Sight, now: &str) -> Plan {
+    let feedback = Feedback::default();
+    let observed = Observed {
+        object,
+        sight,
+        feedback: &feedback,
+    };
+    plan(&observed, now.parse().unwrap())
 }
 
 fn written(plan: &Plan) -> &ScheduledMachineStatus {
     match &plan.steps[0] {
         Step::WriteStatus(status) => status,
-        Step::Announce(_) => panic!("the status comes first"),
+        other => panic!("the status comes first, not {other:?}"),
     }
 }
 
@@ -153,9 +218,9 @@ fn a_phase_change_is_announced_and_a_mere_new_generation_is_not() {
     let Step::Announce(announcement) = &first.steps[1] else {
         panic!("{first:?}")
     };
-    assert_eq!(
-        (announcement.from, announcement.to),
-        (Phase::Pending, Phase::Active)
+    assert!(
+        announcement.note.starts_with("Pending -> Active"),
+        "{announcement:?}"
     );
     assert!(!announcement.is_warning);
 
@@ -222,8 +287,9 @@ fn a_schedule_without_boundaries_is_looked_at_only_when_it_changes() {
 }
 
 #[test]
-fn an_object_that_is_being_deleted_is_left_alone() {
+fn an_object_that_is_being_deleted_and_is_not_kept_by_us_is_left_alone() {
     let mut object = object(&[]);
+    object.metadata.finalizers = None;
     object.metadata.deletion_timestamp = Some(
         k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(MONDAY_NOON.parse().unwrap()),
     );

@@ -1,41 +1,62 @@
-//! An API server in memory, for `ScheduledMachine`s and Events: it remembers, streams watches, and has faults.
+//! An API server in memory: it remembers, streams watches, applies by field owner, and has faults.
+
+mod requests;
+mod store;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use axum::body::{Body, Bytes};
-use futures::stream;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tower::{BoxError, service_fn};
+use tokio::{sync::mpsc, time::Instant};
+use tower::service_fn;
+
+use super::BEFORE_OFFICE;
 
 /// A shared handle on the server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ApiServer(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+/// Resource, namespace and name.
+type Id = (String, String, String);
+
+#[derive(Debug)]
 struct State {
     version: u64,
-    objects: BTreeMap<String, Value>,
-    applied: BTreeMap<String, Value>,
-    history: Vec<(u64, Value)>,
-    watches: Vec<mpsc::UnboundedSender<Value>>,
+    uids: u64,
+    clock: (Timestamp, Instant),
+    objects: BTreeMap<Id, Value>,
+    /// What each manager applied last, by object, subresource and manager.
+    applied: BTreeMap<(Id, String, String), Value>,
+    /// Group and version, kind, plural.
+    served: BTreeSet<(String, String, String)>,
+    history: Vec<(u64, News)>,
+    watches: Vec<Watch>,
     /// Open, but nothing comes through any more.
-    dead_watches: Vec<mpsc::UnboundedSender<Value>>,
-    held: Option<Vec<Value>>,
+    dead_watches: Vec<Watch>,
+    held: Option<Vec<News>>,
     writes: Vec<Write>,
     removals: Vec<Value>,
     events: Vec<Value>,
+    calls: Vec<Call>,
     lists: usize,
     /// Watches can't start before this version.
     compacted: u64,
     faults: Faults,
+    has_provider: bool,
+}
+
+type News = (String, Value);
+
+#[derive(Debug)]
+struct Watch {
+    resource: String,
+    is_labelled: bool,
+    sender: mpsc::UnboundedSender<Value>,
 }
 
 /// What goes wrong.
@@ -55,12 +76,22 @@ pub(crate) struct Faults {
     pub(crate) refuse_status: Option<u16>,
     /// Status writes are refused by the fence and change nothing.
     pub(crate) fence_refuses: bool,
-    /// Labels that somebody puts on the object just before the next merge patch arrives.
+    /// Labels that somebody puts on the object just before the next merge patch of a status arrives.
     pub(crate) meddle: Option<Value>,
     /// Events are answered with this code.
     pub(crate) refuse_events: Option<u16>,
     /// Status writes are answered after this time only, and take effect then.
     pub(crate) status_takes: Duration,
+    /// Requests whose method and path contain these are answered with the code and change nothing.
+    pub(crate) refuse: Option<(&'static str, &'static str, u16)>,
+    /// Evictions are refused by a PodDisruptionBudget.
+    pub(crate) budget_is_spent: bool,
+    /// Pods that are asked to leave stay.
+    pub(crate) pods_linger: bool,
+    /// Machines that are deleted stay.
+    pub(crate) machines_linger: bool,
+    /// Once this many writes were accepted, no request is answered any more.
+    pub(crate) dies_after: Option<usize>,
 }
 
 /// An accepted status write.
@@ -71,21 +102,99 @@ pub(crate) struct Write {
     pub(crate) at: tokio::time::Instant,
 }
 
+/// An accepted write of any kind but Events.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) what: String,
+    pub(crate) at: tokio::time::Instant,
+}
+
+const MACHINES: &str = "scheduledmachines";
+
+impl Default for State {
+    fn default() -> Self {
+        let served = [
+            ("cluster.x-k8s.io/v1beta2", "Machine", "machines"),
+            (
+                "bootstrap.cluster.x-k8s.io/v1beta1",
+                "K0sWorkerConfig",
+                "k0sworkerconfigs",
+            ),
+            (
+                "infrastructure.cluster.x-k8s.io/v1beta1",
+                "RemoteMachine",
+                "remotemachines",
+            ),
+        ];
+        let owned = |(group, kind, plural): (&str, &str, &str)| {
+            (group.to_owned(), kind.to_owned(), plural.to_owned())
+        };
+        Self {
+            version: 0,
+            uids: 0,
+            clock: (BEFORE_OFFICE.parse().unwrap(), Instant::now()),
+            objects: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            served: served.map(owned).into(),
+            history: Vec::new(),
+            watches: Vec::new(),
+            dead_watches: Vec::new(),
+            held: None,
+            writes: Vec::new(),
+            removals: Vec::new(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            lists: 0,
+            compacted: 0,
+            faults: Faults::default(),
+            has_provider: false,
+        }
+    }
+}
+
 impl ApiServer {
+    /// With a provider: a Machine becomes ready with a Node of its name, and goes with all that it refers to.
+    pub(crate) fn with_provider() -> Self {
+        let server = Self::default();
+        server.state().has_provider = true;
+        server
+    }
+
     pub(crate) fn client(&self) -> Client {
         let server = self.clone();
-        let service = service_fn(move |request: Request<kube::client::Body>| {
+        let service = service_fn(move |request: http::Request<kube::client::Body>| {
             let server = server.clone();
             async move { server.answer(request).await }
         });
         Client::new(service, "default")
     }
 
-    /// Creates or replaces an object, as a user would; a change of spec counts the generation up.
+    pub(crate) fn set_time(&self, now: Timestamp) {
+        self.state().clock = (now, Instant::now());
+    }
+
+    /// Serves a kind in this version, and in no other version of the group.
+    pub(crate) fn serve(&self, api_version: &str, kind: &str, plural: &str) {
+        let mut state = self.state();
+        state.served.retain(|(_, present, _)| present != kind);
+        state
+            .served
+            .insert((api_version.to_owned(), kind.to_owned(), plural.to_owned()));
+    }
+
+    /// Serves a kind no more.
+    pub(crate) fn withdraw(&self, kind: &str) {
+        self.state()
+            .served
+            .retain(|(_, present, _)| present != kind);
+    }
+
+    /// Creates or replaces a `ScheduledMachine`, as a user would; a change of spec counts the generation up.
     pub(crate) fn put(&self, mut object: Value) {
         let mut state = self.state();
-        let name = name(&object);
-        let old = state.objects.get(&name).cloned();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let id = id(MACHINES, &name);
+        let old = state.objects.get(&id).cloned();
         let generation = old
             .as_ref()
             .map_or(0, |old| old["metadata"]["generation"].as_i64().unwrap());
@@ -103,27 +212,57 @@ impl ApiServer {
         {
             object["status"] = status.clone();
         }
-        let kind = if old.is_some() { "MODIFIED" } else { "ADDED" };
-        state.store(kind, object);
+        state.store(&id, object);
     }
 
-    /// Changes fields of an object, as a user would.
+    /// Puts an object of any other resource there, as somebody else would.
+    pub(crate) fn put_other(&self, resource: &str, mut object: Value) {
+        let mut state = self.state();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        if object["metadata"]["uid"].is_null() {
+            state.uids += 1;
+            object["metadata"]["uid"] = json!(format!("uid-{}", state.uids));
+        }
+        let namespace = if resource == "nodes" { "" } else { "default" };
+        state.store(&(resource.to_owned(), namespace.to_owned(), name), object);
+    }
+
+    /// Changes fields of a `ScheduledMachine`, as a user would.
     pub(crate) fn patch(&self, name: &str, pointer: &str, value: Value) {
         let mut object = self.object(name);
         *object.pointer_mut(pointer).unwrap() = value;
         self.put(object);
     }
 
+    /// A `ScheduledMachine` goes at once, whatever its finalizers.
     pub(crate) fn delete(&self, name: &str) {
+        self.state().remove(&id(MACHINES, name));
+    }
+
+    /// Somebody asks for an object to be deleted.
+    pub(crate) fn ask_to_delete(&self, resource: &str, name: &str) {
         let mut state = self.state();
-        let object = state.objects.remove(name).unwrap();
-        state.version += 1;
-        let version = state.version;
-        state.send(version, json!({"type": "DELETED", "object": object}));
+        let id = state.find(resource, name);
+        state.delete(&id);
+    }
+
+    /// An object goes at once, whatever its finalizers.
+    pub(crate) fn vanish(&self, resource: &str, name: &str) {
+        let mut state = self.state();
+        let id = state.find(resource, name);
+        state.remove(&id);
     }
 
     pub(crate) fn object(&self, name: &str) -> Value {
-        self.state().objects[name].clone()
+        self.state().objects[&id(MACHINES, name)].clone()
+    }
+
+    /// An object of another resource.
+    pub(crate) fn other(&self, resource: &str, name: &str) -> Option<Value> {
+        let state = self.state();
+        let mut all = state.objects.iter();
+        let found = all.find(|((found, _, called), _)| found == resource && called == name);
+        found.map(|(_, object)| object.clone())
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
@@ -157,9 +296,7 @@ impl ApiServer {
     pub(crate) fn release_one(&self) {
         let mut state = self.state();
         let news = state.held.as_mut().unwrap().remove(0);
-        state
-            .watches
-            .retain(|watch| watch.send(news.clone()).is_ok());
+        state.tell(&news);
     }
 
     pub(crate) fn writes(&self) -> Vec<Write> {
@@ -175,6 +312,11 @@ impl ApiServer {
         self.state().events.clone()
     }
 
+    /// All accepted writes but Events: method and path below the API group.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
     pub(crate) fn lists(&self) -> usize {
         self.state().lists
     }
@@ -182,266 +324,22 @@ impl ApiServer {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
-
-    async fn answer(
-        &self,
-        request: Request<kube::client::Body>,
-    ) -> Result<Response<Body>, BoxError> {
-        let (parts, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let path = parts.uri.path().to_owned();
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let segments: Vec<_> = path.trim_matches('/').split('/').collect();
-        match (&parts.method, segments.as_slice()) {
-            (&Method::GET, ["apis", "5spot.finos.org", "v1alpha1", "scheduledmachines"]) => {
-                let faults = self.state().faults.clone();
-                if query.contains("watch=true") {
-                    assert!(query.contains("timeoutSeconds=30"), "{query}");
-                    if faults.stall_watches {
-                        return std::future::pending().await;
-                    }
-                    Ok(self.watch(&query))
-                } else if faults.stall_lists {
-                    let never = stream::pending::<std::io::Result<Bytes>>();
-                    Ok(Response::new(Body::from_stream(never)))
-                } else {
-                    Ok(self.list())
-                }
-            }
-            (
-                &Method::PATCH,
-                [
-                    "apis",
-                    "5spot.finos.org",
-                    "v1alpha1",
-                    "namespaces",
-                    "default",
-                    "scheduledmachines",
-                    name,
-                    "status",
-                ],
-            ) => {
-                assert!(query.contains("fieldManager=5spot-controller"), "{query}");
-                let wanted: Value = serde_json::from_slice(&body)?;
-                Ok(match parts.headers["content-type"].to_str()? {
-                    "application/merge-patch+json" => self.remove_from_status(name, &wanted),
-                    "application/apply-patch+yaml" => {
-                        assert!(query.contains("force=true"), "{query}");
-                        self.apply_status(name, wanted).await
-                    }
-                    other => panic!("an unexpected patch: {other}"),
-                })
-            }
-            (
-                &Method::POST,
-                [
-                    "apis",
-                    "events.k8s.io",
-                    "v1",
-                    "namespaces",
-                    "default",
-                    "events",
-                ],
-            ) => {
-                let event: Value = serde_json::from_slice(&body)?;
-                let refusal = self.state().faults.refuse_events;
-                if let Some(code) = refusal {
-                    return Ok(refused(code));
-                }
-                self.state().events.push(event.clone());
-                Ok(answer(StatusCode::CREATED, &event))
-            }
-            (method, _) => panic!("an unexpected call: {method} {path}?{query}"),
-        }
-    }
-
-    fn list(&self) -> Response<Body> {
-        let mut state = self.state();
-        state.lists += 1;
-        if state.faults.kind_is_missing {
-            return refused(404);
-        }
-        state.compacted = 0;
-        let items: Vec<_> = state.objects.values().cloned().collect();
-        let list = json!({
-            "apiVersion": "5spot.finos.org/v1alpha1",
-            "kind": "ScheduledMachineList",
-            "metadata": {"resourceVersion": state.version.to_string()},
-            "items": items,
-        });
-        answer(StatusCode::OK, &list)
-    }
-
-    fn watch(&self, query: &str) -> Response<Body> {
-        let mut state = self.state();
-        if state.faults.kind_is_missing {
-            return refused(404);
-        }
-        let from: u64 = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("resourceVersion="))
-            .and_then(|version| version.parse().ok())
-            .unwrap();
-        if from < state.compacted {
-            // As the API server does it: the watch starts, and its first news is the error.
-            let expired = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1",
-                "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}});
-            return Response::new(Body::from(format!("{expired}\n")));
-        }
-        let (sender, receiver) = mpsc::unbounded_channel();
-        for (_version, news) in state.history.iter().filter(|(version, _)| *version > from) {
-            sender.send(news.clone()).unwrap();
-        }
-        state.watches.push(sender);
-        let lines = stream::unfold(receiver, async |mut receiver| {
-            let news: Value = receiver.recv().await?;
-            Some((
-                Ok::<_, std::io::Error>(Bytes::from(format!("{news}\n"))),
-                receiver,
-            ))
-        });
-        Response::new(Body::from_stream(lines))
-    }
-
-    async fn apply_status(&self, name: &str, patch: Value) -> Response<Body> {
-        let faults = self.state().faults.clone();
-        if !faults.status_takes.is_zero() {
-            tokio::time::sleep(faults.status_takes).await;
-        }
-        if let Some(code) = faults.refuse_status {
-            return refused(code);
-        }
-        if faults.fence_refuses {
-            let message = "forbidden: ValidatingAdmissionPolicy '5spot-fence' denied request";
-            return refused_because(403, message);
-        }
-        let mut state = self.state();
-        let Some(mut object) = state.objects.get(name).cloned() else {
-            return refused(404);
-        };
-        if patch["metadata"]["uid"] != object["metadata"]["uid"] {
-            return refused(409);
-        }
-        let status = patch["status"].clone();
-        let at = tokio::time::Instant::now();
-        state.writes.push(Write {
-            name: name.to_owned(),
-            status: status.clone(),
-            at,
-        });
-        let before = state
-            .applied
-            .insert(name.to_owned(), status.clone())
-            .unwrap_or_default();
-        let merged = merge(object.get("status"), &before, &status);
-        if object.get("status") != Some(&merged) {
-            object["status"] = merged;
-            object = state.store("MODIFIED", object);
-        }
-        answer(StatusCode::OK, &object)
-    }
-}
-
-impl ApiServer {
-    /// A merge patch with preconditions that removes fields.
-    fn remove_from_status(&self, name: &str, patch: &Value) -> Response<Body> {
-        let mut state = self.state();
-        if let Some(meddle) = state.faults.meddle.take() {
-            let mut object = state.objects[name].clone();
-            object["metadata"]["labels"] = meddle;
-            state.store("MODIFIED", object);
-        }
-        let Some(mut object) = state.objects.get(name).cloned() else {
-            return refused(404);
-        };
-        for precondition in ["uid", "resourceVersion"] {
-            assert!(patch["metadata"][precondition].is_string(), "{patch}");
-            if patch["metadata"][precondition] != object["metadata"][precondition] {
-                return refused(409);
-            }
-        }
-        state.removals.push(patch["status"].clone());
-        for (field, value) in patch["status"].as_object().unwrap() {
-            assert!(value.is_null(), "{patch}");
-            object["status"].as_object_mut().unwrap().remove(field);
-        }
-        answer(StatusCode::OK, &state.store("MODIFIED", object))
-    }
 }
 
 impl State {
-    fn store(&mut self, kind: &str, mut object: Value) -> Value {
-        self.version += 1;
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.insert(name(&object), object.clone());
-        self.send(self.version, json!({"type": kind, "object": object}));
-        object
+    fn now(&self) -> Timestamp {
+        self.clock.0 + SignedDuration::try_from(self.clock.1.elapsed()).unwrap()
     }
 
-    fn send(&mut self, version: u64, news: Value) {
-        self.history.push((version, news.clone()));
-        match &mut self.held {
-            Some(held) => held.push(news),
-            None => self
-                .watches
-                .retain(|watch| watch.send(news.clone()).is_ok()),
-        }
+    fn find(&self, resource: &str, name: &str) -> Id {
+        let mut ids = self.objects.keys();
+        let found = ids.find(|(found, _, called)| found == resource && called == name);
+        found
+            .unwrap_or_else(|| panic!("no {resource} {name}"))
+            .clone()
     }
 }
 
-/// What server-side apply does to a status: what was applied before and is not any more goes, the rest stays.
-fn merge(present: Option<&Value>, before: &Value, applied: &Value) -> Value {
-    let mut merged = present
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    let foreign: Vec<Value> = merged
-        .get("conditions")
-        .and_then(Value::as_array)
-        .map(|conditions| {
-            let is_ours = |kind: &Value| {
-                let mut ours = applied["conditions"].as_array().into_iter().flatten();
-                ours.any(|condition| &condition["type"] == kind)
-            };
-            conditions
-                .iter()
-                .filter(|condition| !is_ours(&condition["type"]))
-                .cloned()
-                .collect()
-        })
-        .unwrap_or_default();
-    for key in before
-        .as_object()
-        .into_iter()
-        .flat_map(|fields| fields.keys())
-    {
-        merged.remove(key);
-    }
-    merged.extend(applied.as_object().cloned().unwrap_or_default());
-    if let Some(Value::Array(conditions)) = merged.get_mut("conditions") {
-        conditions.extend(foreign);
-    }
-    Value::Object(merged)
-}
-
-fn name(object: &Value) -> String {
-    object["metadata"]["name"].as_str().unwrap().to_owned()
-}
-
-fn refused(code: u16) -> Response<Body> {
-    refused_because(code, "refused")
-}
-
-fn refused_because(code: u16, message: &str) -> Response<Body> {
-    let status = json!({
-        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": message, "reason": "Test", "code": code,
-    });
-    answer(StatusCode::from_u16(code).unwrap(), &status)
-}
-
-fn answer(code: StatusCode, body: &Value) -> Response<Body> {
-    Response::builder()
-        .status(code)
-        .body(Body::from(body.to_string()))
-        .unwrap()
+fn id(resource: &str, name: &str) -> Id {
+    (resource.to_owned(), "default".to_owned(), name.to_owned())
 }

@@ -116,7 +116,8 @@ async fn an_object_that_changed_meanwhile_is_looked_at_again_before_a_field_is_r
 
 #[tokio::test(start_paused = true)]
 async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
-    let server = server_with(&["a"]);
+    let server = ApiServer::with_provider();
+    server.put(office_json("a"));
     let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
     let _control = replica.begin_term();
     sleep(MOMENT).await;
@@ -176,7 +177,8 @@ async fn a_bad_schedule_is_reported_and_a_new_one_is_taken_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_phase_change_is_announced_after_it_is_written() {
-    let server = server_with(&["a"]);
+    let server = ApiServer::with_provider();
+    server.put(office_json("a"));
     let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
     let _control = replica.begin_term();
     sleep(Duration::from_mins(11)).await;

@@ -181,6 +181,7 @@ async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
     let context = Arc::new(Context::new(
         term,
         server.client(),
+        &replica.caches,
         wall,
         replica.metrics.clone(),
         Arc::new(Timers::default()),

@@ -17,7 +17,14 @@ async fn a_boundary_is_acted_on_when_it_comes_and_not_before() {
     assert_eq!(status["inSchedule"], true);
 
     sleep(Duration::from_hours(9)).await;
-    assert_eq!(phases(&server)[2..], [("a".into(), "Inactive".into())]);
+    assert_eq!(
+        phases(&server).last(),
+        Some(&("a".into(), "Inactive".into()))
+    );
+    assert_eq!(
+        server.writes()[2].at.duration_since(server.writes()[1].at),
+        Duration::from_hours(9)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,157 @@
+//! Steps that report: the status and Events.
+
+use std::sync::Arc;
+
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType},
+};
+use serde_json::{Map, Value, json};
+use tracing::{debug, info, warn};
+
+use super::Progress;
+use crate::{
+    api::{ScheduledMachine, ScheduledMachineStatus},
+    controller::{
+        Category, ControllerError, FIELD_MANAGER,
+        plan::{Announcement, left_over},
+        reconcile::Context,
+    },
+    errors::Chain,
+};
+
+/// Writes the status, unless the object is gone.
+pub(super) async fn write(
+    context: &Context,
+    object: &ScheduledMachine,
+    status: &ScheduledMachineStatus,
+) -> Result<Progress, ControllerError> {
+    let name = object.name_any();
+    let patch = json!({
+        "apiVersion": ScheduledMachine::api_version(&()),
+        "kind": ScheduledMachine::kind(&()),
+        // The uid makes the API server refuse the status for a later object of the same name.
+        "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
+        "status": status,
+    });
+    // Forced: these fields are ours by definition of the API, whoever wrote them before.
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let Some(answer) = patch_status(context, object, &params, &Patch::Apply(&patch)).await? else {
+        return Ok(Progress::Ended);
+    };
+    debug!(phase = ?status.phase, generation = status.observed_generation, "applied the status");
+    let fields = answer
+        .status
+        .as_ref()
+        .map_or_else(Vec::new, |present| left_over(present, status));
+    if !fields.is_empty() {
+        remove(context, &answer, &fields).await?;
+    }
+    Ok(Progress::Done(None))
+}
+
+/// Removes fields of the status that another manager owns too, so that leaving them out did not remove them.
+///
+/// Should the object have changed since `seen`, the watch brings the news, and it is looked at again.
+async fn remove(
+    context: &Context,
+    seen: &ScheduledMachine,
+    fields: &[&str],
+) -> Result<(), ControllerError> {
+    let nothing: Map<_, _> = fields
+        .iter()
+        .map(|field| ((*field).to_owned(), Value::Null))
+        .collect();
+    let patch = json!({
+        "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
+        "status": nothing,
+    });
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let answer = patch_status(context, seen, &params, &Patch::Merge(&patch)).await?;
+    debug!(
+        ?fields,
+        removed = answer.is_some(),
+        "fields of the status that somebody else wrote are not wanted"
+    );
+    Ok(())
+}
+
+/// The object as it is after the patch; `None` when it was gone or not the one that the patch is about.
+async fn patch_status(
+    context: &Context,
+    object: &ScheduledMachine,
+    params: &PatchParams,
+    patch: &Patch<&Value>,
+) -> Result<Option<Arc<ScheduledMachine>>, ControllerError> {
+    let name = object.name_any();
+    let machines: Api<ScheduledMachine> = match object.namespace() {
+        Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
+        None => Api::default_namespaced(context.client.clone()),
+    };
+    match machines.patch_status(&name, params, patch).await {
+        Ok(answer) => {
+            let answer = Arc::new(answer);
+            context.written.keep(Arc::clone(&answer));
+            Ok(Some(answer))
+        }
+        // Deleted, made anew or changed meanwhile: the watch brings the news, and nothing is left to do here.
+        Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
+            debug!(%answer, "the object to write to is another one by now");
+            Ok(None)
+        }
+        Err(source) => {
+            let object = format!("{}/{name}", object.namespace().unwrap_or_default());
+            Err(ControllerError::WriteStatus {
+                object,
+                source: Box::new(source),
+            })
+        }
+    }
+}
+
+/// Writes an Event, best effort: it is for people, and the status says the same.
+pub(super) async fn announce(
+    context: &Context,
+    object: &ScheduledMachine,
+    announcement: &Announcement,
+) {
+    let Announcement {
+        action,
+        reason,
+        note,
+        is_warning,
+    } = announcement;
+    info!(name = %object.name_any(), reason, note, "announcing");
+    let event = Event {
+        type_: if *is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason.clone(),
+        note: Some(shortened(note)),
+        action: (*action).to_owned(),
+        secondary: None,
+    };
+    let reference = object.object_ref(&());
+    tokio::select! {
+        written = context.recorder.publish(&event, &reference) => {
+            if let Err(error) = written {
+                context.metrics.failed(Category::Event);
+                warn!(error = %Chain(&error), "failed to write an Event");
+            }
+        }
+        // A release does not wait for it.
+        () = context.term.winding_down() => {}
+    }
+}
+
+/// The API server takes notes of at most 1 kB.
+fn shortened(note: &str) -> String {
+    const LONGEST: usize = 1000;
+    note[..note.floor_char_boundary(LONGEST)].to_owned()
+}
