@@ -23,6 +23,10 @@ use crate::{
 
 /// What came of a step.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each step, and none is kept"
+)]
 pub(super) enum Progress {
     /// It is done, and this object came of it.
     Done(Option<ObjectView>),

@@ -1,4 +1,4 @@
-//! Asks the pods of a Node to leave, by the Eviction API, which respects PodDisruptionBudgets.
+//! Asks the pods of a Node to leave, by the Eviction API, which respects `PodDisruptionBudget`s.
 //!
 //! One call asks every pod once and reports what is left; whoever drains calls again until nothing is. So a drain has
 //! no state of its own, and a successor goes on where its predecessor died.

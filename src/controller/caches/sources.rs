@@ -48,6 +48,10 @@ pub(super) enum News {
 
 /// News about objects of a kind.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each piece of news, and none is kept"
+)]
 pub(super) enum KindNews {
     /// The API server does not serve it.
     Missing,

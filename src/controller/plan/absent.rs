@@ -115,7 +115,10 @@ fn gone(observed: &Observed<'_>, way: Way, why: Finding, now: Timestamp) -> Cour
         course.phase = observed.phase();
         course.is_ready = false;
         course.reason = "KindNotServed".into();
-        course.message = unseen.problem().unwrap_or_default().to_owned();
+        unseen
+            .problem()
+            .unwrap_or_default()
+            .clone_into(&mut course.message);
     } else if observed.object.metadata.deletion_timestamp.is_some() {
         course.steps.push(Step::RemoveFinalizer);
         course.status_first = false;
@@ -316,15 +319,15 @@ impl Course {
 pub(in crate::controller) const CLEANUP_TIMED_OUT: &str = "CleanupTimedOut";
 
 fn progress(report: &DrainReport) -> String {
-    let mut text = format!("{} pods are leaving the Node", report.leaving);
-    if let Some(example) = &report.example {
+    let leaving = format!("{} pods are leaving the Node", report.leaving);
+    let held = report.example.as_ref().map(|example| {
         let held = report.held_back;
-        text.push_str(&format!(
-            ", {held} are held back by a PodDisruptionBudget, among them {example}"
-        ));
-    }
-    if let Some(failure) = &report.failure {
-        text.push_str(&format!("; failed to evict {failure}"));
-    }
-    text
+        format!(", {held} are held back by a PodDisruptionBudget, among them {example}")
+    });
+    let failure = report.failure.as_ref();
+    let failed = failure.map(|failure| format!("; failed to evict {failure}"));
+    [Some(leaving), held, failed]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Announcement, Checks, Course, NodeSight, Observed, Step, Window, WindowState};
-use crate::api::{NodeTaint, Phase, ScheduledMachineStatus, condition};
+use crate::{
+    api::{NodeTaint, Phase, ScheduledMachineStatus, condition},
+    machine::ObjectView,
+};
 
 /// A condition before it has a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,9 +162,9 @@ pub(super) fn wanted(
             .collect(),
         provider_id: machine.and_then(|machine| machine.provider_id.clone()),
         node_ref: machine.and_then(|machine| machine.node.clone()),
-        machine_ref: parts.machine.map(|object| object.reference()),
-        bootstrap_ref: parts.bootstrap.map(|object| object.reference()),
-        infrastructure_ref: parts.infrastructure.map(|object| object.reference()),
+        machine_ref: parts.machine.map(ObjectView::reference),
+        bootstrap_ref: parts.bootstrap.map(ObjectView::reference),
+        infrastructure_ref: parts.infrastructure.map(ObjectView::reference),
         applied_node_taints: applied_taints(observed),
         last_scheduled_time: last_scheduled,
         next_cleanup: course.cleanup.map(Time),
