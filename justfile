@@ -40,6 +40,11 @@ unit:
     cargo test --locked --workspace --lib --bins
     cargo test --locked --workspace --doc
 
+# Every reader of foreign texts and objects, fed with anything, this many times
+[group('test')]
+fuzz cases='20000':
+    PROPTEST_CASES={{ cases }} cargo test --quiet --locked -p five-spot --lib -- fuzz:: whatever_the_secret_holds
+
 # Simulated elections: --seeds N, --from SEED, --mutants; a failure again: --seed S --trace
 [group('test')]
 sim *options:

@@ -8,6 +8,9 @@ use super::{EnvOverride, Manifests};
 /// The name of the policy, its binding and its probe.
 const FENCE: &str = "5spot-fence";
 
+/// The name of the policy for what others write too, and of its binding.
+const SHARED: &str = "5spot-fence-shared";
+
 /// The kinds that the fence consists of.
 const FENCE_KINDS: [&str; 3] = [
     "ValidatingAdmissionPolicy",
@@ -64,7 +67,7 @@ impl Manifests {
             Some(Switch::Off) => {
                 self.objects.retain(|object| {
                     let kind = object.types.as_ref().map(|types| types.kind.as_str());
-                    object.name_any() != FENCE
+                    ![FENCE, SHARED].contains(&object.name_any().as_str())
                         || !kind.is_some_and(|kind| FENCE_KINDS.contains(&kind))
                 });
                 set("FENCE_PROBE", "");
