@@ -50,6 +50,11 @@ fuzz cases='20000':
 sim *options:
     cargo run --quiet --locked --release --features sim --bin sim -- "$@"
 
+# The work on 10,000 objects: promotion, 1,000 edges in one second, 10 quiet minutes; --help for other sizes
+[group('test')]
+bench *options:
+    cargo run --quiet --locked --release --features bench --bin bench -- "$@"
+
 # Tests of the node image's entry point
 [group('test')]
 node-test:

@@ -3,11 +3,14 @@
 //! It serves `ScheduledMachine`s, the kinds of Cluster API that they are made of, Nodes, Pods and Secrets, as far as the
 //! operator uses them. [`ClusterApi`] plays the controllers of Cluster API on it. A call that the operator should never
 //! make is a panic.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::expect_used,
     reason = "what a test gets wrong is to end it, and so is what the bench gets wrong"
+)]
+#![cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the bench uses a part of it only")
 )]
 
 mod answers;
@@ -133,6 +136,18 @@ impl ApiServer {
     /// Whether the crash that the faults ask for has happened.
     pub(crate) fn has_crashed(&self) -> bool {
         self.state().crashed
+    }
+
+    /// Requests of each sort, and the bytes of their answers, since they were taken last.
+    #[cfg(feature = "bench")]
+    pub(crate) fn traffic(&self) -> BTreeMap<String, (u64, u64)> {
+        self.state().traffic.clone()
+    }
+
+    /// The same, which are forgotten then.
+    #[cfg(feature = "bench")]
+    pub(crate) fn take_traffic(&self) -> BTreeMap<String, (u64, u64)> {
+        std::mem::take(&mut self.state().traffic)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -17,6 +17,10 @@ use crate::api::{
 
 /// What matters of a Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact that holds by itself"
+)]
 pub(crate) struct NodeSeen {
     /// Its UID.
     pub(crate) uid: String,

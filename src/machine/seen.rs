@@ -27,6 +27,10 @@ pub(crate) struct Seen {
 
 /// What a Machine says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact that holds by itself"
+)]
 pub(crate) struct MachineSight {
     /// The cluster that it belongs to.
     pub(crate) cluster: String,

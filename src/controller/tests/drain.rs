@@ -225,7 +225,7 @@ async fn a_window_that_opens_again_cancels_what_can_be_cancelled() {
         assert_eq!(node["spec"]["unschedulable"], Value::Null);
         sleep(Duration::from_hours(1)).await;
         assert_eq!(server.names(MACHINES), ["a"]);
-        assert_eq!(server.names("/pods").contains(&"db".to_owned()), true);
+        assert!(server.names("/pods").contains(&"db".to_owned()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The conditions: one finding each, with its reason.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -108,7 +110,7 @@ pub(super) fn machine_ready(
             };
             for (name, value) in [("phase", &machine.phase), ("reason", &machine.reason)] {
                 if let Some(value) = value {
-                    message.push_str(&format!(", {name} {value}"));
+                    let _infallible = write!(message, ", {name} {value}");
                 }
             }
             let reason = if machine.node.is_some() {
@@ -350,13 +352,13 @@ fn show(progress: &DrainProgress) -> String {
     let pods = if *left == 1 { "pod is" } else { "pods are" };
     let mut text = format!("{left} {pods} left on the Node");
     if *held > 0 {
-        text.push_str(&format!(", {held} held by a disruption budget"));
+        let _infallible = write!(text, ", {held} held by a disruption budget");
     }
     if let Some(first) = first {
-        text.push_str(&format!(", such as {first}"));
+        let _infallible = write!(text, ", such as {first}");
     }
     if let Some(error) = error {
-        text.push_str(&format!("; an eviction failed: {error}"));
+        let _infallible = write!(text, "; an eviction failed: {error}");
     }
     text
 }
