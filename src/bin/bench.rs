@@ -9,7 +9,7 @@ use std::{
 use clap::Parser;
 use five_spot::bench::{self, Report, Sizes};
 
-/// Measures promotion, boundaries and quiet with many ScheduledMachines
+/// Measures promotion, boundaries and quiet with many objects
 #[derive(Debug, Parser)]
 struct Options {
     /// How many objects there are

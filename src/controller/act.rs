@@ -103,9 +103,7 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
             let kube::Error::Api(status) = source.as_ref() else {
                 return None;
             };
-            if !(matches!(status.code, 400..500 | 500))
-                || [404, 408, 409, 429].contains(&status.code)
-            {
+            if !(matches!(status.code, 400..=500)) || [404, 408, 409, 429].contains(&status.code) {
                 return None;
             }
             let reason = match action {

@@ -107,12 +107,12 @@ impl Feed {
             let pause = match over {
                 // It may be installed at any time, and until then costs a request a minute.
                 Over::NotServed => {
-                    self.settle(State::NotServed);
+                    self.settle(&State::NotServed);
                     LONGEST_RETRY
                 }
                 Over::Failed(error) => {
                     self.metrics.failed(Category::Watch);
-                    self.settle(State::Failed(error));
+                    self.settle(&State::Failed(error));
                     retry.next().unwrap_or(LONGEST_RETRY)
                 }
             };
@@ -252,7 +252,7 @@ impl Feed {
         });
     }
 
-    fn settle(&self, state: State) {
+    fn settle(&self, state: &State) {
         if self.objects.set_state(&self.kind, state.clone()) {
             warn!(kind = %self.kind, ?state, "objects of this kind can't be worked with");
             self.announcer.all();

@@ -269,12 +269,11 @@ fn a_machine_leaves_step_by_step(
     let plan = plan(&observed, now.parse().unwrap());
     let found = actions(&plan);
     let found = found.first().map(|action| format!("{action:?}"));
-    match action {
-        Some(action) => assert!(found.as_ref().unwrap().starts_with(action), "{found:?}"),
-        None => {
-            assert_eq!(found, None);
-            assert!(plan.look_again.unwrap() <= "2026-03-02T18:10:00Z".parse().unwrap());
-        }
+    if let Some(action) = action {
+        assert!(found.as_ref().unwrap().starts_with(action), "{found:?}");
+    } else {
+        assert_eq!(found, None);
+        assert!(plan.look_again.unwrap() <= "2026-03-02T18:10:00Z".parse().unwrap());
     }
 }
 

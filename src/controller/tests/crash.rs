@@ -79,7 +79,7 @@ const STORIES: [Story; 6] = [
         now: "2026-03-02T08:50:00Z",
         then: |server| {
             with_spec(server, |spec| {
-                spec["schedule"]["hoursOfDay"] = json!(["0-23"])
+                spec["schedule"]["hoursOfDay"] = json!(["0-23"]);
             });
         },
         lasts: Duration::from_secs(45),
@@ -117,7 +117,7 @@ const STORIES: [Story; 6] = [
         lasts: Duration::from_mins(4),
         ends: |server| {
             with_spec(server, |spec| {
-                spec["schedule"]["hoursOfDay"] = json!(["9-23"])
+                spec["schedule"]["hoursOfDay"] = json!(["9-23"]);
             });
         },
     },

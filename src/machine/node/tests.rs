@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 
-fn node(spec: Value, annotations: Value) -> Node {
+fn node(spec: &Value, annotations: &Value) -> Node {
     serde_json::from_value(json!({
         "metadata": {"name": "n", "uid": "u", "resourceVersion": "7", "annotations": annotations},
         "spec": spec,
@@ -83,7 +83,7 @@ fn one_patch_makes_the_node_as_wished_and_the_next_is_none(
             .filter(|taint| taint.key.starts_with("node."))
             .collect::<Vec<_>>()
     };
-    let before = node(spec, annotations);
+    let before = node(&spec, &annotations);
     for wish in [
         wish(false, &[taint("a", "1")]),
         wish(true, &[taint("a", "1"), taint("b", "2")]),
@@ -113,8 +113,8 @@ fn one_patch_makes_the_node_as_wished_and_the_next_is_none(
 #[test]
 fn a_taint_of_somebody_else_with_another_value_is_a_conflict_and_nothing_is_put_on() {
     let node = node(
-        json!({"taints": [{"key": "a", "value": "theirs", "effect": "NoSchedule"}]}),
-        json!({}),
+        &json!({"taints": [{"key": "a", "value": "theirs", "effect": "NoSchedule"}]}),
+        &json!({}),
     );
     let wish = wish(false, &[taint("a", "ours"), taint("b", "2")]);
     let conflict = NodeSeen::of(&node)
@@ -131,8 +131,8 @@ fn a_taint_of_somebody_else_with_another_value_is_a_conflict_and_nothing_is_put_
 #[test]
 fn a_taint_that_somebody_else_put_there_just_so_stays_theirs() {
     let before = node(
-        json!({"taints": [{"key": "a", "value": "1", "effect": "NoSchedule"}]}),
-        json!({}),
+        &json!({"taints": [{"key": "a", "value": "1", "effect": "NoSchedule"}]}),
+        &json!({}),
     );
     assert_eq!(patch(&before, &wish(false, &[taint("a", "1")])), None);
     assert_eq!(
@@ -144,10 +144,10 @@ fn a_taint_that_somebody_else_put_there_just_so_stays_theirs() {
 
 #[test]
 fn a_node_that_somebody_else_cordoned_stays_cordoned() {
-    let theirs = node(json!({"unschedulable": true}), json!({}));
+    let theirs = node(&json!({"unschedulable": true}), &json!({}));
     assert_eq!(patch(&theirs, &wish(true, &[])), None);
     assert_eq!(patch(&theirs, &wish(false, &[])), None);
-    let free = node(json!({}), json!({}));
+    let free = node(&json!({}), &json!({}));
     let ours = patched(&free, &patch(&free, &wish(true, &[])).unwrap());
     let again = patched(&ours, &patch(&ours, &wish(false, &[])).unwrap());
     assert!(!NodeSeen::of(&again).is_cordoned);
@@ -157,8 +157,8 @@ fn a_node_that_somebody_else_cordoned_stays_cordoned() {
 #[test]
 fn a_reclaim_request_is_seen_and_cleared_with_its_details() {
     let node = node(
-        json!({}),
-        json!({
+        &json!({}),
+        &json!({
             "5spot.finos.org/reclaim-requested": "true", "5spot.finos.org/reclaim-reason": "x",
             "5spot.finos.org/reclaim-requested-at": "t", "example.com/x": "y",
         }),
