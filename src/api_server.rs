@@ -199,9 +199,14 @@ impl ApiServer {
         }
         let mut state = self.state();
         let bytes = answer.body().size_hint().exact().unwrap_or_default();
+        let refused = if answer.status().is_success() {
+            ""
+        } else {
+            "REFUSED "
+        };
         let counted = state
             .traffic
-            .entry(format!("{} {}", parts.method, target.sort()))
+            .entry(format!("{refused}{} {}", parts.method, target.sort()))
             .or_default();
         (counted.0, counted.1) = (counted.0 + 1, counted.1 + bytes);
         drop(state);

@@ -122,6 +122,7 @@ impl Bench {
             "s",
             None,
         );
+        bench.tell_memory("resident memory of a standby");
         bench
     }
 
@@ -232,7 +233,7 @@ impl Bench {
             None,
         );
         self.report.traffic.push(("quiet", traffic));
-        self.tell("resident memory", resident_mebibytes(), "MiB", Some(190.7));
+        self.tell_memory("resident memory of a leader");
         control.end();
     }
 
@@ -300,6 +301,10 @@ impl Bench {
             .sum()
     }
 
+    fn tell_memory(&mut self, what: &'static str) {
+        self.tell(what, resident_megabytes(), "MB", Some(200.0));
+    }
+
     fn tell(&mut self, what: &'static str, value: f64, unit: &'static str, bar: Option<f64>) {
         self.report.figures.push(Figure {
             what,
@@ -313,7 +318,7 @@ impl Bench {
 /// Accepted writes, Events apart.
 fn writes(traffic: &Traffic) -> u64 {
     let is_read = |sort: &str| {
-        ["GET ", "LIST ", "WATCH ", "POST events"]
+        ["GET ", "LIST ", "WATCH ", "POST events", "REFUSED "]
             .iter()
             .any(|read| sort.starts_with(read))
     };
@@ -324,12 +329,12 @@ fn writes(traffic: &Traffic) -> u64 {
         .sum()
 }
 
-fn resident_mebibytes() -> f64 {
+fn resident_megabytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .unwrap();
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kibibytes / 1024.0
+    kibibytes * 1024.0 / 1e6
 }

@@ -155,6 +155,8 @@ async fn look(
             // A release is waiting, and the next leader goes on from here.
             return Ok(look_again);
         }
+        // As it is after the status was written, or its version would be an old one.
+        let object = context.written.latest(Arc::clone(cached));
         match act::act(context, &object, &action).await {
             Ok(Done::Changed) => {
                 context.troubles().remove(&key);
