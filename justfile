@@ -9,6 +9,7 @@ mutant := "five-spot/mutant:dev"
 peer := "five-spot/client-go-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
+bundle := "cargo run --quiet --locked -p five-spot-bundle --bin bundle --"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
 
 [private]
@@ -102,9 +103,9 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json bundle
 
-# Write the CRD, RBAC, the fence, the README's metrics and the report's schema
+# Write the CRD, RBAC, the fence, the README's metrics, the report's schema and the bundle
 [group('build')]
 generate:
     mkdir -p target
@@ -112,6 +113,7 @@ generate:
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
+    {{ bundle }} generate
 
 # The operator's image: one static binary, from scratch
 [group('build')]
