@@ -33,6 +33,10 @@ pub struct Prose {
     pub package: String,
     /// Name for people.
     pub display_name: String,
+    /// Registry and path of the bundle's image.
+    pub bundle_repository: String,
+    /// Registry and path of the catalog's image.
+    pub catalog_repository: String,
     /// One sentence, of which a tile shows 135 characters.
     pub summary: String,
     /// Capability level, of OLM's list.

@@ -5,12 +5,25 @@
 //! | [`sources`], [`base`] | what the bundle is derived from, and what is written by hand |
 //! | [`csv`] | what a ClusterServiceVersion is |
 //! | [`generate`] | what the bundle is |
-//! | [`files`] | which files that makes, and whether the committed ones are those |
-//! | [`reference`] | how an image is named |
+//! | [`files`], [`document`] | which files that makes, and where in them something is said |
+//! | [`bundle`] | what any bundle is made of |
+//! | [`check`], [`schema`] | whether it is a good one |
+//! | [`render`] | who gets to read that, and how |
+//! | [`oci`], [`reference`] | what an image is, and how it is named |
+//! | [`images`], [`catalog`], [`publish`] | the images of a release, the catalog that offers it, and where they go |
 
 pub mod base;
+pub mod bundle;
+pub mod catalog;
+pub mod check;
 pub mod csv;
+pub mod document;
 pub mod files;
 pub mod generate;
+pub mod images;
+pub mod oci;
+pub mod publish;
 pub mod reference;
+pub mod render;
+pub mod schema;
 pub mod sources;

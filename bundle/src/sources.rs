@@ -56,7 +56,7 @@ pub enum SourceError {
         file: String,
         /// Where and why.
         #[source]
-        source: serde_saphyr::Error,
+        source: Box<serde_saphyr::Error>,
     },
     /// The definition can't be rendered.
     #[error(transparent)]
@@ -105,6 +105,6 @@ fn manifest<T: DeserializeOwned>(root: &Path, file: &str) -> Result<T, SourceErr
 fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, SourceError> {
     serde_saphyr::from_str(text).map_err(|source| SourceError::Parse {
         file: file.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
