@@ -32,7 +32,7 @@ pub enum Command {
     Crd,
     /// Print the ServiceAccount and its roles as YAML
     Rbac,
-    /// Print the fence's admission policy as YAML
+    /// Print the fence's admission policy as YAML, for the namespace in POD_NAMESPACE
     Fence,
     /// Print the table of the metrics as Markdown
     Metrics,
@@ -216,6 +216,14 @@ impl Args {
         self.command.unwrap_or(Command::Run)
     }
 
+    /// The namespace that manifests are rendered for: that of the pod, or where there is none, that of `deploy/`.
+    pub fn namespace(&self) -> &str {
+        match self.run.pod_namespace.as_str() {
+            "" => access::NAMESPACE,
+            namespace => namespace,
+        }
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -384,6 +392,14 @@ mod tests {
     fn without_election_no_pod_name_is_needed() {
         let config = config(&["--enable-leader-election=false"]).unwrap();
         assert!(config.election.is_none());
+    }
+
+    #[rstest]
+    #[case::by_default(&["fence"], "5spot-system")]
+    #[case::another(&["fence", "--pod-namespace=elsewhere"], "elsewhere")]
+    fn manifests_are_for_the_namespace_of_the_pod(#[case] flags: &[&str], #[case] wanted: &str) {
+        let args = Args::try_parse_from([&["five-spot"], flags].concat()).unwrap();
+        assert_eq!(args.namespace(), wanted);
     }
 
     #[rstest]

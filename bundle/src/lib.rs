@@ -10,7 +10,8 @@
 //! | [`check`], [`schema`] | whether it is a good one |
 //! | [`render`] | who gets to read that, and how |
 //! | [`oci`], [`reference`] | what an image is, and how it is named |
-//! | [`images`], [`catalog`], [`publish`] | the images of a release, the catalog that offers it, and where they go |
+//! | [`images`], [`catalog`] | the images of a release, and the catalog that offers it |
+//! | [`publish`], [`sbom`], [`push`] | what is published, what is in it, and where it goes |
 
 pub mod base;
 pub mod bundle;
@@ -23,7 +24,9 @@ pub mod generate;
 pub mod images;
 pub mod oci;
 pub mod publish;
+pub mod push;
 pub mod reference;
 pub mod render;
+pub mod sbom;
 pub mod schema;
 pub mod sources;

@@ -12,6 +12,7 @@ use five_spot_bundle::{
     document::Document,
     generate::{FOLDERS, generate},
     publish,
+    push::{PushError, Pusher, RegistryAuth, Target},
     render::{Format, render, rules_table},
     sources::Sources,
 };
@@ -52,6 +53,8 @@ enum Command {
         #[arg(long, default_value = "target/bundle")]
         output: PathBuf,
     },
+    /// Push the images and their bills of materials to a registry
+    Push(PushArgs),
     /// Check any bundle: a folder, or an image as a tar archive
     Check(CheckArgs),
     /// Print the rules of the checker as a table in Markdown
@@ -66,6 +69,23 @@ struct BinaryArgs {
     /// The operator: a static binary for Linux
     #[arg(long, default_value = "target/image/five-spot")]
     binary: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct PushArgs {
+    /// Registry, such as ghcr.io or localhost:5000, in place of that in the images' names
+    registry: String,
+    #[command(flatten)]
+    binary: BinaryArgs,
+    /// Speak HTTP without TLS
+    #[arg(long)]
+    plain_http: bool,
+    /// Name to log in with; anonymous without
+    #[arg(long, env = "REGISTRY_USERNAME", requires = "password")]
+    username: Option<String>,
+    /// Password to log in with
+    #[arg(long, env = "REGISTRY_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -123,14 +143,44 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             output,
         } => {
             let images = publish::all(&root, &binary)?;
-            for (named, path) in images.iter().zip(publish::write(&images, &output)?) {
+            let boms = publish::boms(&root, &images)?;
+            for (named, path) in images.iter().zip(publish::write(&images, &boms, &output)?) {
                 let (repository, digest) = (&named.repository, named.image.digest());
                 print(&format!("{}: {repository}@{digest}\n", path.display()))?;
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Push(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Rules => print(&rules_table().to_string()).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+impl PushArgs {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let BinaryArgs { root, binary } = &self.binary;
+        let images = publish::all(root, binary)?;
+        let boms = publish::boms(root, &images)?;
+        let auth = match (&self.username, &self.password) {
+            (Some(name), Some(password)) => RegistryAuth::Basic(name.clone(), password.clone()),
+            _ => RegistryAuth::Anonymous,
+        };
+        let pusher = Pusher::new(Target {
+            registry: self.registry.clone(),
+            is_plain_http: self.plain_http,
+            auth,
+        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for (named, bom) in images.iter().zip(boms) {
+            let artifact = publish::bom_artifact(bom, root, &named.image)?;
+            let reference = runtime.block_on(async {
+                let reference = pusher.push(named).await?;
+                pusher.attach(named, &artifact).await?;
+                Ok::<_, PushError>(reference)
+            })?;
+            print(&format!("{reference}\n"))?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -13,7 +13,9 @@ use crate::{
     files::FileError,
     generate::{GenerateError, generate},
     images,
-    oci::{Image, archive},
+    oci::{Image, archive, artifact},
+    reference::{ImageReference, InvalidReference},
+    sbom::{Bom, CYCLONEDX, CargoError, Graph},
     sources::{SourceError, Sources},
 };
 
@@ -53,6 +55,21 @@ pub enum PublishError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The operator's image has a name that is none.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    /// A bill of materials.
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    /// A bill of materials can't be written as JSON.
+    #[error("failed to write a bill of materials as JSON")]
+    Json(#[from] serde_json::Error),
+    /// It is not known how Rust calls an architecture.
+    #[error("bundle/base/release.yaml: operatorImage.architectures has {value:?}: must be amd64 or arm64")]
+    Architecture {
+        /// The architecture.
+        value: String,
     },
     /// The binary is not the one that the bundle names.
     #[error(
@@ -125,30 +142,75 @@ fn tag(version: &Version) -> String {
     format!("v{version}").replace('+', "_")
 }
 
-/// Writes the archives to a folder; gives where each is.
-pub fn write(images: &[Named], folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
+/// The bill of materials of each image, in their order.
+pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError> {
+    let sources = Sources::read(root)?;
+    let created = sources.base.release.created_at;
+    let operator = &sources.base.release.operator_image;
+    let architecture = operator.architectures.first().map_or("amd64", String::as_str);
+    let target = rust_target(architecture).ok_or_else(|| PublishError::Architecture {
+        value: architecture.to_owned(),
+    })?;
+    let kept = releases(&root.join("bundle").join(RELEASES))?;
+    let this = catalog::release(&sources, &generate(&sources)?)?;
+    let offered: Vec<_> = kept.iter().chain([&this]).map(|release| release.image.clone()).collect();
+    let named: ImageReference = operator.reference().parse()?;
+    let of_references = |what: &str, references: &[_]| {
+        Bom::of_references(&format!("{}-{what}", sources.base.prose.package), &sources.version, created, references)
+    };
+    let bom = |image: &Named| {
+        Ok(match image.what {
+            "operator" => Bom::of_program(&Graph::read(root, OPERATOR, target)?, created),
+            "bundle" => of_references(image.what, std::slice::from_ref(&named)),
+            _ => of_references(image.what, &offered),
+        }
+        .to_json()?)
+    };
+    images.iter().map(bom).collect()
+}
+
+/// The package whose program is the operator.
+const OPERATOR: &str = "five-spot";
+
+/// What the operator is compiled for, by the architecture in Go's words.
+fn rust_target(architecture: &str) -> Option<&'static str> {
+    match architecture {
+        "amd64" => Some("x86_64-unknown-linux-gnu"),
+        "arm64" => Some("aarch64-unknown-linux-gnu"),
+        _ => None,
+    }
+}
+
+/// A bill of materials as an artifact about an image.
+pub fn bom_artifact(bom: Vec<u8>, root: &Path, subject: &Image) -> Result<Image, PublishError> {
+    let created = Sources::read(root)?.base.release.created_at;
+    artifact(CYCLONEDX, bom, created, subject).map_err(|source| PublishError::Image {
+        what: "bill of materials",
+        source,
+    })
+}
+
+/// Writes the archives to a folder, each with its bill of materials beside it; gives where each archive is.
+pub fn write(images: &[Named], boms: &[Vec<u8>], folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
     let mut paths = Vec::new();
     fs::create_dir_all(folder).map_err(|source| FileError {
         action: "create",
         path: folder.to_owned(),
         source,
     })?;
-    for Named {
-        what,
-        repository,
-        tag,
-        image,
-    } in images
+    for (Named { what, repository, tag, image }, bom) in images.iter().zip(boms)
     {
         let bytes = archive(image, repository, tag)
             .map_err(|source| PublishError::Image { what, source })?;
-        let path = folder.join(format!("{what}.tar"));
-        fs::write(&path, bytes).map_err(|source| FileError {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
-        paths.push(path);
+        for (end, content) in [("cdx.json", bom), ("tar", &bytes)] {
+            let path = folder.join(format!("{what}.{end}"));
+            fs::write(&path, content).map_err(|source| FileError {
+                action: "write",
+                path: path.clone(),
+                source,
+            })?;
+        }
+        paths.push(folder.join(format!("{what}.tar")));
     }
     Ok(paths)
 }

@@ -2,16 +2,16 @@
 //! the holder of the Lease.
 
 use super::{comment, list};
-use crate::access::{FENCE, LEASE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
+use crate::access::{FENCE, LEASE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
 use crate::fence::BEHIND;
 
 /// Where the API server says which pod a ServiceAccount's token was made for.
 const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
 
-/// The probe, the policy and its binding as YAML, ready to apply.
+/// The probe, the policy and its binding as YAML, ready to apply, for an operator in this namespace.
 #[expect(clippy::too_many_lines, reason = "it is one text")]
-pub fn fence_yaml() -> String {
-    let user = user_name();
+pub fn fence_yaml(namespace: &str) -> String {
+    let user = user_name(namespace);
     let rules: Vec<_> = RIGHTS
         .iter()
         .filter(|right| right.is_fenced)
@@ -42,7 +42,7 @@ kind: Lease
 metadata:
   # LEASE_NAME in operator.yaml.
   name: {LEASE}
-  namespace: {NAMESPACE}
+  namespace: {namespace}
   labels:
     app: {SERVICE_ACCOUNT}
 ---
@@ -51,7 +51,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {FENCE}
-  namespace: {NAMESPACE}
+  namespace: {namespace}
   labels:
     app: {SERVICE_ACCOUNT}
 ---
@@ -122,7 +122,7 @@ spec:
   paramRef:
     # LEASE_NAME in operator.yaml.
     name: {LEASE}
-    namespace: {NAMESPACE}
+    namespace: {namespace}
     # Nobody leads before there is a Lease.
     parameterNotFoundAction: Deny
 "#

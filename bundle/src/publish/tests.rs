@@ -23,16 +23,39 @@ fn repository() -> (tempfile::TempDir, PathBuf) {
     (place, binary)
 }
 
+/// In place of bills of materials, which need the workspace and not only what the bundle is derived from.
+fn no_boms() -> Vec<Vec<u8>> {
+    vec![Vec::new(); 3]
+}
+
+#[test]
+fn every_image_has_a_bill_of_materials_that_is_attached_to_it_and_to_no_other() {
+    let (place, binary) = repository();
+    pin(place.path(), &binary).unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let boms = boms(&root, &images).unwrap();
+    let names: Vec<_> = boms
+        .iter()
+        .map(|bom| {
+            let bom: serde_json::Value = serde_json::from_slice(bom).unwrap();
+            bom["metadata"]["component"]["name"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(names, ["five-spot", "5-spot-bundle", "5-spot-catalog"]);
+    for (named, bom) in images.iter().zip(boms) {
+        let artifact = bom_artifact(bom, &root, &named.image).unwrap();
+        assert_eq!(artifact.manifest.subject.unwrap().digest, named.image.digest());
+    }
+}
+
 #[test]
 fn two_builds_in_two_places_give_the_same_archives() {
     let archives = [(), ()].map(|()| {
         let (place, binary) = repository();
         pin(place.path(), &binary).unwrap();
-        let paths = write(
-            &all(place.path(), &binary).unwrap(),
-            &place.path().join("images"),
-        )
-        .unwrap();
+        let images = all(place.path(), &binary).unwrap();
+        let paths = write(&images, &no_boms(), &place.path().join("images")).unwrap();
         paths
             .iter()
             .map(|path| fs::read(path).unwrap())
@@ -69,11 +92,8 @@ fn a_pinned_image_is_the_one_that_the_bundle_names_and_the_comments_stay() {
 fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
     let (place, binary) = repository();
     pin(place.path(), &binary).unwrap();
-    let paths = write(
-        &all(place.path(), &binary).unwrap(),
-        &place.path().join("images"),
-    )
-    .unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    let paths = write(&images, &no_boms(), &place.path().join("images")).unwrap();
     let bundle = Bundle::read(&paths[1]).unwrap();
     let report = crate::check::check(&bundle, None, None);
     assert_eq!(report.findings, []);

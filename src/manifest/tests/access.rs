@@ -46,7 +46,7 @@ fn rules(filter: fn(&Right) -> bool) -> Vec<PolicyRule> {
 
 #[rstest]
 #[case::rbac("rbac.yaml", rbac_yaml())]
-#[case::fence("fence.yaml", fence_yaml())]
+#[case::fence("fence.yaml", fence_yaml(NAMESPACE))]
 fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
     #[case] name: &str,
     #[case] rendered: String,
@@ -54,6 +54,16 @@ fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
     assert!(
         read(name) == rendered,
         "deploy/{name} differs from src/access.rs; `just generate` renders it anew"
+    );
+}
+
+#[test]
+fn the_fence_of_another_namespace_names_that_and_no_other() {
+    let text = fence_yaml("elsewhere");
+    assert!(!text.contains(NAMESPACE), "{text}");
+    assert_eq!(
+        text.replace("elsewhere", NAMESPACE),
+        fence_yaml(NAMESPACE)
     );
 }
 
