@@ -155,10 +155,10 @@ pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError>
     let this = catalog::release(&sources, &generate(&sources)?)?;
     let offered: Vec<_> = kept.iter().chain([&this]).map(|release| release.image.clone()).collect();
     let named: ImageReference = operator.reference().parse()?;
-    let of_references = |what: &str, references: &[_]| {
+    let of_references = |what: &str, references: &[ImageReference]| {
         Bom::of_references(&format!("{}-{what}", sources.base.prose.package), &sources.version, created, references)
     };
-    let bom = |image: &Named| {
+    let bom = |image: &Named| -> Result<Vec<u8>, PublishError> {
         Ok(match image.what {
             "operator" => Bom::of_program(&Graph::read(root, OPERATOR, target)?, created),
             "bundle" => of_references(image.what, std::slice::from_ref(&named)),

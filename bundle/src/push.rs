@@ -158,23 +158,23 @@ impl Pusher {
         put.map(drop).map_err(registry_error("push the manifest of", reference))
     }
 
-    /// The path of an image without its registry.
-    fn path<'a>(&self, named: &'a Named) -> Result<&'a str, PushError> {
-        let path = named.repository.split_once('/').map(|(_, path)| path);
-        path.ok_or_else(|| PushError::Name {
-            name: named.repository.clone(),
-        })
-    }
-
     fn reference(&self, named: &Named, tag: &str) -> Result<Reference, PushError> {
-        let path = self.path(named)?.to_owned();
+        let path = path(named)?.to_owned();
         Ok(Reference::with_tag(self.target.registry.clone(), path, tag.to_owned()))
     }
 
     fn reference_by_digest(&self, named: &Named, digest: &str) -> Result<Reference, PushError> {
-        let path = self.path(named)?.to_owned();
+        let path = path(named)?.to_owned();
         Ok(Reference::with_digest(self.target.registry.clone(), path, digest.to_owned()))
     }
+}
+
+/// The path of an image without its registry.
+fn path(named: &Named) -> Result<&str, PushError> {
+    let path = named.repository.split_once('/').map(|(_, path)| path);
+    path.ok_or_else(|| PushError::Name {
+        name: named.repository.clone(),
+    })
 }
 
 fn registry_error(action: &'static str, reference: &Reference) -> impl FnOnce(OciDistributionError) -> PushError + use<> {

@@ -1,5 +1,11 @@
 //! Pushes to a real registry, Debian's docker-registry, which `just bundle-push-test` unpacks. It fails where that is not
 //! there: a test that passes without a registry would show nothing.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the functions beside them"
+)]
 
 use std::{
     net::TcpListener,

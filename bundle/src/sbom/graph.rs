@@ -133,7 +133,7 @@ impl Graph {
 
     /// What each needs, in the order of the libraries, the program first.
     pub(super) fn edges(&self) -> impl Iterator<Item = (&Package, Vec<&Package>)> {
-        [&self.program].into_iter().chain(self.libraries()).map(|package| {
+        [&self.program].into_iter().chain(self.libraries()).map(move |package| {
             let needed = self.edges.get(&package.id).into_iter().flatten();
             (package, needed.filter_map(|id| self.packages.get(id)).collect())
         })
