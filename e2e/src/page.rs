@@ -2,13 +2,13 @@
 //!
 //! | part | tells |
 //! |---|---|
-//! | [`overview`] | the verdict, why it is not better, what was not observed |
-//! | [`figures`] | percentiles as a table |
-//! | [`distribution`] | for each fault every trial as a dot, against the limit |
-//! | [`article`] | a trial: its timeline, events, phases and checks |
-//! | [`facts`] | what was run, and where |
-//! | [`story`], [`timeline`] | the raw data condensed, and drawn |
-//! | [`logs`] | what the replicas said meanwhile |
+//! | `overview` | the verdict, why it is not better, what was not observed |
+//! | `figures` | percentiles as a table |
+//! | `distribution` | for each fault every trial as a dot, against the limit |
+//! | `article` | a trial: its timeline, events, phases and checks |
+//! | `facts` | what was run, and where |
+//! | `story`, `timeline` | the raw data condensed, and drawn |
+//! | `logs` | what the replicas said meanwhile |
 //!
 //! Tables are HTML and drawings are SVG before a script runs; the script adds what needs a pointer or a keyboard. Text is
 //! escaped by the macro that writes it; only the style and the script, which are part of this crate, are not. The page

@@ -159,7 +159,11 @@ fn reasons(group: &Group) -> String {
         reasons.push(format!("{} inconclusive, left out", group.left_out));
     }
     if group.refused > 0 {
-        let writes = if group.refused == 1 { "write" } else { "writes" };
+        let writes = if group.refused == 1 {
+            "write"
+        } else {
+            "writes"
+        };
         reasons.push(format!("{} {writes} refused", group.refused));
     }
     reasons.join(", ")
