@@ -9,13 +9,19 @@ use crate::{
 
 /// Writes the report in all its forms. The page draws the raw data that the folder holds by then.
 pub fn write(folder: &Folder, report: &Report) -> Result<(), WriteError> {
+    keep(folder, report)?;
+    page::write(folder, report).map(drop)
+}
+
+/// Writes what can be read back of a report that is not at its end yet. The page is left out: it reads and draws every
+/// trial there was, and a run has no time for that between two trials.
+pub fn keep(folder: &Folder, report: &Report) -> Result<(), WriteError> {
     folder.write_json(archive::REPORT, report)?;
     let document = junit::render(report);
     let document =
         document.map_err(|error| folder.failed(junit::FILE, std::io::Error::other(error)))?;
     folder.write(junit::FILE, &document)?;
     folder.write(markdown::FILE, &markdown::render(report))?;
-    page::write(folder, report)?;
     Ok(())
 }
 
@@ -23,6 +29,15 @@ pub fn write(folder: &Folder, report: &Report) -> Result<(), WriteError> {
 mod tests {
     use super::*;
     use crate::report::tests::report;
+
+    #[test]
+    fn what_is_kept_between_trials_can_be_read_back_and_is_not_drawn() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::create(place.path().to_owned()).unwrap();
+        keep(&folder, &report()).unwrap();
+        assert_eq!(archive::report(place.path()).unwrap().1, report());
+        assert!(!place.path().join(page::FILE).exists());
+    }
 
     #[test]
     fn every_form_is_written() {

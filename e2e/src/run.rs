@@ -13,6 +13,7 @@ use kube::Api;
 use tokio::time::timeout;
 
 use crate::{
+    archive,
     budget::FaultKind,
     canary::Canary,
     clock::RunClock,
@@ -22,7 +23,7 @@ use crate::{
     fault::{Need, fault},
     holder::HolderIdentity,
     journal::Journal,
-    outputs,
+    outputs, page,
     progress::{Progress, chain},
     repairs::Repairs,
     report::Report,
@@ -100,11 +101,23 @@ pub async fn run(
             folder: folder.path().to_owned(),
         })
     });
-    if let Ok(outcome) = &outcome {
-        conclude(outcome);
+    match &outcome {
+        Ok(outcome) => conclude(outcome),
+        Err(_) => draw_kept(&folder, progress),
     }
     tidy(&rig, applied).await;
     outcome
+}
+
+/// Draws the page of a run that was cut short, from what it had kept.
+fn draw_kept(folder: &Folder, progress: &dyn Progress) {
+    // One that has kept nothing has nothing to show.
+    let Ok((_, report)) = archive::report(folder.path()) else {
+        return;
+    };
+    if let Err(error) = page::write(folder, &report) {
+        progress.warn(&chain(&error));
+    }
 }
 
 /// What a run works with, apart from what it looks at.

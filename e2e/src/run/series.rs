@@ -96,7 +96,7 @@ impl<'a> Series<'a> {
         self.options.limits.apply(&mut report);
         report.checks.push(outcome::unfinished());
         report.run.took_ms = duration_millis(self.began.elapsed());
-        outputs::write(self.folder, &report.concluded())?;
+        outputs::keep(self.folder, &report.concluded())?;
         Ok(())
     }
 
