@@ -119,12 +119,16 @@ impl RunOptions {
     }
 }
 
-/// Whether there are manifests, and our own operator is not in them: its image, canary and metrics are not meant then.
-fn is_foreign(paths: &[PathBuf]) -> Result<bool, RunError> {
+/// The manifests at these paths, if there are any.
+fn read(paths: &[PathBuf]) -> Result<Option<Manifests>, RunError> {
     if paths.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
-    let manifests = Manifests::read(paths)?;
+    Ok(Some(Manifests::read(paths)?))
+}
+
+/// Whether our own operator is in the manifests: if not, its image, canary and metrics are not meant.
+fn are_ours(manifests: &Manifests) -> bool {
     let is_ours = |object: &DynamicObject| {
         object
             .types
@@ -132,7 +136,7 @@ fn is_foreign(paths: &[PathBuf]) -> Result<bool, RunError> {
             .is_some_and(|types| types.kind == "Deployment")
             && object.name_any() == OUR_DEPLOYMENT
     };
-    Ok(!manifests.objects.iter().any(is_ours))
+    manifests.objects.iter().any(is_ours)
 }
 
 impl TryFrom<&RunArgs> for RunOptions {
@@ -141,13 +145,13 @@ impl TryFrom<&RunArgs> for RunOptions {
     fn try_from(args: &RunArgs) -> Result<Self, RunError> {
         let named = args.target.config.as_deref();
         let found = Config::find(named)?;
+        let deployed = read(&args.target.deploy)?;
         let path = found.as_ref().map(|config| config.path().to_owned());
         let config = match found {
             Some(config) => config,
-            None if args.target.names_a_target() || is_foreign(&args.target.deploy)? => {
-                Config::default()
-            }
-            None => Config::ours()?,
+            None if args.target.names_a_target() => Config::default(),
+            None if deployed.as_ref().is_none_or(are_ours) => Config::ours()?,
+            None => Config::default(),
         };
         let merge = Merge::new(args, &config);
         let switches = merge.switches();
@@ -161,20 +165,22 @@ impl TryFrom<&RunArgs> for RunOptions {
             env: Vec::new(),
         };
         let budget = merge.budget();
-        let paths = merge.manifests();
-        let source = if paths.is_empty() {
-            overrides.env = merge.env(&mut Manifests::default(), &set_env)?;
-            if budget != BudgetShape::AsIs {
-                return Err(RunError::BudgetStays(budget));
-            }
-            merge.running(&naming)?
-        } else {
-            let mut manifests = Manifests::read(&paths)?;
+        let manifests = match deployed {
+            Some(manifests) => Some(manifests),
+            None => read(&merge.manifests())?,
+        };
+        let source = if let Some(mut manifests) = manifests {
             overrides.env = merge.env(&mut manifests, &set_env)?;
             let (target, deployment) = naming.prepare(&mut manifests, &overrides)?;
             given.check(&deployment, &target)?;
             manifests.shape_budget(budget, &target)?;
             Source::Manifests { manifests, target }
+        } else {
+            overrides.env = merge.env(&mut Manifests::default(), &set_env)?;
+            if budget != BudgetShape::AsIs {
+                return Err(RunError::BudgetStays(budget));
+            }
+            merge.running(&naming)?
         };
         let canary = merge.canary()?;
         let precision = merge.precision()?;

@@ -71,17 +71,13 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// What is applied; nothing where the Deployment runs already.
+    /// What is applied where the flags name nothing; nothing where the Deployment runs already.
     pub(super) fn manifests(&self) -> Vec<PathBuf> {
-        let flags = &self.args.target;
-        if flags.running {
-            Vec::new()
-        } else if flags.deploy.is_empty() {
-            let paths = self.target.manifests.iter();
-            paths.map(|path| self.config.resolve(path)).collect()
-        } else {
-            flags.deploy.clone()
+        if self.args.target.running {
+            return Vec::new();
         }
+        let paths = self.target.manifests.iter();
+        paths.map(|path| self.config.resolve(path)).collect()
     }
 
     pub(super) fn running(&self, naming: &Naming) -> Result<Source, RunError> {
