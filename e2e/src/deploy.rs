@@ -3,6 +3,7 @@
 
 mod apply;
 mod budget_shape;
+pub(crate) mod container;
 mod election;
 mod existing;
 mod inventory;
@@ -17,6 +18,7 @@ pub use budget_shape::{BudgetShape, NoBudget};
 pub use election::{GivenSettings, LeaseDuration, SettingsError};
 pub use existing::{ExistingError, take};
 pub use inventory::take_over;
+pub(crate) use manifests::is_a;
 pub use manifests::{ManifestError, Manifests};
 pub use overrides::{EnvOverride, Overrides};
 pub use switches::{NoFence, Switch, Switches, has_fence};

@@ -10,7 +10,7 @@ use kube::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Manifests, inventory};
+use super::{Manifests, inventory, is_a};
 
 /// The field manager under which the harness applies.
 pub(super) const FIELD_MANAGER: &str = "failover";
@@ -42,7 +42,7 @@ impl Applied {
     pub fn has_binding(&self) -> bool {
         self.created
             .iter()
-            .any(|(object, ..)| kind(object) == "ValidatingAdmissionPolicyBinding")
+            .any(|(object, ..)| is_a(object, "ValidatingAdmissionPolicyBinding"))
     }
 }
 

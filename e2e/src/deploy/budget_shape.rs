@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Manifests, Target};
+use super::{Manifests, Target, is_a};
 use crate::disruption;
 
 const KIND: &str = "PodDisruptionBudget";
@@ -68,10 +68,7 @@ impl Manifests {
         };
         let mut shaped = false;
         for object in &mut self.objects {
-            let is_budget = object
-                .types
-                .as_ref()
-                .is_some_and(|types| types.kind == KIND)
+            let is_budget = is_a(object, KIND)
                 && object
                     .metadata
                     .namespace

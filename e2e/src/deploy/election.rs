@@ -2,20 +2,18 @@
 
 use std::{str::FromStr, time::Duration};
 
-use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Container};
+use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep};
 
-use super::{Target, overrides::variable};
+use super::{
+    Target,
+    container::{DURATION, RENEW_DEADLINE, RETRY_PERIOD, containers, elected, variable},
+};
 use crate::{budget::LeaseSettings, config::Seconds, lease::LeaseRecord};
 
 /// How long a Lease may take to be held after the Deployment was made.
 const HELD_LIMIT: Duration = Duration::from_secs(90);
-
-/// The variables that tell the settings.
-const DURATION: &str = "LEASE_DURATION_SECONDS";
-const RENEW_DEADLINE: &str = "LEASE_RENEW_DEADLINE_SECONDS";
-const RETRY_PERIOD: &str = "LEASE_RETRY_PERIOD_SECONDS";
 
 /// Where the lease duration is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +165,7 @@ impl GivenSettings {
     }
 
     fn known(&self, deployment: &Deployment, target: &Target) -> Result<Known, SettingsError> {
-        let container = elected(deployment, &target.container);
+        let container = elected(containers(deployment), Some(&target.container));
         let one = |variable_name, flag, key, given: Option<u32>| {
             let value = container.and_then(|container| variable(container, variable_name));
             let name = || target.deployment.clone();
@@ -266,14 +264,6 @@ fn described(flag: &str, key: &str, variable: &str, seconds: u32) -> String {
 
 fn seconds(value: &str) -> Option<u32> {
     value.parse().ok().filter(|seconds: &u32| *seconds > 0)
-}
-
-/// The container of this name.
-pub(super) fn elected<'a>(deployment: &'a Deployment, name: &str) -> Option<&'a Container> {
-    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers
-        .iter()
-        .find(|container| container.name == name)
 }
 
 /// The duration that the Lease records, as soon as somebody holds it: an elector may shorten that of a Lease that it

@@ -11,6 +11,12 @@ use serde::Deserialize;
 /// The file that lists the resources.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
+/// Whether an object is of this kind.
+pub(crate) fn is_a(object: &DynamicObject, kind: &str) -> bool {
+    let types = object.types.as_ref();
+    types.is_some_and(|types| types.kind == kind)
+}
+
 /// The objects, in the order in which they are applied.
 #[derive(Clone, Debug, Default)]
 pub struct Manifests {

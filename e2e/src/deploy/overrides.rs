@@ -99,20 +99,10 @@ impl Overrides {
     }
 }
 
-/// The value of a variable of the container, where the manifest itself has it.
-pub(super) fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
-    container
-        .env
-        .iter()
-        .flatten()
-        .find(|variable| variable.name == name)?
-        .value
-        .as_deref()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deploy::container::variable;
 
     #[rstest::rstest]
     #[case("NAME")]

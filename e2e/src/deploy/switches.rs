@@ -6,7 +6,7 @@ use kube::{Api, Client, ResourceExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{EnvOverride, Manifests};
+use super::{EnvOverride, Manifests, is_a};
 
 /// The name of the policy, its binding and its probe.
 const FENCE: &str = "5spot-fence";
@@ -51,13 +51,9 @@ pub async fn has_fence(client: &Client) -> bool {
 impl Manifests {
     /// Whether the fence is among the objects.
     pub fn has_fence(&self) -> bool {
-        self.objects.iter().any(|object| {
-            object.name_any() == FENCE
-                && object
-                    .types
-                    .as_ref()
-                    .is_some_and(|types| types.kind == FENCE_KINDS[0])
-        })
+        self.objects
+            .iter()
+            .any(|object| object.name_any() == FENCE && is_a(object, FENCE_KINDS[0]))
     }
 
     /// Leaves out what is switched off; gives the variables that tell the operator.
@@ -73,9 +69,7 @@ impl Manifests {
             Some(Switch::On) if !self.has_fence() => return Err(NoFence),
             Some(Switch::Off) => {
                 self.objects.retain(|object| {
-                    let kind = object.types.as_ref().map(|types| types.kind.as_str());
-                    object.name_any() != FENCE
-                        || !kind.is_some_and(|kind| FENCE_KINDS.contains(&kind))
+                    object.name_any() != FENCE || !FENCE_KINDS.iter().any(|kind| is_a(object, kind))
                 });
                 set("FENCE_PROBE", "");
             }

@@ -2,20 +2,18 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Container, PodSpec},
-};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::DynamicObject;
 
-use super::{Manifests, Overrides, overrides::variable};
+use super::{
+    Manifests, Overrides,
+    container::{LEASE_NAME, containers, elected, first_port, label_selector, variable},
+    is_a,
+};
 use crate::holder::HolderIdentity;
 
 /// The pod annotation that tells one content of the operator's image from another of the same name.
 const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";
-
-/// The environment variable that names the Lease, where the operator has one.
-const LEASE_NAME: &str = "LEASE_NAME";
 
 /// The ServiceAccount of pods that name none.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -142,11 +140,7 @@ impl Naming {
     ) -> Result<(Target, Deployment), TargetError> {
         let mut all = Vec::new();
         for (index, object) in manifests.objects.iter().enumerate() {
-            if object
-                .types
-                .as_ref()
-                .is_some_and(|types| types.kind == "Deployment")
-            {
+            if is_a(object, "Deployment") {
                 all.push((index, read(object)?));
             }
         }
@@ -181,6 +175,7 @@ impl Naming {
                 && match &self.deployment {
                     Some(wanted) => *wanted == name_of(deployment),
                     None => containers(deployment)
+                        .iter()
                         .any(|container| variable(container, LEASE_NAME).is_some()),
                 }
         };
@@ -255,7 +250,18 @@ impl Naming {
             .ok_or_else(|| missing("spec", ""))?;
         let pod = spec.template.spec.as_ref();
         let pod = pod.ok_or_else(|| missing("spec.template.spec", ""))?;
-        let container = self.container(&name, pod)?;
+        let elected = elected(&pod.containers, self.container.as_deref());
+        let container = elected.ok_or_else(|| {
+            let available: Vec<String> = pod
+                .containers
+                .iter()
+                .map(|container| container.name.clone())
+                .collect();
+            TargetError::Container {
+                deployment: name.clone(),
+                available: list(&available),
+            }
+        })?;
         let account = pod
             .service_account_name
             .as_deref()
@@ -277,41 +283,9 @@ impl Naming {
                 .match_labels
                 .clone()
                 .ok_or_else(|| missing("spec.selector.matchLabels", ""))?,
-            first_port: container
-                .ports
-                .iter()
-                .flatten()
-                .map(|port| port.container_port)
-                .next(),
+            first_port: first_port(container),
             deployment: name.clone(),
             namespace,
-        })
-    }
-
-    fn container<'a>(
-        &self,
-        deployment: &str,
-        pod: &'a PodSpec,
-    ) -> Result<&'a Container, TargetError> {
-        let all = &pod.containers;
-        let named = match &self.container {
-            Some(name) => all.iter().find(|container| container.name == *name),
-            None => all
-                .iter()
-                .find(|container| variable(container, LEASE_NAME).is_some())
-                .or(if let [only] = all.as_slice() {
-                    Some(only)
-                } else {
-                    None
-                }),
-        };
-        named.ok_or_else(|| {
-            let available: Vec<String> =
-                all.iter().map(|container| container.name.clone()).collect();
-            TargetError::Container {
-                deployment: deployment.to_owned(),
-                available: list(&available),
-            }
         })
     }
 }
@@ -335,12 +309,7 @@ impl Target {
 
     /// The selector as the API takes it.
     pub fn label_selector(&self) -> String {
-        let pairs: Vec<String> = self
-            .selector
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        pairs.join(",")
+        label_selector(&self.selector)
     }
 }
 
@@ -349,10 +318,7 @@ impl Manifests {
     /// rolled out, and one that is the same is not.
     pub fn identify_image(&mut self, target: &Target, identity: &str) {
         let deployment = self.objects.iter_mut().find(|object| {
-            object
-                .types
-                .as_ref()
-                .is_some_and(|types| types.kind == "Deployment")
+            is_a(object, "Deployment")
                 && object.metadata.name.as_deref() == Some(&target.deployment)
         });
         let Some(deployment) = deployment else { return };
@@ -394,14 +360,6 @@ fn read(object: &DynamicObject) -> Result<Deployment, TargetError> {
 
 fn name_of(deployment: &Deployment) -> String {
     deployment.metadata.name.clone().unwrap_or_default()
-}
-
-fn containers(deployment: &Deployment) -> impl Iterator<Item = &Container> {
-    let pod = deployment
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    pod.into_iter().flat_map(|pod| &pod.containers)
 }
 
 fn list(names: &[String]) -> String {

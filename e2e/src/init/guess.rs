@@ -4,17 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Container};
 use kube::ResourceExt;
 
-use crate::{holder::HolderIdentity, lease::LeaseRecord};
-
-/// The variable that names the Lease, where an operator has one.
-const LEASE_NAME: &str = "LEASE_NAME";
-
-/// The variables that tell the election settings.
-const SETTINGS: [&str; 3] = [
-    "LEASE_DURATION_SECONDS",
-    "LEASE_RENEW_DEADLINE_SECONDS",
-    "LEASE_RETRY_PERIOD_SECONDS",
-];
+use crate::{
+    deploy::container::{
+        LEASE_NAME, SETTINGS, containers, elected, first_port, label_selector, variable,
+    },
+    holder::HolderIdentity,
+    lease::LeaseRecord,
+};
 
 /// What was found in the cluster.
 #[derive(Clone, Debug, Default)]
@@ -70,11 +66,11 @@ impl Guess {
     pub fn of(found: &Found, lease: Option<&str>) -> Self {
         let mut unknown = Vec::new();
         let containers = containers(&found.deployment);
-        let container = elected(&containers);
+        let container = elected(containers, None);
         if container.is_none() {
             unknown.push(format!(
                 "which container is elected: target.container must name one of {}",
-                names(&containers).join(", ")
+                names(containers).join(", ")
             ));
         }
         let lease = chosen(found, lease, container);
@@ -97,7 +93,7 @@ impl Guess {
         Self {
             namespace: found.deployment.namespace().unwrap_or_default(),
             deployment: found.deployment.name_any(),
-            containers: names(&containers),
+            containers: names(containers),
             lease: name,
             holder,
             settings,
@@ -142,43 +138,14 @@ pub fn selector(deployment: &Deployment) -> String {
         .spec
         .as_ref()
         .and_then(|spec| spec.selector.match_labels.as_ref());
-    let pairs: Vec<String> = labels
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    pairs.join(",")
+    labels.map(label_selector).unwrap_or_default()
 }
 
-fn containers(deployment: &Deployment) -> Vec<&Container> {
-    let pod = deployment
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    pod.map_or_else(Vec::new, |pod| pod.containers.iter().collect())
-}
-
-fn names(containers: &[&Container]) -> Vec<String> {
+fn names(containers: &[Container]) -> Vec<String> {
     containers
         .iter()
         .map(|container| container.name.clone())
         .collect()
-}
-
-fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
-    let mut env = container.env.iter().flatten();
-    env.find(|variable| variable.name == name)?.value.as_deref()
-}
-
-fn elected<'a>(containers: &[&'a Container]) -> Option<&'a Container> {
-    let named = containers
-        .iter()
-        .find(|container| variable(container, LEASE_NAME).is_some());
-    match (named, containers) {
-        (Some(named), _) => Some(*named),
-        (None, [only]) => Some(*only),
-        _ => None,
-    }
 }
 
 /// The Lease: the one that is named, that a variable names, or whose holder is one of the pods.
@@ -284,11 +251,6 @@ fn replicas(deployment: &Deployment) -> u32 {
     replicas
         .and_then(|replicas| u32::try_from(replicas).ok())
         .unwrap_or(1)
-}
-
-fn first_port(container: &Container) -> Option<i32> {
-    let mut ports = container.ports.iter().flatten();
-    ports.next().map(|port| port.container_port)
 }
 
 #[cfg(test)]

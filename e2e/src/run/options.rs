@@ -4,7 +4,7 @@ mod merge;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use kube::{ResourceExt, api::DynamicObject};
+use kube::ResourceExt;
 
 use super::RunError;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     budget::FaultKind,
     canary::CanarySpec,
     config::Config,
-    deploy::{BudgetShape, GivenSettings, Manifests, Naming, Overrides, Switches, Target},
+    deploy::{BudgetShape, GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a},
     leader_metric::{LeaderMetric, MetricSelector},
     limits::Limits,
     precision::Precision,
@@ -129,14 +129,8 @@ fn read(paths: &[PathBuf]) -> Result<Option<Manifests>, RunError> {
 
 /// Whether our own operator is in the manifests: if not, its image, canary and metrics are not meant.
 fn are_ours(manifests: &Manifests) -> bool {
-    let is_ours = |object: &DynamicObject| {
-        object
-            .types
-            .as_ref()
-            .is_some_and(|types| types.kind == "Deployment")
-            && object.name_any() == OUR_DEPLOYMENT
-    };
-    manifests.objects.iter().any(is_ours)
+    let mut objects = manifests.objects.iter();
+    objects.any(|object| is_a(object, "Deployment") && object.name_any() == OUR_DEPLOYMENT)
 }
 
 impl TryFrom<&RunArgs> for RunOptions {

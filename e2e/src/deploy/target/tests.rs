@@ -174,7 +174,7 @@ fn overrides_change_replicas_image_and_environment_and_nothing_else() {
     assert_eq!(target.image, "five-spot/mutant:dev");
     let deployment = read(&manifests.objects[0]).unwrap();
     assert_eq!(deployment.spec.as_ref().unwrap().replicas, Some(3));
-    let container = containers(&deployment).next().unwrap();
+    let container = containers(&deployment).first().unwrap();
     assert_eq!(container.image.as_deref(), Some("five-spot/mutant:dev"));
     assert_eq!(variable(container, "FIVE_SPOT_MUTANT"), Some("writes-on"));
     assert_eq!(variable(container, "LEASE_NAME"), Some("5spot-leader"));
