@@ -47,8 +47,12 @@ pub use self::signal::Signal;
 pub use self::supply::ClusterImageCommand;
 pub use self::sweep::sweep;
 
+pub(crate) use self::access::kubeconfig;
+pub(crate) use self::ready::is_ready;
+
 use self::guard::Guardian;
 use self::on_node::NodeAccess;
+use self::ready::Ready;
 use crate::engine::{self, Engine};
 use crate::progress::Progress;
 
@@ -123,6 +127,28 @@ impl Cluster {
             choice.provider, choice.reason
         ));
         Self::boot(engine, choice, options, progress).await
+    }
+
+    /// A cluster of containers whose server is ready.
+    fn of(
+        run: RunId,
+        choice: ProviderChoice,
+        ready: Ready,
+        access: NodeAccess,
+        containers: Containers,
+    ) -> Self {
+        Self {
+            run,
+            choice,
+            version: ready.version,
+            kubeconfig: ready.kubeconfig,
+            access,
+            audit_log: Some(AuditLog {
+                node: containers.server.clone(),
+                path: flags::AUDIT_LOG_PATH.to_owned(),
+            }),
+            containers: Some(containers),
+        }
     }
 
     async fn reach(

@@ -15,12 +15,10 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
-use kube::{
-    Api, Client, ResourceExt, api::ListParams, config::KubeConfigOptions, config::Kubeconfig,
-};
+use kube::{Api, Client, ResourceExt, api::ListParams, config::KubeConfigOptions};
 use tokio::time::{Instant, sleep};
 
-use crate::{config::FILE, progress::Progress};
+use crate::{cluster, config::FILE, progress::Progress};
 
 use guess::{Found, Guess};
 
@@ -139,17 +137,10 @@ impl InitCommand {
     }
 
     async fn client(&self) -> Result<Client, InitError> {
-        let path = self.kubeconfig.as_ref().map_or_else(
-            || std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned()),
-            |path| path.display().to_string(),
-        );
+        let (path, kubeconfig) = cluster::kubeconfig(self.kubeconfig.as_deref());
         let failed = |source| InitError::Kubeconfig {
             path: path.clone(),
             source: Box::new(source),
-        };
-        let kubeconfig = match &self.kubeconfig {
-            Some(file) => Kubeconfig::read_from(file),
-            None => Kubeconfig::read(),
         };
         let options = KubeConfigOptions {
             context: self.context.clone(),

@@ -1,5 +1,6 @@
 //! Kubeconfigs: the one of a started cluster, rewritten to be used from here, and the one that a user brings.
 
+use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
@@ -65,14 +66,7 @@ pub(super) async fn reach(
     brought: &Brought,
     progress: &dyn Progress,
 ) -> Result<Reached, ClusterError> {
-    let path = brought
-        .kubeconfig
-        .as_ref()
-        .map_or_else(usual_place, |path| path.display().to_string());
-    let read = brought
-        .kubeconfig
-        .as_ref()
-        .map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    let (path, read) = kubeconfig(brought.kubeconfig.as_deref());
     let failed = |source| ClusterError::Kubeconfig {
         path: path.clone(),
         context: brought.context.clone(),
@@ -207,8 +201,15 @@ fn audit_log(brought: &Brought, nodes: &[Node]) -> Result<Option<AuditLog>, Clus
     }
 }
 
-fn usual_place() -> String {
-    std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned())
+/// The kubeconfig of this file, or where kubectl looks; with the place to name it by.
+pub(crate) fn kubeconfig(file: Option<&Path>) -> (String, Result<Kubeconfig, KubeconfigError>) {
+    let usual_place =
+        || std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
+    let place = file.map_or_else(usual_place, |file| file.display().to_string());
+    (
+        place,
+        file.map_or_else(Kubeconfig::read, Kubeconfig::read_from),
+    )
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ use super::image::Image;
 use super::on_node::NodeAccess;
 use super::owner::{self, RunId};
 use super::server::{AGENT_ROLE, SERVER_ROLE, authority};
-use super::{
-    AuditLog, Cluster, ClusterError, ClusterOptions, Containers, Provider, flags, ready, sweep,
-};
+use super::{Cluster, ClusterError, ClusterOptions, Containers, Provider, ready, sweep};
 use crate::engine::Engine;
 use crate::progress::Progress;
 
@@ -110,25 +108,15 @@ impl Cluster {
             reason: format!("an earlier run kept the cluster {server}"),
         };
         progress.note(&format!("cluster provider {provider}: {}", choice.reason));
-        let cluster = Self {
-            // The run is a new one, only its cluster is not.
-            run: RunId::random(),
-            choice,
-            version: ready.version,
-            kubeconfig: ready.kubeconfig,
-            access,
-            audit_log: Some(AuditLog {
-                node: server.clone(),
-                path: flags::AUDIT_LOG_PATH.to_owned(),
-            }),
-            containers: Some(Containers {
-                server,
-                agents,
-                engine,
-                guardian: None,
-                attached: true,
-            }),
+        let containers = Containers {
+            server,
+            agents,
+            engine,
+            guardian: None,
+            attached: true,
         };
+        // The run is a new one, only its cluster is not.
+        let cluster = Self::of(RunId::random(), choice, ready, access, containers);
         for image in &options.images {
             cluster.bring_image(image, progress).await?;
         }

@@ -10,9 +10,7 @@ use super::on_node::NodeAccess;
 use super::owner::{Owner, RunId};
 use super::ready::{self, Ready};
 use super::server::{Agent, Blueprint, Shared, server_name};
-use super::{
-    AuditLog, Cluster, ClusterError, ClusterOptions, Containers, access, flags, network, nodes,
-};
+use super::{Cluster, ClusterError, ClusterOptions, Containers, access, network, nodes};
 use crate::engine::Engine;
 use crate::progress::Progress;
 
@@ -46,24 +44,14 @@ impl Cluster {
                 return Err(error);
             }
         };
-        Ok(Self {
-            run,
-            choice,
-            version: ready.version,
-            kubeconfig: ready.kubeconfig,
-            access,
-            audit_log: Some(AuditLog {
-                node: server.clone(),
-                path: flags::AUDIT_LOG_PATH.to_owned(),
-            }),
-            containers: Some(Containers {
-                server,
-                agents,
-                engine,
-                guardian: Some(guardian),
-                attached: false,
-            }),
-        })
+        let containers = Containers {
+            server,
+            agents,
+            engine,
+            guardian: Some(guardian),
+            attached: false,
+        };
+        Ok(Self::of(run, choice, ready, access, containers))
     }
 }
 

@@ -172,7 +172,7 @@ fn missing<E: std::error::Error>(waiting_for: &'static str) -> impl FnOnce(E) ->
 }
 
 /// Whether a node takes part: its kubelet says so, and the node controller believes it.
-pub(super) fn is_ready(node: &Node) -> bool {
+pub(crate) fn is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .iter()

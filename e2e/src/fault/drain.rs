@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::{Fault, FaultError, Hold, Need, process};
 use crate::{
     budget::{FaultKind, LeaseSettings},
+    cluster::is_ready,
     disruption::{self, Eviction},
     repairs::{Due, Repair},
     scene::Scene,
@@ -166,14 +167,7 @@ fn takes_pods(node: &Node, drained: &str) -> bool {
         .iter()
         .flatten()
         .any(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
-    let conditions = node
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
-    let ready = conditions
-        .into_iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    node.name_any() != drained && !is_cordoned(node) && !closed && ready
+    node.name_any() != drained && !is_cordoned(node) && !closed && is_ready(node)
 }
 
 #[cfg(test)]
