@@ -9,20 +9,18 @@
     reason = "a test's helper ends the test where it stands"
 )]
 
+mod shared_cluster;
+
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Mutex, OnceLock, PoisonError},
+    path::Path,
+    sync::{Mutex, PoisonError},
 };
 
-use clap::Parser;
 use five_spot_e2e::{
-    args::RunArgs,
     cluster::{Cluster, ClusterOptions},
-    console::Console,
     judge::TrialResult,
-    progress::{Progress, chain},
-    run::{self, Outcome, RunOptions},
+    run::Outcome,
     trial::TrialData,
     verdict::Verdict,
 };
@@ -32,17 +30,7 @@ use kube::{
     Api, ResourceExt,
     api::{WatchEvent, WatchParams},
 };
-use tokio::{
-    runtime::Runtime,
-    time::{Duration, Instant, sleep},
-};
-
-/// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-/// The one cluster, or why there is none.
-static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-/// Timed tests share the cluster, so they run one after the other.
-static TURN: Mutex<()> = Mutex::new(());
+use tokio::time::{Duration, Instant, sleep};
 
 const IMAGES: [&str; 2] = [
     "five-spot/client-go-peer:dev",
@@ -55,63 +43,23 @@ const TOLERANCE_MS: f64 = 100.0;
 /// When the stopwatch saw each revision of the Lease.
 type Stopwatch = Mutex<BTreeMap<u64, Instant>>;
 
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    run: RunArgs,
-}
-
 /// Runs an example for one trial of each fault, with the stopwatch beside it.
 fn measure(example: &str, faults: &str, stopwatch: &Stopwatch) -> Outcome {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let config = format!(
         "{}/examples/{example}/failover.toml",
         env!("CARGO_MANIFEST_DIR")
     );
-    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .unwrap()
-        .keep();
     let flags = [
-        "failover",
-        "--config",
-        &config,
-        "--out",
-        out.to_str().unwrap(),
-        "--faults",
-        faults,
-        "--trials",
-        "1",
-        "--seed",
-        "7",
-        "--steady",
-        "0s",
+        "--config", &config, "--faults", faults, "--trials", "1", "--seed", "7",
     ];
-    let options = RunOptions::try_from(&CommandLine::try_parse_from(flags).unwrap().run);
-    let options = options.unwrap_or_else(|error| panic!("{}", chain(&error)));
-    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-    let console = Console::start();
-    let cluster = CLUSTER.get_or_init(|| runtime.block_on(start(&console)));
-    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
-    let measured = async {
-        let running = run::run(&options, cluster, std::future::pending(), &console, |_| {});
-        tokio::select! {
-            outcome = running => outcome.unwrap_or_else(|error| panic!("{}", chain(&error))),
-            () = watch(cluster, example, stopwatch) => panic!("the stopwatch ended"),
-        }
-    };
-    let outcome = runtime.block_on(measured);
-    console.note(&format!("report in {}", outcome.folder.display()));
-    outcome
-}
-
-async fn start(console: &Console) -> Result<Cluster, String> {
-    let options = ClusterOptions {
-        guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
+    // The cluster serves both examples, whichever comes first.
+    let with_both = |options| ClusterOptions {
         images: IMAGES.map(str::to_owned).to_vec(),
-        ..ClusterOptions::default()
+        ..options
     };
-    let started = Cluster::start(&options, console).await;
-    started.map_err(|error| chain(&error))
+    shared_cluster::failover(&flags, with_both, |cluster| {
+        watch(cluster, example, stopwatch)
+    })
 }
 
 /// Watches the example's Lease, as anybody could. Never returns.

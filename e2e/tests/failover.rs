@@ -1,8 +1,7 @@
 //! The promise of the operator, on a real cluster: whatever happens to the leader, another term begins within
 //! `LEASE_DURATION_SECONDS`, with 2 and with 3 replicas.
 //!
-//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them). The cluster is
-//! started once, by the same code that `failover run` uses; its guardian removes it when this process ends.
+//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them).
 
 #![expect(
     clippy::unwrap_used,
@@ -10,87 +9,17 @@
     reason = "a test's helper ends the test where it stands"
 )]
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+mod shared_cluster;
 
-use clap::Parser;
-use five_spot_e2e::{
-    args::RunArgs,
-    budget::FaultKind,
-    cluster::{Cluster, ClusterOptions, Provider},
-    console::Console,
-    progress::{Progress, chain},
-    report::Report,
-    run::{self, RunOptions},
-    verdict::Verdict,
-};
-use tokio::runtime::Runtime;
+use std::future::pending;
 
-/// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-/// The one cluster, or why there is none.
-static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-/// Timed tests share the cluster, so they run one after the other.
-static TURN: Mutex<()> = Mutex::new(());
+use five_spot_e2e::{budget::FaultKind, cluster::Provider, report::Report, verdict::Verdict};
 
-/// The same moments of the faults in every run of the tests.
-const SEED: &str = "7";
-
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    run: RunArgs,
-}
-
-/// Runs what `failover run` would run with these flags, on the shared cluster.
+/// Runs what `failover run` would run with these flags, at the same moments of the faults in every run of the tests.
 fn failover(flags: &[&str]) -> Report {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .unwrap()
-        .keep();
-    let common = [
-        "failover",
-        "--deploy",
-        deploy,
-        "--seed",
-        SEED,
-        "--steady",
-        "0s",
-        "--out",
-        out.to_str().unwrap(),
-    ];
-    let args = CommandLine::try_parse_from(common.iter().chain(flags))
-        .unwrap()
-        .run;
-    let options = RunOptions::try_from(&args).unwrap();
-    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-    let console = Console::start();
-    let cluster = CLUSTER.get_or_init(|| runtime.block_on(start(&args, &console)));
-    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
-    let outcome = runtime.block_on(run::run(
-        &options,
-        cluster,
-        std::future::pending(),
-        &console,
-        |_| {},
-    ));
-    let outcome = outcome.unwrap_or_else(|error| panic!("{}", chain(&error)));
-    console.note(&format!("report in {}", outcome.folder.display()));
-    outcome.report
-}
-
-async fn start(args: &RunArgs, console: &Console) -> Result<Cluster, String> {
-    let options = args.cluster.options().map_err(|error| chain(&error))?;
-    let options = ClusterOptions {
-        guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
-        ..options
-    };
-    Cluster::start(&options, console)
-        .await
-        .map_err(|error| chain(&error))
+    let flags = [&["--deploy", deploy, "--seed", "7"], flags].concat();
+    shared_cluster::failover(&flags, |options| options, |_| pending()).report
 }
 
 #[rstest::rstest]

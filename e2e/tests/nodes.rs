@@ -1,8 +1,7 @@
 //! The promise of the operator when its leader's node goes, on a cluster of one server and two agents: in silence, or
 //! drained within each shape of the disruption budget.
 //!
-//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them). The cluster is
-//! started once, by the same code that `failover run` uses; its guardian removes it when this process ends.
+//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them).
 
 #![expect(
     clippy::unwrap_used,
@@ -10,75 +9,27 @@
     reason = "a test's helper ends the test where it stands"
 )]
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+mod shared_cluster;
 
-use clap::Parser;
+use std::future::pending;
+
 use five_spot_e2e::{
-    args::RunArgs,
     budget::FaultKind,
-    cluster::{Cluster, ClusterOptions},
-    console::Console,
     fault,
-    progress::chain,
     report::Report,
-    run::{self, RunOptions},
     takeover::Reason,
     verdict::{CheckId, Verdict},
 };
-use tokio::runtime::Runtime;
 
-/// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-/// The one cluster, or why there is none.
-static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-/// Timed tests share the cluster, so they run one after the other.
-static TURN: Mutex<()> = Mutex::new(());
-
-#[derive(Debug, Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    run: RunArgs,
-}
-
-/// Runs what `failover run` would run with these flags, on the shared cluster.
+/// Runs what `failover run` would run with these flags, once for each fault, on a cluster with the agents that it takes.
 fn failover(flags: &[&str]) -> Report {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .unwrap()
-        .keep();
-    let out = out.to_str().unwrap();
-    let common = [
-        "failover", "--deploy", deploy, "--seed", "7", "--steady", "0s", "--trials", "1", "--out",
-        out,
-    ];
-    let args = CommandLine::try_parse_from(common.iter().chain(flags))
-        .unwrap()
-        .run;
-    let options = RunOptions::try_from(&args).unwrap();
-    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-    let console = Console::start();
-    let cluster = CLUSTER.get_or_init(|| runtime.block_on(start(&args, &console)));
-    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
-    let pending = std::future::pending();
-    let outcome = runtime.block_on(run::run(&options, cluster, pending, &console, |_| {}));
-    let outcome = outcome.unwrap_or_else(|error| panic!("{}", chain(&error)));
-    outcome.report
-}
-
-async fn start(args: &RunArgs, console: &Console) -> Result<Cluster, String> {
-    let options = args.cluster.options().map_err(|error| chain(&error))?;
-    let mut options = ClusterOptions {
-        guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
-        ..options
+    let flags = [&["--deploy", deploy, "--seed", "7", "--trials", "1"], flags].concat();
+    let with_agents = |mut options: five_spot_e2e::cluster::ClusterOptions| {
+        options.raise_agents(fault::agents_for(&[FaultKind::NodeLoss]));
+        options
     };
-    options.raise_agents(fault::agents_for(&[FaultKind::NodeLoss]));
-    Cluster::start(&options, console)
-        .await
-        .map_err(|error| chain(&error))
+    shared_cluster::failover(&flags, with_agents, |_| pending()).report
 }
 
 /// The details of a check, one for each trial or number of replicas.
