@@ -41,6 +41,11 @@ unit:
     cargo test --locked --workspace --lib --bins
     cargo test --locked --workspace --doc
 
+# Every reader of foreign texts and objects, fed with anything, this many times
+[group('test')]
+fuzz cases='20000':
+    PROPTEST_CASES={{ cases }} cargo test --quiet --locked -p five-spot --lib -- fuzz:: whatever_the_secret_holds
+
 # Simulated elections: --seeds N, --from SEED, --mutants; a failure again: --seed S --trace
 [group('test')]
 sim *options:
@@ -50,6 +55,11 @@ sim *options:
 [group('test')]
 page-test: chromium
     cargo test --locked -p five-spot-e2e --lib page::browser -- --ignored
+
+# The work on 10,000 objects: promotion, 1,000 edges in one second, 10 quiet minutes; --help for other sizes
+[group('test')]
+bench *options:
+    cargo run --quiet --locked --release --features bench --bin bench -- "$@"
 
 # Tests of the node image's entry point
 [group('test')]

@@ -3,7 +3,7 @@
 //! `deploy/rbac.yaml` grants it and `deploy/fence.yaml` covers the writes in it that only a leader may make; both are
 //! rendered from here by [`manifest`](crate::manifest), so neither can forget what the other knows.
 
-use crate::api::GROUP;
+use crate::{api::GROUP, machine::CLUSTER_API};
 
 /// The namespace that the operator is deployed to.
 pub const NAMESPACE: &str = "5spot-system";
@@ -16,6 +16,25 @@ pub const LEASE: &str = "5spot-leader";
 
 /// The fence: a ValidatingAdmissionPolicy, its binding, and the ConfigMap in [`NAMESPACE`] that it is tested on.
 pub const FENCE: &str = "5spot-fence";
+
+/// The part of the fence that guards what others write too.
+pub const LENIENT_FENCE: &str = "5spot-fence-shared";
+
+const WATCHED: &[&str] = &["get", "list", "watch"];
+const OWNED: &[&str] = &["get", "list", "watch", "create", "delete"];
+
+/// How the fence guards a right against whoever does not hold the Lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// It does not: reads, the election itself, and what standbys report.
+    None,
+    /// It refuses, and where it can't tell who leads it refuses as well. For what only the operator writes: the policy is
+    /// looked up for every request of the kind, whoever sends it.
+    Strict,
+    /// It refuses, and where it can't tell who leads it does not. For what others write too: without a Lease no Node
+    /// could be changed otherwise, by anybody.
+    Lenient,
+}
 
 /// One thing that the operator may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +49,8 @@ pub struct Right {
     pub verbs: &'static [&'static str],
     /// Where.
     pub reach: Reach,
-    /// Whether the fence refuses it to whoever does not hold the Lease.
-    pub is_fenced: bool,
+    /// How the fence guards it.
+    pub guard: Guard,
     /// What it is for.
     pub why: &'static str,
 }
@@ -46,14 +65,14 @@ pub enum Reach {
 }
 
 /// All rights, in the order of the manifest.
-pub const RIGHTS: [Right; 7] = [
+pub const RIGHTS: [Right; 16] = [
     Right {
         group: "coordination.k8s.io",
         resource: "leases",
         names: &[],
         verbs: &["create"],
         reach: Reach::OwnNamespace,
-        is_fenced: false,
+        guard: Guard::None,
         why: "A create request carries no name that RBAC could look at.",
     },
     Right {
@@ -62,7 +81,7 @@ pub const RIGHTS: [Right; 7] = [
         names: &[LEASE],
         verbs: &["get", "list", "watch", "update"],
         reach: Reach::OwnNamespace,
-        is_fenced: false,
+        guard: Guard::None,
         why: "List and watch match a name only with a field selector on metadata.name, which the operator sends. Every \
               write is a PUT with a precondition, so there is no right to patch.",
     },
@@ -70,9 +89,9 @@ pub const RIGHTS: [Right; 7] = [
         group: "",
         resource: "pods",
         names: &[],
-        verbs: &["get", "list", "watch"],
+        verbs: WATCHED,
         reach: Reach::OwnNamespace,
-        is_fenced: false,
+        guard: Guard::None,
         why: "A standby watches the leader's pod for the proof of its death, and a leader that ends looks for a successor.",
     },
     Right {
@@ -81,17 +100,27 @@ pub const RIGHTS: [Right; 7] = [
         names: &[FENCE],
         verbs: &["patch"],
         reach: Reach::OwnNamespace,
-        is_fenced: true,
+        guard: Guard::Strict,
         why: "The fence is tested by a dry run on this one object, which is never changed.",
     },
     Right {
         group: GROUP,
         resource: "scheduledmachines",
         names: &[],
-        verbs: &["get", "list", "watch"],
+        verbs: &["get", "list", "watch", "patch"],
         reach: Reach::Cluster,
-        is_fenced: false,
-        why: "What users ask for: it is read and never changed.",
+        guard: Guard::Lenient,
+        why: "What users ask for. Written are its finalizer, and schedule.enabled when the owner of a machine wants it \
+              back.",
+    },
+    Right {
+        group: GROUP,
+        resource: "scheduledmachines/finalizers",
+        names: &[],
+        verbs: &["update"],
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "A Machine names its ScheduledMachine as an owner that waits for it, and clusters may want this right for that.",
     },
     Right {
         group: GROUP,
@@ -99,8 +128,82 @@ pub const RIGHTS: [Right; 7] = [
         names: &[],
         verbs: &["patch"],
         reach: Reach::Cluster,
-        is_fenced: true,
+        guard: Guard::Strict,
         why: "What became of it: the status, and nothing else of the object.",
+    },
+    Right {
+        group: CLUSTER_API,
+        resource: "machines",
+        names: &[],
+        verbs: &["get", "list", "watch", "create", "patch", "delete"],
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "The Machines. Patched is an annotation by which Cluster API does not drain a Node once more.",
+    },
+    Right {
+        group: "bootstrap.cluster.x-k8s.io",
+        resource: "*",
+        names: &[],
+        verbs: OWNED,
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "Bootstrap objects. Which kinds there are is up to the providers; name yours in place of the asterisk.",
+    },
+    Right {
+        group: "infrastructure.cluster.x-k8s.io",
+        resource: "*",
+        names: &[],
+        verbs: OWNED,
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "Infrastructure objects, likewise.",
+    },
+    Right {
+        group: "k0smotron.io",
+        resource: "*",
+        names: &[],
+        verbs: OWNED,
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "Both kinds of objects in the group that k0smotron used before.",
+    },
+    Right {
+        group: "",
+        resource: "secrets",
+        names: &[],
+        verbs: &["get"],
+        reach: Reach::Cluster,
+        guard: Guard::None,
+        why: "The kubeconfig of a workload cluster, in the Secret <cluster>-kubeconfig. RBAC knows no patterns of names. \
+              Only such Secrets are read, and only of clusters that a Machine of ours has become a Node of.",
+    },
+    Right {
+        group: "",
+        resource: "nodes",
+        names: &[],
+        verbs: &["get", "list", "watch", "patch"],
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "Nodes of machines: cordoned, tainted and watched for a request to give the machine back. Here where the \
+              machines join the operator's own cluster; in a workload cluster the user of the kubeconfig needs it.",
+    },
+    Right {
+        group: "",
+        resource: "pods",
+        names: &[],
+        verbs: &["list"],
+        reach: Reach::Cluster,
+        guard: Guard::None,
+        why: "What is on a Node that is drained.",
+    },
+    Right {
+        group: "",
+        resource: "pods/eviction",
+        names: &[],
+        verbs: &["create"],
+        reach: Reach::Cluster,
+        guard: Guard::Lenient,
+        why: "The drain. Pods are evicted and never deleted, so disruption budgets hold.",
     },
     Right {
         group: "events.k8s.io",
@@ -108,7 +211,7 @@ pub const RIGHTS: [Right; 7] = [
         names: &[],
         verbs: &["create", "patch"],
         reach: Reach::Cluster,
-        is_fenced: false,
+        guard: Guard::None,
         why: "What happened, for people. Standbys report too.",
     },
 ];
@@ -130,6 +233,7 @@ impl Right {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS};
 
     #[test]
     fn every_write_is_fenced_but_those_of_the_election_and_of_events() {
@@ -140,7 +244,7 @@ mod tests {
             ]
             .contains(&(right.group, right.resource));
             assert_eq!(
-                right.is_fenced,
+                right.guard != Guard::None,
                 right.is_write() && !is_exempt,
                 "{} {:?}",
                 right.resource,
@@ -150,10 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_granted_by_a_wildcard() {
+    fn what_others_write_too_is_never_guarded_so_that_they_could_be_refused() {
+        for right in RIGHTS.iter().filter(|right| right.guard == Guard::Strict) {
+            let is_ours = right.resource == "scheduledmachines/status" || right.names == [FENCE];
+            assert!(is_ours, "{right:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_granted_by_a_wildcard_but_kinds_of_the_groups_that_specs_may_name() {
+        let groups = [BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS].concat();
         for right in RIGHTS {
-            let words = [right.verbs, right.names, &[right.group, right.resource]].concat();
+            let words = [right.verbs, right.names, &[right.group]].concat();
             assert!(!words.iter().any(|word| word.contains('*')), "{right:?}");
+            let is_any = right.resource == "*";
+            assert_eq!(is_any, groups.contains(&right.group), "{right:?}");
+            assert!(is_any || !right.resource.contains('*'), "{right:?}");
         }
     }
 }

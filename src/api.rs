@@ -17,7 +17,9 @@ pub use scheduled_machine::{
     EmbeddedObject, MachineTemplate, NodeTaint, ScheduleSpec, ScheduledMachine,
     ScheduledMachineSpec, TaintEffect,
 };
-pub use status::{NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition};
+pub use status::{
+    NodeReference, ObjectReference, Phase, ScheduledMachineStatus, Shutdown, condition,
+};
 pub use timeout::{InvalidTimeout, parse_timeout};
 
 /// The API group of the kind, and the prefix of every label, annotation and finalizer of 5-Spot.
@@ -31,6 +33,25 @@ pub const FINALIZER: &str = "5spot.finos.org/scheduledmachine";
 
 /// Label on every object that is created for a `ScheduledMachine`; its value is that one's name.
 pub const SCHEDULED_MACHINE_LABEL: &str = "5spot.finos.org/scheduled-machine";
+
+/// Annotation on every object that is created for a `ScheduledMachine`; its value is that one's UID, which tells it from
+/// a later one of the same name.
+pub const SCHEDULED_MACHINE_UID: &str = "5spot.finos.org/scheduled-machine-uid";
+
+/// Annotation on a Node that was cordoned because its machine is on its way out. Only such a Node is uncordoned.
+pub const CORDONED: &str = "5spot.finos.org/cordoned";
+
+/// Annotation on a Node: the taints that were put on it, as JSON. Only those are changed or taken off.
+pub const APPLIED_TAINTS: &str = "5spot.finos.org/applied-taints";
+
+/// Annotation on a Node: with the value `true`, the owner of the machine wants it back at once.
+pub const RECLAIM_REQUESTED: &str = "5spot.finos.org/reclaim-requested";
+
+/// What else is written to a Node along with [`RECLAIM_REQUESTED`], and cleared with it.
+pub const RECLAIM_DETAILS: [&str; 2] = [
+    "5spot.finos.org/reclaim-reason",
+    "5spot.finos.org/reclaim-requested-at",
+];
 
 /// Label of Cluster API that names the cluster an object belongs to.
 pub const CLUSTER_NAME_LABEL: &str = "cluster.x-k8s.io/cluster-name";

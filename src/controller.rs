@@ -1,9 +1,10 @@
 //! What is done about `ScheduledMachine`s, by whoever leads.
 //!
-//! [`Caches`] are fed on every replica from the start, so that a promotion needs no list. [`run`] is the work of one
-//! [`Term`]: it looks at every object once, overdue ones first, then reacts to changes and to its own timers. Each
-//! look is the same three steps: observe, [`plan`](plan::plan) (pure), apply (through the term's client, safe to
-//! repeat).
+//! [`Caches`] are fed on every replica from the start, so that a promotion needs no list: with the `ScheduledMachine`s,
+//! with the objects of Cluster API that they consist of, and with the Nodes that those became, in whichever cluster.
+//! [`run`] is the work of one [`Term`]: it looks at every object once, overdue ones first, then reacts to changes and to
+//! its own timers. Each look is the same steps, until there is nothing left to do now: observe, [`plan`](plan::plan)
+//! (pure), write the status, act (through the term's client, safe to repeat and to race).
 //!
 //! # Guarantees
 //! - Nothing is written without a live term.
@@ -16,12 +17,17 @@
 //! would be met late by the size of the step; so the two clocks are compared once a second, and after a step every
 //! object is looked at again.
 
+mod act;
 mod apply;
 mod bounded;
 mod caches;
+mod clusters;
+mod drain;
 mod error;
 mod metrics;
-pub mod plan;
+mod objects;
+mod observe;
+mod plan;
 mod queue;
 mod reconcile;
 mod retry;
@@ -41,13 +47,16 @@ use tracing::{debug, info};
 use crate::term::Term;
 
 pub use caches::Caches;
+pub use clusters::Connect;
+use error::Eviction;
 pub use error::{Category, ControllerError};
 pub use metrics::ControllerMetrics;
 
 use queue::{Pace, Queue};
 use reconcile::{Context, error_policy, reconcile};
 use timers::Timers;
-use wall_clock::{SystemClock, WallClock};
+use wall_clock::SystemClock;
+pub(crate) use wall_clock::WallClock;
 
 /// The name under which fields are owned and events reported.
 pub const FIELD_MANAGER: &str = "5spot-controller";
@@ -77,7 +86,8 @@ pub async fn run(
     .await;
 }
 
-async fn run_by(
+/// The same by another wall clock.
+pub(crate) async fn run_by(
     clock: Arc<dyn WallClock>,
     term: Term,
     client: Client,
@@ -101,6 +111,7 @@ async fn run_by(
     let context = Arc::new(Context::new(
         term.clone(),
         client,
+        caches.clone(),
         clock,
         metrics,
         timers,

@@ -21,12 +21,19 @@
 pub mod access;
 pub mod admin;
 pub mod api;
+#[cfg(any(test, feature = "bench"))]
+mod api_server;
 pub mod args;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod clock;
 pub mod controller;
 pub mod errors;
 pub mod fence;
+#[cfg(test)]
+mod fuzz;
 pub mod leader;
+pub(crate) mod machine;
 pub mod manifest;
 pub mod metrics;
 #[cfg(feature = "mutants")]

@@ -19,7 +19,7 @@ use crate::{
     admin::{Admin, AdminError, AdminPort},
     args::Config,
     clock::{BootClock, SharedClock},
-    controller::{self, Caches, ControllerError, ControllerMetrics},
+    controller::{self, Caches, Connect, ControllerError, ControllerMetrics},
     errors::Chain,
     leader::{ElectorError, HintError},
     metrics,
@@ -114,7 +114,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
     let (mut registry, metrics, fence_metrics) = instruments::of_work();
-    let (caches, feed) = Caches::new(client.clone(), metrics.clone());
+    let (caches, feed) = Caches::new(client.clone(), Connect::default(), metrics.clone());
     let work = Work {
         client,
         caches: caches.clone(),

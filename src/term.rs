@@ -141,6 +141,11 @@ impl Term {
         }
     }
 
+    /// Whether no new work may be started.
+    pub fn is_winding_down(&self) -> bool {
+        self.shared.winding_down.is_cancelled() || self.check().is_err()
+    }
+
     /// Resolves when nothing may be written any more. Work that still runs then is to be dropped.
     pub async fn ended(&self) {
         tokio::select! {

@@ -6,16 +6,18 @@
 //! [`schedule`](crate::schedule). Not repeated are those about what no verdict depends on: `kind` and version of the
 //! embedded objects, the values of labels, `nodeTaints`, `killIfCommands`, and how many there may be of anything.
 
+use kube::ResourceExt;
+
 use super::{
     BOOTSTRAP_GROUPS, EmbeddedObject, INFRASTRUCTURE_GROUPS, InvalidTimeout, MachineTemplate,
-    RESERVED_METADATA_PREFIXES, ScheduledMachineSpec, parse_timeout,
+    RESERVED_METADATA_PREFIXES, ScheduledMachine, ScheduledMachineSpec, parse_timeout,
 };
 
 /// A field that the operator can't act on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {value:?} {rule}")]
 pub struct InvalidField {
-    /// Path of the field below `spec`.
+    /// Path of the field below `spec`, or below the object.
     pub field: &'static str,
     /// Its value.
     pub value: String,
@@ -30,6 +32,24 @@ pub enum Subject {
     References,
     /// The timeouts.
     Timeouts,
+}
+
+/// The longest name that fits into the label by which the objects of a machine are found.
+const LONGEST_NAME: usize = 63;
+
+impl ScheduledMachine {
+    /// The objects of a machine are named like it, and found by a label that carries its name.
+    pub(crate) fn check_name(&self) -> Result<(), InvalidField> {
+        let name = self.name_any();
+        if name.len() <= LONGEST_NAME {
+            return Ok(());
+        }
+        Err(InvalidField {
+            field: "metadata.name",
+            value: name,
+            rule: format!("must be at most {LONGEST_NAME} characters, as a label carries it"),
+        })
+    }
 }
 
 impl ScheduledMachineSpec {
@@ -59,9 +79,27 @@ impl ScheduledMachineSpec {
             &self.infrastructure_spec,
             &INFRASTRUCTURE_GROUPS,
         )?;
+        self.check_kinds()?;
         self.machine_template
             .as_ref()
             .map_or(Ok(()), check_metadata)
+    }
+
+    /// Both are named like the machine, so they can't be of one kind.
+    fn check_kinds(&self) -> Result<(), InvalidField> {
+        let group = |object: &EmbeddedObject| {
+            let group = object.api_version.split_once('/');
+            group.map(|(group, _version)| group.to_owned())
+        };
+        let (bootstrap, infrastructure) = (&self.bootstrap_spec, &self.infrastructure_spec);
+        if bootstrap.kind != infrastructure.kind || group(bootstrap) != group(infrastructure) {
+            return Ok(());
+        }
+        Err(InvalidField {
+            field: "infrastructureSpec.kind",
+            value: infrastructure.kind.clone(),
+            rule: "must not be the kind of bootstrapSpec".to_owned(),
+        })
     }
 
     fn check_timeouts(&self) -> Result<(), InvalidField> {

@@ -18,6 +18,15 @@ pub mod condition {
 
     /// True when the cluster, the embedded objects and their metadata are ones that the operator may act on.
     pub const REFERENCES_VALID: &str = "ReferencesValid";
+
+    /// True when the Machine has become a Node that is ready.
+    pub const MACHINE_READY: &str = "MachineReady";
+
+    /// True when the last machine to leave was drained, or had nothing to drain.
+    pub const DRAINED: &str = "Drained";
+
+    /// True when the Node has the taints of the spec; only there when the spec or the Node has any.
+    pub const NODE_TAINTED: &str = "NodeTainted";
 }
 
 /// Where the machine is in its life.
@@ -39,7 +48,7 @@ pub enum Phase {
     /// The window is open and the machine is not there yet; also an object that no operator has looked at so far.
     #[default]
     Pending,
-    /// The window is open.
+    /// The window is open and the machine's objects are there.
     Active,
     /// The window has shut and the machine is on its way out.
     ShuttingDown,
@@ -116,9 +125,29 @@ pub struct ScheduledMachineStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_scheduled_time: Option<Time>,
 
-    /// When the machine that is on its way out will be removed.
+    /// When the machine that is on its way out will be removed at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cleanup: Option<Time>,
+
+    /// How far the machine that is on its way out has got. A leader that takes over goes on from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown: Option<Shutdown>,
+}
+
+/// The way out of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shutdown {
+    /// When it began; the graceful shutdown timeout counts from here.
+    pub since: Time,
+
+    /// When the drain of the Node began; the drain timeout counts from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining_since: Option<Time>,
+
+    /// Whether the machine's owner wants it back. Then nothing but its removal ends this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reclaimed: bool,
 }
 
 /// An object that was created for a `ScheduledMachine`.

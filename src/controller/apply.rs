@@ -1,4 +1,4 @@
-//! Carries out a plan. Every step is safe to repeat and goes through the term's client.
+//! Writes the status, and tells people what is new in it. Every step is safe to repeat and goes through the term's client.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Category, ControllerError, FIELD_MANAGER,
-    plan::{Announcement, Step, left_over},
+    plan::{Announcement, left_over},
     reconcile::Context,
 };
 use crate::{
@@ -20,27 +20,8 @@ use crate::{
     errors::Chain,
 };
 
-/// Does the steps in their order and stops at the first that fails.
-pub(super) async fn apply(
-    context: &Context,
-    object: &ScheduledMachine,
-    steps: Vec<Step>,
-) -> Result<(), ControllerError> {
-    for step in steps {
-        match step {
-            Step::WriteStatus(status) => {
-                if !write_status(context, object, &status).await? {
-                    return Ok(());
-                }
-            }
-            Step::Announce(announcement) => announce(context, object, announcement).await,
-        }
-    }
-    Ok(())
-}
-
 /// Whether the object was still there to be written to.
-async fn write_status(
+pub(super) async fn write_status(
     context: &Context,
     object: &ScheduledMachine,
     status: &ScheduledMachineStatus,
@@ -75,11 +56,11 @@ async fn write_status(
 async fn remove(
     context: &Context,
     seen: &ScheduledMachine,
-    fields: &[&str],
+    fields: &[String],
 ) -> Result<(), ControllerError> {
     let nothing: Map<_, _> = fields
         .iter()
-        .map(|field| ((*field).to_owned(), Value::Null))
+        .map(|field| (field.clone(), Value::Null))
         .collect();
     let patch = json!({
         "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
@@ -98,6 +79,14 @@ async fn remove(
     Ok(())
 }
 
+/// Where the object is written to.
+pub(super) fn machines(context: &Context, object: &ScheduledMachine) -> Api<ScheduledMachine> {
+    match object.namespace() {
+        Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
+        None => Api::default_namespaced(context.client.clone()),
+    }
+}
+
 /// The object as it is after the patch; `None` when it was gone or not the one that the patch is about.
 async fn patch_status(
     context: &Context,
@@ -106,11 +95,10 @@ async fn patch_status(
     patch: &Patch<&Value>,
 ) -> Result<Option<Arc<ScheduledMachine>>, ControllerError> {
     let name = object.name_any();
-    let machines: Api<ScheduledMachine> = match object.namespace() {
-        Some(namespace) => Api::namespaced(context.client.clone(), &namespace),
-        None => Api::default_namespaced(context.client.clone()),
-    };
-    match machines.patch_status(&name, params, patch).await {
+    match machines(context, object)
+        .patch_status(&name, params, patch)
+        .await
+    {
         Ok(answer) => {
             let answer = Arc::new(answer);
             context.written.keep(Arc::clone(&answer));
@@ -132,15 +120,19 @@ async fn patch_status(
 }
 
 /// Writes an Event, best effort: it is for people, and the status says the same.
-async fn announce(context: &Context, object: &ScheduledMachine, announcement: Announcement) {
+pub(super) async fn announce(
+    context: &Context,
+    object: &ScheduledMachine,
+    announcement: Announcement,
+) {
     let Announcement {
-        from,
-        to,
         reason,
-        message,
+        action,
+        note,
         is_warning,
     } = announcement;
-    info!(%from, %to, reason, "the phase changed");
+    info!(reason, note, "news of a ScheduledMachine");
+    context.metrics.announced(reason);
     let event = Event {
         type_: if is_warning {
             EventType::Warning
@@ -148,8 +140,8 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
             EventType::Normal
         },
         reason: reason.to_owned(),
-        note: Some(format!("{from} -> {to}: {message}")),
-        action: "ChangePhase".to_owned(),
+        note: Some(shortened(note)),
+        action: action.to_owned(),
         secondary: None,
     };
     let reference = object.object_ref(&());
@@ -163,4 +155,11 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
         // A release does not wait for it.
         () = context.term.winding_down() => {}
     }
+}
+
+/// An Event's note is at most 1 kB; a longer one would be refused.
+fn shortened(mut note: String) -> String {
+    const LONGEST: usize = 1024;
+    note.truncate(note.floor_char_boundary(LONGEST));
+    note
 }

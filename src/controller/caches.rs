@@ -1,4 +1,5 @@
-//! The `ScheduledMachine`s of the cluster, in memory, on every replica.
+//! What the operator knows of the cluster, in memory, on every replica: the `ScheduledMachine`s, which everything begins
+//! with, the objects that they consist of, and the Nodes that those became.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -15,19 +16,33 @@ use kube::{
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use super::{Category, ControllerError, ControllerMetrics, bounded::bounded, retry::Retry};
+use super::{
+    Category, Connect, ControllerError, ControllerMetrics,
+    bounded::bounded,
+    clusters::{ClusterFeeds, Clusters},
+    objects::{Feeds, Objects},
+    observe::kind_of,
+    retry::Retry,
+};
 use crate::{
     api::{Phase, ScheduledMachine},
     errors::Chain,
+    machine::Part,
 };
 
 /// What is known of the cluster. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
 pub struct Caches {
     store: Store<ScheduledMachine>,
-    changes: broadcast::Sender<Change>,
+    announcer: Announcer,
     synced: watch::Receiver<bool>,
+    objects: Objects,
+    clusters: Clusters,
 }
+
+/// Tells the work of a term what to look at again.
+#[derive(Clone, Debug)]
+pub(super) struct Announcer(broadcast::Sender<Change>);
 
 /// Something to look at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +62,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// How long a watch lasts, in seconds, before the API server ends it and it is taken up where it ended, which costs one
 /// request and no list. kube gives up a watch that is quiet for 5 s longer than that (the API server sends a bookmark
 /// shortly before the end), so this bounds how late a connection that died without a word is noticed.
-const WATCH_SECONDS: u32 = 30;
+pub(super) const WATCH_SECONDS: u32 = 30;
 
 /// What `kubectl apply` leaves behind: the whole object once more, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -56,7 +71,8 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 struct Feed {
     writer: reflector::store::Writer<ScheduledMachine>,
     store: Store<ScheduledMachine>,
-    changes: broadcast::Sender<Change>,
+    announcer: Announcer,
+    objects: Objects,
     synced: watch::Sender<bool>,
     metrics: ControllerMetrics,
     complained: bool,
@@ -69,28 +85,59 @@ impl Caches {
     /// definition that is not installed yet. Whoever owns it treats its end as the end of the process.
     pub fn new(
         client: Client,
+        connect: Connect,
         metrics: ControllerMetrics,
     ) -> (
         Self,
         impl Future<Output = Result<Infallible, ControllerError>> + Send + 'static,
     ) {
         let (store, writer) = reflector::store();
-        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let announcer = Announcer(broadcast::channel(CHANGES_KEPT).0);
         let (synced_sender, synced) = watch::channel(false);
+        let (objects, kinds_asked) = Objects::new();
+        let (clusters, clusters_asked) = Clusters::new();
+        let client = bounded(client);
         let feed = Feed {
             writer,
             store: store.clone(),
-            changes: changes.clone(),
+            announcer: announcer.clone(),
+            objects: objects.clone(),
             synced: synced_sender,
-            metrics,
+            metrics: metrics.clone(),
             complained: false,
+        };
+        let object_feeds = Feeds {
+            client: client.clone(),
+            objects: objects.clone(),
+            asked: kinds_asked,
+            clusters: clusters.clone(),
+            announcer: announcer.clone(),
+            metrics: metrics.clone(),
+        };
+        let cluster_feeds = ClusterFeeds {
+            client: client.clone(),
+            connect,
+            clusters: clusters.clone(),
+            asked: clusters_asked,
+            objects: objects.clone(),
+            announcer: announcer.clone(),
+            metrics,
         };
         let caches = Self {
             store,
-            changes,
+            announcer,
             synced,
+            objects,
+            clusters,
         };
-        (caches, feed.run(Api::all(bounded(client))))
+        let run = async move {
+            tokio::select! {
+                ended = feed.run(Api::all(client)) => ended,
+                never = object_feeds.run() => match never {},
+                never = cluster_feeds.run() => match never {},
+            }
+        };
+        (caches, run)
     }
 
     /// Whether everything has been seen once.
@@ -117,7 +164,32 @@ impl Caches {
     }
 
     pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+        self.announcer.0.subscribe()
+    }
+
+    pub(super) fn objects(&self) -> Objects {
+        self.objects.clone()
+    }
+
+    pub(super) fn clusters(&self) -> Clusters {
+        self.clusters.clone()
+    }
+}
+
+impl Announcer {
+    /// One object came, changed or went.
+    pub(super) fn object(&self, object: ObjectRef<ScheduledMachine>) {
+        self.tell(Change::Object(object));
+    }
+
+    /// Any object may have changed.
+    pub(super) fn all(&self) {
+        self.tell(Change::All);
+    }
+
+    fn tell(&self, change: Change) {
+        // Without a term nobody listens; a term begins with a look at everything.
+        let _listeners = self.0.send(change);
     }
 }
 
@@ -160,12 +232,12 @@ impl Feed {
                     Some(object) => self.put(object),
                     None => self.remove(&reference),
                 }
-                self.announce(Change::Object(reference));
+                self.announcer.object(reference);
             }
             Event::Delete(object) => {
                 let reference = reference(&object);
                 self.remove(&reference);
-                self.announce(Change::Object(reference));
+                self.announcer.object(reference);
             }
         }
     }
@@ -178,7 +250,7 @@ impl Feed {
         self.metrics
             .recounted(objects.iter().map(|object| phase(object)));
         self.synced.send_replace(true);
-        self.announce(Change::All);
+        self.announcer.all();
     }
 
     fn put(&mut self, object: ScheduledMachine) {
@@ -198,11 +270,6 @@ impl Feed {
         }
     }
 
-    fn announce(&self, change: Change) {
-        // Without a term nobody listens; a term begins with a look at everything.
-        let _listeners = self.changes.send(change);
-    }
-
     /// The object without what nobody here reads; one that can't be read at all is left out and does not keep the
     /// others from being served.
     fn readable(&self, object: DeserializeGuard<ScheduledMachine>) -> Option<ScheduledMachine> {
@@ -210,6 +277,11 @@ impl Feed {
             Ok(mut object) => {
                 object.metadata.managed_fields = None;
                 object.annotations_mut().remove(LAST_APPLIED);
+                for part in Part::ALL {
+                    if let Some(kind) = kind_of(part, &object) {
+                        self.objects.ask_for(&kind);
+                    }
+                }
                 Some(object)
             }
             Err(error) => {

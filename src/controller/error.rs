@@ -16,6 +16,25 @@ pub enum ControllerError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// Something in the cluster could not be changed.
+    #[error("failed to {action} for ScheduledMachine {object}")]
+    Act {
+        /// Namespace and name.
+        object: String,
+        /// What was to be done.
+        action: String,
+        /// What the API server or the way there said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// There is an object of the same name that belongs to somebody else.
+    #[error("the {part} of ScheduledMachine {object} can't be created: {}", super::plan::taken(.part))]
+    NameTaken {
+        /// Namespace and name.
+        object: String,
+        /// Which object.
+        part: &'static str,
+    },
     /// The watch that fills the caches is over, though it should never end.
     #[error("the watch on ScheduledMachines ended")]
     FeedEnded,
@@ -30,8 +49,21 @@ pub enum Category {
     Unreadable,
     /// Writing a status failed and is retried.
     Status,
+    /// Changing something else in a cluster failed and is retried.
+    Action,
     /// An Event could not be written.
     Event,
+}
+
+/// What an eviction came to, as a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Eviction {
+    /// The pod is on its way out.
+    Evicted,
+    /// A disruption budget forbids it for now.
+    Held,
+    /// It was refused for another reason, or not answered.
+    Failed,
 }
 
 impl ControllerError {
@@ -45,6 +77,7 @@ impl ControllerError {
     pub fn category(&self) -> Category {
         match self {
             Self::WriteStatus { .. } => Category::Status,
+            Self::Act { .. } | Self::NameTaken { .. } => Category::Action,
             Self::FeedEnded => Category::Watch,
         }
     }
@@ -52,7 +85,13 @@ impl ControllerError {
 
 impl Category {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Watch, Self::Unreadable, Self::Status, Self::Event];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Watch,
+        Self::Unreadable,
+        Self::Status,
+        Self::Action,
+        Self::Event,
+    ];
 
     /// The category as a label's value.
     pub const fn as_str(self) -> &'static str {
@@ -60,7 +99,22 @@ impl Category {
             Self::Watch => "watch",
             Self::Unreadable => "unreadable",
             Self::Status => "status",
+            Self::Action => "action",
             Self::Event => "event",
+        }
+    }
+}
+
+impl Eviction {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Evicted, Self::Held, Self::Failed];
+
+    /// The outcome as a label's value.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evicted => "evicted",
+            Self::Held => "held",
+            Self::Failed => "failed",
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::Category;
+use super::{Category, Eviction};
 use crate::api::Phase;
 
 /// Counts what the work does, and the objects that there are.
@@ -23,6 +23,9 @@ pub struct ControllerMetrics {
     duration: Histogram,
     errors: Family<ErrorLabels, Counter>,
     machines: Family<PhaseLabels, Gauge>,
+    drains: Family<ResultLabels, Counter>,
+    evictions: Family<ResultLabels, Counter>,
+    cleanup_timeouts: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +46,13 @@ struct PhaseLabels {
 const SUCCESS: &str = "success";
 const ERROR: &str = "error";
 
+/// How a drain ends, by the reason that is announced.
+const DRAINS: [(&str, &str); 3] = [
+    ("NodeDrained", "drained"),
+    ("DrainTimedOut", "timed_out"),
+    ("NodeOutOfReach", "out_of_reach"),
+];
+
 impl ControllerMetrics {
     /// Registers the metrics in `registry`, whose prefix they get.
     pub fn register(registry: &mut Registry) -> Self {
@@ -52,6 +62,9 @@ impl ControllerMetrics {
             duration: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             errors: Family::default(),
             machines: Family::default(),
+            drains: Family::default(),
+            evictions: Family::default(),
+            cleanup_timeouts: Counter::default(),
         };
         registry.register(
             "reconciliations",
@@ -66,13 +79,28 @@ impl ControllerMetrics {
         );
         registry.register(
             "errors",
-            "Failures of the controller, by category (watch, unreadable, status or event)",
+            "Failures of the controller, by category (watch, unreadable, status, action or event)",
             metrics.errors.clone(),
         );
         registry.register(
             "scheduled_machines",
             "ScheduledMachines that this replica knows, by phase",
             metrics.machines.clone(),
+        );
+        registry.register(
+            "node_drains",
+            "Drains that came to an end, by result: drained, timed_out, out_of_reach",
+            metrics.drains.clone(),
+        );
+        registry.register(
+            "pod_evictions",
+            "Evictions that were asked for, by result: evicted, held (by a disruption budget, and asked for again), failed",
+            metrics.evictions.clone(),
+        );
+        registry.register(
+            "finalizer_cleanup_timeouts",
+            "ScheduledMachines that were let go although objects of theirs were not gone in time",
+            metrics.cleanup_timeouts.clone(),
         );
         // A series that appears with its first failure can't be alerted on by its increase.
         for result in [SUCCESS, ERROR] {
@@ -87,6 +115,19 @@ impl ControllerMetrics {
                 .get_or_create(&ErrorLabels {
                     category: category.as_str(),
                 })
+                .inc_by(0);
+        }
+        for (_reason, result) in DRAINS {
+            metrics
+                .drains
+                .get_or_create(&ResultLabels { result })
+                .inc_by(0);
+        }
+        for outcome in Eviction::ALL {
+            let result = outcome.as_str();
+            metrics
+                .evictions
+                .get_or_create(&ResultLabels { result })
                 .inc_by(0);
         }
         metrics.recounted(std::iter::empty());
@@ -107,6 +148,21 @@ impl ControllerMetrics {
                 category: category.as_str(),
             })
             .inc();
+    }
+
+    /// News went out: what they are about is counted.
+    pub(super) fn announced(&self, reason: &str) {
+        if reason == "CleanupTimedOut" {
+            self.cleanup_timeouts.inc();
+        }
+        if let Some((_reason, result)) = DRAINS.into_iter().find(|(known, _)| *known == reason) {
+            self.drains.get_or_create(&ResultLabels { result }).inc();
+        }
+    }
+
+    pub(super) fn evicted(&self, outcome: Eviction) {
+        let result = outcome.as_str();
+        self.evictions.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// An object went from one phase to another; `None` is outside of the cluster.

@@ -61,7 +61,7 @@ struct Place {
 /// How urgent an object is; the smaller, the sooner.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    /// By its status a boundary has passed that nobody acted on.
+    /// By its status a boundary has passed that nobody acted on, or its machine is on its way out.
     Overdue,
     /// Its spec has not been looked at.
     Unseen,
@@ -218,7 +218,13 @@ fn urgency(object: &ScheduledMachine, now: Timestamp) -> (Urgency, Option<Timest
     let Some(status) = &object.status else {
         return (Urgency::Unseen, None);
     };
-    let edges = [&status.next_activation, &status.next_deactivation];
+    let begun = status.shutdown.as_ref().map(|shutdown| &shutdown.since);
+    let edges = [
+        status.next_activation.as_ref(),
+        status.next_deactivation.as_ref(),
+        // What is on its way out waits for somebody to go on with it.
+        begun,
+    ];
     let due = edges.into_iter().flatten().map(|edge| edge.0).min();
     if due.is_some_and(|due| due <= now) {
         (Urgency::Overdue, due)

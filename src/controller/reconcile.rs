@@ -1,4 +1,4 @@
-//! One look at one object: observe, plan, apply.
+//! One look at one object: observe, plan, apply; and again after every action, until there is nothing left to do now.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,12 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
-    ControllerError, ControllerMetrics, FIELD_MANAGER, apply,
+    Caches, ControllerError, ControllerMetrics, FIELD_MANAGER,
+    act::{self, Done},
+    apply,
     bounded::bounded,
-    plan::{Observed, plan},
+    observe::observe,
+    plan::{Action as PlannedAction, DrainProgress, Step, Trouble, plan},
     retry::Retry,
     timers::{Key, Timers},
     wall_clock::WallClock,
@@ -38,10 +41,18 @@ pub(super) struct Context {
     pub(super) recorder: Recorder,
     pub(super) written: Written,
     pub(super) metrics: ControllerMetrics,
+    pub(super) caches: Caches,
     clock: Arc<dyn WallClock>,
     timers: Arc<Timers>,
     failures: Mutex<HashMap<Key, Retry>>,
+    troubles: Mutex<HashMap<Key, Trouble>>,
 }
+
+/// How many actions one look may take: all that create a machine, and some to spare.
+const MOST_ROUNDS: usize = 12;
+
+/// How long the watch is given to bring news of what is another one by now.
+const OVERTAKEN: Duration = Duration::from_secs(5);
 
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
@@ -53,6 +64,7 @@ impl Context {
     pub(super) fn new(
         term: Term,
         client: Client,
+        caches: Caches,
         clock: Arc<dyn WallClock>,
         metrics: ControllerMetrics,
         timers: Arc<Timers>,
@@ -69,9 +81,11 @@ impl Context {
             client,
             written: Written::default(),
             metrics,
+            caches,
             clock,
             timers,
             failures: Mutex::default(),
+            troubles: Mutex::default(),
         }
     }
 
@@ -79,6 +93,7 @@ impl Context {
     pub(super) fn forget(&self, object: &ObjectRef<DynamicObject>) {
         let object = (object.namespace.clone(), object.name.clone());
         self.failures().remove(&object);
+        self.troubles().remove(&object);
         self.written.forget(&object);
         self.timers.set(object, None);
     }
@@ -94,6 +109,10 @@ impl Context {
     fn failures(&self) -> MutexGuard<'_, HashMap<Key, Retry>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn troubles(&self) -> MutexGuard<'_, HashMap<Key, Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Looks at `object` and does what its spec and the time call for.
@@ -102,20 +121,104 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, ControllerError> {
     let started = Instant::now();
-    let object = context.written.latest(object);
-    let plan = plan(&Observed::of(&object), &object.spec, context.clock.now());
-    let outcome = apply::apply(&context, &object, plan.steps).await;
+    let outcome = look(&object, &context).await;
     context
         .metrics
         .reconciled(started.elapsed(), outcome.is_ok());
-    outcome?;
+    let look_again = outcome?;
     let key = (object.namespace(), object.name_any());
     context.failures().remove(&key);
-    let look_again = plan.look_again.map(|at| context.until(at));
     context
         .timers
         .set(key, look_again.map(|delay| Instant::now() + delay));
     Ok(Action::await_change())
+}
+
+/// When to look again without a change.
+async fn look(
+    cached: &Arc<ScheduledMachine>,
+    context: &Context,
+) -> Result<Option<Duration>, ControllerError> {
+    let key = (cached.namespace(), cached.name_any());
+    let mut drain = None;
+    for _ in 0..MOST_ROUNDS {
+        let object = context.written.latest(Arc::clone(cached));
+        let trouble = context.troubles().get(&key).cloned();
+        let observed = observe(&object, &context.caches, trouble, drain.clone());
+        let plan = plan(&observed, context.clock.now());
+        let look_again = plan.look_again.map(|at| context.until(at));
+        let Some(action) = write(context, &object, plan.steps).await? else {
+            context.troubles().remove(&key);
+            return Ok(look_again);
+        };
+        if context.term.is_winding_down() {
+            // A release is waiting, and the next leader goes on from here.
+            return Ok(look_again);
+        }
+        // As it is after the status was written, or its version would be an old one.
+        let object = context.written.latest(Arc::clone(cached));
+        match act::act(context, &object, &action).await {
+            Ok(Done::Changed) => {
+                context.troubles().remove(&key);
+            }
+            Ok(Done::Drained(progress)) => {
+                context.troubles().remove(&key);
+                drain = Some(progress);
+            }
+            Ok(Done::Overtaken) => {
+                let soon = look_again.map_or(OVERTAKEN, |delay| delay.min(OVERTAKEN));
+                return Ok(Some(soon));
+            }
+            Err(error) => {
+                note_trouble(context, cached, &action, &error, drain).await?;
+                return Err(error);
+            }
+        }
+    }
+    // Each action brings the object nearer to where it should be, so this is for what else may be.
+    warn!("an object needed more actions than one look takes, and is looked at again");
+    Ok(Some(OVERTAKEN))
+}
+
+/// Writes the status and the news of a plan; the action is what is left of it.
+async fn write(
+    context: &Context,
+    object: &ScheduledMachine,
+    steps: Vec<Step>,
+) -> Result<Option<PlannedAction>, ControllerError> {
+    for step in steps {
+        match step {
+            Step::WriteStatus(status) => {
+                if !apply::write_status(context, object, &status).await? {
+                    // Another one by now: the watch brings the news.
+                    return Ok(None);
+                }
+            }
+            Step::Announce(announcement) => apply::announce(context, object, announcement).await,
+            Step::Act(action) => return Ok(Some(action)),
+        }
+    }
+    Ok(None)
+}
+
+/// Puts into the status what the API server refused.
+async fn note_trouble(
+    context: &Context,
+    cached: &Arc<ScheduledMachine>,
+    action: &PlannedAction,
+    error: &ControllerError,
+    drain: Option<DrainProgress>,
+) -> Result<(), ControllerError> {
+    let Some(trouble) = act::trouble(action, error) else {
+        return Ok(());
+    };
+    let key = (cached.namespace(), cached.name_any());
+    context.troubles().insert(key, trouble.clone());
+    let object = context.written.latest(Arc::clone(cached));
+    let observed = observe(&object, &context.caches, Some(trouble), drain);
+    let steps = plan(&observed, context.clock.now()).steps;
+    write(context, &object, steps).await?;
+    Ok(())
 }
 
 /// When a failed look is repeated: soon at first, then ever later, not at the same moment as all others, and at the
@@ -142,8 +245,8 @@ pub(super) fn error_policy(
     } else {
         delay
     };
-    let now = context.clock.now();
-    let look_again = plan(&Observed::of(object), &object.spec, now).look_again;
+    let observed = observe(object, &context.caches, None, None);
+    let look_again = plan(&observed, context.clock.now()).look_again;
     let delay = look_again.map_or(delay, |at| delay.min(context.until(at)));
     warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");
     context.timers.set(key, Some(Instant::now() + delay));

@@ -1,10 +1,14 @@
 //! The work of a term against an API server in memory, on paused time.
 
-mod api_server;
 mod caches;
+mod crash;
+mod drain;
+mod life;
+mod others;
 mod status;
 mod term;
 mod time;
+mod workload;
 
 use std::{
     collections::HashSet,
@@ -26,7 +30,7 @@ use tokio::{
 };
 
 use super::{
-    Caches, ControllerError, ControllerMetrics,
+    Caches, Connect, ControllerError, ControllerMetrics,
     queue::{Pace, Queue},
     reconcile::{Context, reconcile},
     run_by,
@@ -34,11 +38,11 @@ use super::{
     wall_clock::WallClock,
 };
 use crate::api::fixture::office_json;
+use crate::api_server::{ApiServer, ClusterApi, Crash, Faults};
 use crate::{
     clock::{PausedClock, SharedClock},
     term::{Generation, Term, TermControl},
 };
-use api_server::{ApiServer, Faults};
 
 /// A Monday, ten minutes before the office opens.
 const BEFORE_OFFICE: &str = "2026-03-02T08:50:00Z";
@@ -85,9 +89,13 @@ impl TestClock {
 
 impl Replica {
     fn starting(now: &str, server: &ApiServer) -> Self {
+        Self::starting_by(now, server, Connect::default())
+    }
+
+    fn starting_by(now: &str, server: &ApiServer, connect: Connect) -> Self {
         let mut registry = Registry::default();
         let metrics = ControllerMetrics::register(registry.sub_registry_with_prefix("five_spot"));
-        let (caches, feed) = Caches::new(server.client(), metrics.clone());
+        let (caches, feed) = Caches::new(server.client(), connect, metrics.clone());
         let mut feeds = JoinSet::new();
         feeds.spawn(feed);
         let base = now.parse().unwrap();
@@ -108,7 +116,12 @@ impl Replica {
     }
 
     async fn synced(now: &str, server: &ApiServer) -> Self {
-        let replica = Self::starting(now, server);
+        Self::reaching(now, server, Connect::default()).await
+    }
+
+    /// One that reaches workload clusters by `connect`.
+    async fn reaching(now: &str, server: &ApiServer, connect: Connect) -> Self {
+        let replica = Self::starting_by(now, server, connect);
         replica.caches.synced().await;
         replica
     }
@@ -153,6 +166,14 @@ fn phases(server: &ApiServer) -> Vec<(String, String)> {
         .writes()
         .iter()
         .map(|write| (write.name.clone(), phase(&write.status)))
+        .collect()
+}
+
+/// Phases of the object `a`.
+fn of_a(phases: &[&str]) -> Vec<(String, String)> {
+    phases
+        .iter()
+        .map(|phase| ("a".to_owned(), (*phase).to_owned()))
         .collect()
 }
 

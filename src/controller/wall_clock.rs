@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Tells the time of day.
-pub(super) trait WallClock: Debug + Send + Sync {
+pub(crate) trait WallClock: Debug + Send + Sync {
     fn now(&self) -> Timestamp;
 }
 

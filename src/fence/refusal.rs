@@ -5,7 +5,7 @@
 
 use kube::core::Status;
 
-use crate::access::FENCE;
+use crate::access::{FENCE, LENIENT_FENCE};
 
 /// What the policy says when the API server's news of the Lease are older than the tester's.
 pub(crate) const BEHIND: &str = "the API server does not follow the Lease";
@@ -34,8 +34,11 @@ impl Refusal {
             422 => false,
             _ => return None,
         };
-        let policy = format!("ValidatingAdmissionPolicy '{FENCE}'");
-        answer.message.contains(&policy).then(|| Self {
+        let is_of = |policy: &str| {
+            let policy = format!("ValidatingAdmissionPolicy '{policy}'");
+            answer.message.contains(&policy)
+        };
+        (is_of(FENCE) || is_of(LENIENT_FENCE)).then(|| Self {
             is_decision,
             message: answer.message.clone(),
         })
@@ -71,6 +74,12 @@ mod tests {
         403,
         "configmaps \"5spot-fence\" is forbidden: ValidatingAdmissionPolicy '5spot-fence-2' denied request: no",
         None
+    )]
+    #[case::of_the_part_for_what_others_write_too(
+        403,
+        "nodes \"n\" is forbidden: ValidatingAdmissionPolicy '5spot-fence-shared' with binding '5spot-fence-shared' denied \
+         request: only the holder of the Lease may write",
+        Some(true)
     )]
     #[case::something_else(500, "ValidatingAdmissionPolicy '5spot-fence'", None)]
     fn only_the_policy_by_its_name_is_the_fence(

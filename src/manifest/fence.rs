@@ -1,23 +1,25 @@
-//! `deploy/fence.yaml`: the Lease, and the policy by which the API server refuses the work writes of [`RIGHTS`] to all replicas but
-//! the holder of the Lease.
+//! `deploy/fence.yaml`: the Lease, and the policies by which the API server refuses the work writes of [`RIGHTS`] to all
+//! replicas but the holder of the Lease.
 
 use super::{comment, list};
-use crate::access::{FENCE, LEASE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
+use crate::access::{
+    FENCE, Guard, LEASE, LENIENT_FENCE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name,
+};
 use crate::fence::BEHIND;
 
 /// Where the API server says which pod a ServiceAccount's token was made for.
 const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
 
-/// The probe, the policy and its binding as YAML, ready to apply.
-#[expect(clippy::too_many_lines, reason = "it is one text")]
+/// The probe, the policies and their bindings as YAML, ready to apply.
 pub fn fence_yaml() -> String {
-    let user = user_name();
-    let rules: Vec<_> = RIGHTS
-        .iter()
-        .filter(|right| right.is_fenced)
-        .map(rule)
-        .collect();
-    let rules = rules.join("\n");
+    let strict = strict_policy();
+    let lenient = lenient_policy();
+    let strict_binding = binding(FENCE, "# Nobody leads before there is a Lease.", "Deny");
+    let lenient_binding = binding(
+        LENIENT_FENCE,
+        "# Without a Lease nobody could change a Node otherwise, kubelet included.",
+        "Allow",
+    );
     format!(
         r#"# The fence: the API server itself refuses what only a leader may write to every replica that does not hold the
 # Lease. A leader that was stopped or cut off, and does not know yet that it is none any more, can do no harm then.
@@ -35,8 +37,12 @@ pub fn fence_yaml() -> String {
 #
 # Generated from src/access.rs by `five-spot fence`; edits are lost.
 #
-# The Lease that it goes by. It is here, and empty, because without it the API server would refuse these kinds to
-# everybody. The operator makes a new one when it is deleted; applying this again changes nothing in it.
+# There are two policies. One guards what only the operator writes, and refuses where it can't tell who leads. The other
+# guards what others write too, such as Nodes, and lets pass where it can't tell: nobody else is to suffer from it.
+#
+# The Lease that they go by. It is here, and empty, because without it the API server would refuse the status of
+# ScheduledMachines to everybody. The operator makes a new one when it is deleted; applying this again changes nothing in
+# it.
 apiVersion: coordination.k8s.io/v1
 kind: Lease
 metadata:
@@ -55,15 +61,89 @@ metadata:
   labels:
     app: {SERVICE_ACCOUNT}
 ---
-apiVersion: admissionregistration.k8s.io/v1
+{strict}
+---
+{strict_binding}
+---
+{lenient}
+---
+{lenient_binding}
+"#
+    )
+}
+
+/// For what only the operator writes, and for the tests of the fence.
+fn strict_policy() -> String {
+    let head = head(FENCE, Guard::Strict);
+    format!(
+        r#"{head}
+    # What only the tests of the fence write.
+    - name: test
+      expression: >-
+        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
+        ? dyn(object).data : {{}}
+  validations:
+    # The tester says when the Lease that it has just read was renewed. An API server that reads older news does not
+    # follow the Lease. It comes first, because of all denials the first is what the tester is told.
+    - expression: >-
+        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
+        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
+      reason: Invalid
+      message: {BEHIND}
+{HOLDERS}
+    # Refused to the holder too, who could not see otherwise whether the policy is in force.
+    - expression: "!('refuse' in variables.test)"
+      reason: Forbidden
+      message: the fence is in force"#
+    )
+}
+
+/// For what others write too.
+fn lenient_policy() -> String {
+    let head = head(LENIENT_FENCE, Guard::Lenient);
+    format!(
+        r"{head}
+  validations:
+{HOLDERS}"
+    )
+}
+
+/// Who may write.
+const HOLDERS: &str = r"    - expression: variables.pod != '' && variables.pod == variables.holder
+      reason: Forbidden
+      message: only the holder of the Lease may write
+      messageExpression: >-
+        'only the holder of the Lease ' + params.metadata.namespace + '/' + params.metadata.name + ' may write: '
+        + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
+        + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)";
+
+fn head(name: &str, guard: Guard) -> String {
+    let user = user_name();
+    let rules: Vec<_> = RIGHTS
+        .iter()
+        .filter(|right| right.guard == guard)
+        .map(rule)
+        .collect();
+    let rules = rules.join("\n");
+    let failure_policy = match guard {
+        Guard::Lenient => {
+            "# Others write these kinds too, and nobody is to be refused because it can't be told who leads.
+  failurePolicy: Ignore"
+        }
+        Guard::Strict | Guard::None => {
+            "# Where it can't be told whether a replica leads, it does not write.
+  failurePolicy: Fail"
+        }
+    };
+    format!(
+        r#"apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
-  name: {FENCE}
+  name: {name}
   labels:
     app: {SERVICE_ACCOUNT}
 spec:
-  # Where it can't be told whether a replica leads, it does not write.
-  failurePolicy: Fail
+  {failure_policy}
   paramKind:
     apiVersion: coordination.k8s.io/v1
     kind: Lease
@@ -84,48 +164,27 @@ spec:
         ? request.userInfo.extra['{POD_OF_TOKEN}'][0] : ''
     # A Lease that was given back names nobody.
     - name: holder
-      expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''"
-    # What only the tests of the fence write.
-    - name: test
-      expression: >-
-        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
-        ? dyn(object).data : {{}}
-  validations:
-    # The tester says when the Lease that it has just read was renewed. An API server that reads older news does not
-    # follow the Lease. It comes first, because of all denials the first is what the tester is told.
-    - expression: >-
-        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
-        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
-      reason: Invalid
-      message: {BEHIND}
-    - expression: variables.pod != '' && variables.pod == variables.holder
-      reason: Forbidden
-      message: only the holder of the Lease may write
-      messageExpression: >-
-        'only the holder of the Lease ' + params.metadata.namespace + '/' + params.metadata.name + ' may write: '
-        + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
-        + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)
-    # Refused to the holder too, who could not see otherwise whether the policy is in force.
-    - expression: "!('refuse' in variables.test)"
-      reason: Forbidden
-      message: the fence is in force
----
-apiVersion: admissionregistration.k8s.io/v1
+      expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''""#
+    )
+}
+
+fn binding(name: &str, comment: &str, not_found: &str) -> String {
+    format!(
+        r"apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {FENCE}
+  name: {name}
   labels:
     app: {SERVICE_ACCOUNT}
 spec:
-  policyName: {FENCE}
+  policyName: {name}
   validationActions: [Deny]
   paramRef:
     # LEASE_NAME in operator.yaml.
     name: {LEASE}
     namespace: {NAMESPACE}
-    # Nobody leads before there is a Lease.
-    parameterNotFoundAction: Deny
-"#
+    {comment}
+    parameterNotFoundAction: {not_found}"
     )
 }
 

@@ -11,6 +11,9 @@ use super::{EnvOverride, Manifests, is_a};
 /// The name of the policy, its binding and its probe.
 const FENCE: &str = "5spot-fence";
 
+/// The name of the policy for what others write too, and of its binding.
+const SHARED: &str = "5spot-fence-shared";
+
 /// The kinds that the fence consists of.
 const FENCE_KINDS: [&str; 3] = [
     "ValidatingAdmissionPolicy",
@@ -69,7 +72,8 @@ impl Manifests {
             Some(Switch::On) if !self.has_fence() => return Err(NoFence),
             Some(Switch::Off) => {
                 self.objects.retain(|object| {
-                    object.name_any() != FENCE || !FENCE_KINDS.iter().any(|kind| is_a(object, kind))
+                    ![FENCE, SHARED].contains(&object.name_any().as_str())
+                        || !FENCE_KINDS.iter().any(|kind| is_a(object, kind))
                 });
                 set("FENCE_PROBE", "");
             }

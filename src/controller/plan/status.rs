@@ -1,136 +1,227 @@
-//! The status that an object should have.
+//! The status that an object should have, and the news in it.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
+use serde_json::{Value, json};
 
-use super::{Announcement, Observed, Window, WindowState};
-use crate::api::{InvalidField, Phase, ScheduledMachineStatus, condition};
+use super::{
+    Announcement, NodeSight, Observed, Step, Trouble,
+    life::{Cause, Goal, Life, Stage, whole_seconds},
+    window::{Window, WindowState},
+};
+use crate::{
+    api::{InvalidField, NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition},
+    machine::{Kind, MachineVersion, Part},
+};
 
-/// Everything that a verdict is made from.
+mod conditions;
+
+use conditions::Finding;
+
+/// What the spec and the time say.
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) window: Window,
     pub(super) references: Result<(), InvalidField>,
     pub(super) timeouts: Result<(), InvalidField>,
-    pub(super) kill_switch: bool,
 }
 
 /// The phase, and why.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) phase: Phase,
-    reason: &'static str,
-    message: String,
-}
-
-/// A condition before it has a time.
-struct Finding {
-    kind: &'static str,
-    is_true: bool,
+#[derive(Clone, Debug)]
+struct Verdict {
+    phase: Phase,
+    is_ready: bool,
     reason: &'static str,
     message: String,
 }
 
 impl Findings {
-    pub(super) fn verdict(&self) -> Verdict {
-        let verdict = |phase, reason, message| Verdict {
-            phase,
-            reason,
-            message,
-        };
-        if self.kill_switch {
-            let message = "the kill switch is on; the machine stays out until it is off".to_owned();
-            return verdict(Phase::Terminated, "KillSwitchActivated", message);
-        }
+    /// Whether the spec can be acted on.
+    pub(super) fn is_valid(&self) -> bool {
+        self.error().is_none()
+    }
+
+    fn error(&self) -> Option<(&'static str, String)> {
         if let WindowState::Invalid(error) = &self.window.state {
-            return verdict(Phase::Error, "InvalidSchedule", error.clone());
+            return Some(("InvalidSchedule", error.clone()));
         }
-        if let Err(error) = &self.references {
-            return verdict(Phase::Error, "InvalidReference", error.to_string());
-        }
-        if let Err(error) = &self.timeouts {
-            return verdict(Phase::Error, "InvalidTimeout", error.to_string());
-        }
-        let scheduled = self.scheduled();
-        let phase = match &self.window.state {
-            WindowState::Open { .. } => Phase::Active,
-            WindowState::Shut { .. } => Phase::Inactive,
-            WindowState::Disabled => Phase::Disabled,
-            WindowState::Invalid(_) => Phase::Error,
+        let error = |reason, checked: &Result<(), InvalidField>| {
+            let error = checked.as_ref().err()?;
+            Some((reason, error.to_string()))
         };
-        verdict(phase, scheduled.reason, scheduled.message)
-    }
-
-    fn scheduled(&self) -> Finding {
-        let (is_true, reason, message) = match &self.window.state {
-            WindowState::Invalid(error) => (false, "InvalidSchedule", error.clone()),
-            WindowState::Disabled => (
-                false,
-                "ScheduleDisabled",
-                "the schedule is not enabled".to_owned(),
-            ),
-            WindowState::Open { shuts, .. } => {
-                (true, "ScheduleActive", until("the window is open", *shuts))
-            }
-            WindowState::Shut { opens, .. } => (
-                false,
-                "ScheduleInactive",
-                until("the window is shut", *opens),
-            ),
-        };
-        Finding {
-            kind: condition::SCHEDULED,
-            is_true,
-            reason,
-            message,
-        }
-    }
-
-    fn references_valid(&self) -> Finding {
-        let (is_true, reason, message) = match &self.references {
-            Ok(()) => (
-                true,
-                "ReferencesAllowed",
-                "the cluster and the embedded objects may be used".to_owned(),
-            ),
-            Err(error) => (false, "InvalidReference", error.to_string()),
-        };
-        Finding {
-            kind: condition::REFERENCES_VALID,
-            is_true,
-            reason,
-            message,
-        }
+        error("InvalidReference", &self.references)
+            .or_else(|| error("InvalidTimeout", &self.timeouts))
     }
 }
 
-impl Verdict {
-    pub(super) fn announce(&self, from: Phase) -> Announcement {
-        Announcement {
-            from,
-            to: self.phase,
-            reason: self.reason,
-            message: self.message.clone(),
-            is_warning: matches!(self.phase, Phase::Error | Phase::Terminated),
-        }
+/// Writes the status if it is not so yet, and tells people what changed in it.
+pub(super) fn steps(
+    observed: &Observed<'_>,
+    findings: &Findings,
+    life: &Life,
+    now: Timestamp,
+) -> Vec<Step> {
+    let trouble = observed
+        .trouble
+        .as_ref()
+        .filter(|trouble| Some(&trouble.action) == life.action.as_ref());
+    let verdict = verdict(observed, findings, life, trouble);
+    let mut announcements = Vec::new();
+    if let Stage::Abandoned(left) = &life.stage {
+        announcements.push(abandoned(left));
     }
+    if is_last(life) {
+        // The object goes with its finalizer, and a status that nobody will read is not written.
+        return announcements.into_iter().map(Step::Announce).collect();
+    }
+    let wanted = wanted(observed, findings, life, &verdict, trouble, now);
+    if observed
+        .status()
+        .is_some_and(|present| is_settled(present, &wanted))
+    {
+        return Vec::new();
+    }
+    let from = observed.phase();
+    if from != verdict.phase {
+        announcements.push(Announcement {
+            reason: verdict.reason,
+            action: "ChangePhase",
+            note: format!("{from} -> {}: {}", verdict.phase, verdict.message),
+            is_warning: matches!(
+                verdict.phase,
+                Phase::Error | Phase::Terminated | Phase::EmergencyRemove
+            ),
+        });
+    }
+    announcements.extend(conditions::news(observed.status(), &wanted));
+    std::iter::once(Step::WriteStatus(Box::new(wanted)))
+        .chain(announcements.into_iter().map(Step::Announce))
+        .collect()
+}
 
-    /// Ready means: as the spec wants it, which an absent machine outside of its window is too.
-    fn ready(&self) -> Finding {
-        Finding {
-            kind: condition::READY,
-            is_true: self.phase != Phase::Error,
-            reason: self.reason,
-            message: self.message.clone(),
+fn is_last(life: &Life) -> bool {
+    life.action == Some(super::Action::RemoveFinalizer)
+}
+
+fn abandoned(left: &[Part]) -> Announcement {
+    let left: Vec<_> = left.iter().map(|part| part.word()).collect();
+    Announcement {
+        reason: "CleanupTimedOut",
+        action: "RemoveFinalizer",
+        note: format!(
+            "the object is let go although these were not gone in time: {}",
+            left.join(", ")
+        ),
+        is_warning: true,
+    }
+}
+
+fn verdict(
+    observed: &Observed<'_>,
+    findings: &Findings,
+    life: &Life,
+    trouble: Option<&Trouble>,
+) -> Verdict {
+    let verdict = |phase, is_ready, reason, message| Verdict {
+        phase,
+        is_ready,
+        reason,
+        message,
+    };
+    let scheduled = conditions::scheduled(findings);
+    match life.goal {
+        Goal::Kept => {
+            let (reason, message) = findings.error().unwrap_or(("Invalid", String::new()));
+            verdict(Phase::Error, false, reason, message)
+        }
+        Goal::Present => {
+            if let Some(Trouble {
+                reason, message, ..
+            }) = trouble
+            {
+                let phase = match life.stage {
+                    // The machine is there; what is refused is a trifle compared to that.
+                    Stage::There => Phase::Active,
+                    _ => Phase::Error,
+                };
+                return verdict(phase, false, reason, message.clone());
+            }
+            match &life.stage {
+                Stage::Stuck { reason, message } => {
+                    verdict(Phase::Error, false, reason, message.clone())
+                }
+                Stage::There => {
+                    let is_ready = observed.machine().is_some_and(|machine| machine.is_ready);
+                    let (reason, message) = if is_ready {
+                        (scheduled.reason, scheduled.message)
+                    } else {
+                        let ready = conditions::machine_ready(observed, life, None);
+                        (
+                            ready.reason,
+                            format!("{}; {}", scheduled.message, ready.message),
+                        )
+                    };
+                    verdict(Phase::Active, is_ready, reason, message)
+                }
+                Stage::Replacing => {
+                    let message = format!(
+                        "{}; the previous machine has to go first",
+                        scheduled.message
+                    );
+                    verdict(Phase::Pending, false, "ReplacingMachine", message)
+                }
+                _ => {
+                    let message = format!("{}; the machine is being created", scheduled.message);
+                    verdict(Phase::Pending, false, "CreatingMachine", message)
+                }
+            }
+        }
+        Goal::Gone(cause) => {
+            let is_gone = life.stage == Stage::Gone;
+            let phase = match cause {
+                Cause::KillSwitch => Phase::Terminated,
+                Cause::Reclaim if !is_gone => Phase::EmergencyRemove,
+                Cause::Schedule | Cause::Deletion | Cause::Reclaim if !is_gone => {
+                    Phase::ShuttingDown
+                }
+                Cause::Schedule | Cause::Deletion | Cause::Reclaim => match findings.window.state {
+                    WindowState::Disabled => Phase::Disabled,
+                    _ => Phase::Inactive,
+                },
+            };
+            let (reason, why) = match cause {
+                Cause::KillSwitch => (
+                    "KillSwitchActivated",
+                    "the kill switch is on; the machine stays out until it is off".to_owned(),
+                ),
+                Cause::Reclaim => (
+                    "EmergencyReclaim",
+                    "the owner of the machine wants it back".to_owned(),
+                ),
+                Cause::Deletion => ("Deleting", "the object is being deleted".to_owned()),
+                Cause::Schedule => (scheduled.reason, scheduled.message),
+            };
+            if let Some(Trouble {
+                reason, message, ..
+            }) = trouble
+            {
+                return verdict(phase, false, reason, format!("{why}; {message}"));
+            }
+            let doing = conditions::doing(observed, life);
+            let message = doing.map_or(why.clone(), |doing| format!("{why}; {doing}"));
+            verdict(phase, is_gone, reason, message)
         }
     }
 }
 
 /// The status that says all this. Only fields that the operator manages now are set.
-pub(super) fn wanted(
+fn wanted(
     observed: &Observed<'_>,
     findings: &Findings,
+    life: &Life,
     verdict: &Verdict,
+    trouble: Option<&Trouble>,
     now: Timestamp,
 ) -> ScheduledMachineStatus {
     let (in_schedule, activation, deactivation) = match findings.window.state {
@@ -138,44 +229,127 @@ pub(super) fn wanted(
         WindowState::Shut { opens, shuts_again } => (false, opens, shuts_again),
         WindowState::Disabled | WindowState::Invalid(_) => (false, None, None),
     };
-    // Nothing will be activated while the switch is on or the spec can't be acted on.
-    let is_stuck = matches!(verdict.phase, Phase::Terminated | Phase::Error);
-    let planned = |at: Option<Timestamp>| at.filter(|_| !is_stuck).map(Time);
+    // Nothing will be activated while the switch is on, the spec can't be acted on, or the object goes.
+    let is_planned = match life.goal {
+        Goal::Kept | Goal::Gone(Cause::KillSwitch | Cause::Deletion) => false,
+        Goal::Present | Goal::Gone(Cause::Schedule | Cause::Reclaim) => true,
+    };
+    let planned = |at: Option<Timestamp>| at.filter(|_| is_planned).map(Time);
+    let machine = observed.machine();
+    let refs = references(observed, life);
+    let [bootstrap_ref, infrastructure_ref, machine_ref] = refs;
+    let ready = Finding {
+        kind: condition::READY,
+        is_true: verdict.is_ready,
+        reason: verdict.reason,
+        message: verdict.message.clone(),
+    };
     let conditions = [
-        verdict.ready(),
-        findings.scheduled(),
-        findings.references_valid(),
+        Some(ready),
+        Some(conditions::scheduled(findings)),
+        Some(conditions::references_valid(findings)),
+        Some(conditions::machine_ready(observed, life, trouble)),
+        Some(conditions::drained(observed, life)),
+        conditions::node_tainted(observed, life, trouble),
     ];
+    let applied = match &observed.node {
+        NodeSight::Present(node) => node.applied.clone(),
+        _ => Vec::new(),
+    };
     ScheduledMachineStatus {
         phase: Some(verdict.phase),
         message: Some(verdict.message.clone()),
         in_schedule,
         next_activation: planned(activation),
         next_deactivation: planned(deactivation),
-        observed_generation: observed.generation,
+        observed_generation: observed.object.metadata.generation,
         conditions: conditions
             .into_iter()
+            .flatten()
             .map(|finding| finding.at(observed, now))
             .collect(),
-        ..ScheduledMachineStatus::default()
+        provider_id: machine.and_then(|machine| machine.provider_id.clone()),
+        node_ref: machine.and_then(|machine| {
+            Some(NodeReference {
+                api_version: "v1".to_owned(),
+                kind: "Node".to_owned(),
+                name: machine.node.clone()?,
+                uid: machine.node_uid.clone(),
+            })
+        }),
+        last_scheduled_time: last_scheduled(observed, life, now),
+        machine_ref,
+        bootstrap_ref,
+        infrastructure_ref,
+        applied_node_taints: applied,
+        next_cleanup: life.latest.map(Time),
+        shutdown: life.shutdown.clone(),
+    }
+}
+
+/// What was, or is about to be, created.
+fn references(observed: &Observed<'_>, life: &Life) -> [Option<ObjectReference>; 3] {
+    let present = observed.status().map(|status| {
+        [
+            status.bootstrap_ref.clone(),
+            status.infrastructure_ref.clone(),
+            status.machine_ref.clone(),
+        ]
+    });
+    let present = present.unwrap_or_default();
+    let is_none_there = || observed.parts.iter().all(|part| part.seen().is_none());
+    match &life.stage {
+        Stage::Gone => [None, None, None],
+        Stage::Replacing if is_none_there() => [None, None, None],
+        // What is about to be created has to be known to whoever comes after.
+        Stage::Creating | Stage::There if !observed.is_of_other_kinds => {
+            let version = observed.machine_version.unwrap_or(MachineVersion::V1Beta2);
+            Part::ALL.map(|part| {
+                let (api_version, kind) = Kind::of(part, observed.object).reference(version);
+                Some(ObjectReference {
+                    api_version,
+                    kind,
+                    name: observed.object.name_any(),
+                    namespace: observed.object.namespace(),
+                })
+            })
+        }
+        _ => present,
+    }
+}
+
+/// The last time at which a machine began to be created.
+fn last_scheduled(observed: &Observed<'_>, life: &Life, now: Timestamp) -> Option<Time> {
+    let present = observed
+        .status()
+        .and_then(|status| status.last_scheduled_time.clone());
+    let begins = life.stage == Stage::Creating
+        && observed
+            .status()
+            .is_none_or(|status| status.machine_ref.is_none());
+    if begins {
+        Some(Time(whole_seconds(now)))
+    } else {
+        present
     }
 }
 
 /// Whether `present` already says what `wanted` says.
 ///
-/// Fields that the operator does not manage and conditions of others do not count, and neither does when a condition
-/// last changed.
-pub(super) fn is_settled(
-    present: &ScheduledMachineStatus,
-    wanted: &ScheduledMachineStatus,
-) -> bool {
-    let seconds = |time: &Option<Time>| time.as_ref().map(|time| time.0.as_second());
-    present.phase == wanted.phase
-        && present.message == wanted.message
-        && present.in_schedule == wanted.in_schedule
-        && present.observed_generation == wanted.observed_generation
-        && seconds(&present.next_activation) == seconds(&wanted.next_activation)
-        && seconds(&present.next_deactivation) == seconds(&wanted.next_deactivation)
+/// Conditions of others do not count, and neither does when a condition last changed.
+fn is_settled(present: &ScheduledMachineStatus, wanted: &ScheduledMachineStatus) -> bool {
+    let rounded = |status: &ScheduledMachineStatus| {
+        let seconds = |time: &Option<Time>| time.as_ref().map(|time| Time(whole_seconds(time.0)));
+        ScheduledMachineStatus {
+            next_activation: seconds(&status.next_activation),
+            next_deactivation: seconds(&status.next_deactivation),
+            next_cleanup: seconds(&status.next_cleanup),
+            last_scheduled_time: seconds(&status.last_scheduled_time),
+            conditions: Vec::new(),
+            ..status.clone()
+        }
+    };
+    rounded(present) == rounded(wanted)
         && wanted.conditions.iter().all(|wanted| {
             find(present, &wanted.type_).is_some_and(|present| {
                 let present = Condition {
@@ -193,42 +367,17 @@ pub(super) fn is_settled(
 pub(in crate::controller) fn left_over(
     present: &ScheduledMachineStatus,
     wanted: &ScheduledMachineStatus,
-) -> Vec<&'static str> {
-    let is_left =
-        |present: &Option<Time>, wanted: &Option<Time>| present.is_some() && wanted.is_none();
-    // All other fields that the operator manages are in every status that it applies.
-    [
-        (
-            "nextActivation",
-            is_left(&present.next_activation, &wanted.next_activation),
-        ),
-        (
-            "nextDeactivation",
-            is_left(&present.next_deactivation, &wanted.next_deactivation),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(field, is_left)| is_left.then_some(field))
-    .collect()
-}
-
-impl Finding {
-    fn at(self, observed: &Observed<'_>, now: Timestamp) -> Condition {
-        let status = if self.is_true { "True" } else { "False" };
-        let since = observed
-            .status
-            .and_then(|present| find(present, self.kind))
-            .filter(|present| present.status == status)
-            .map_or(Time(now), |present| present.last_transition_time.clone());
-        Condition {
-            last_transition_time: since,
-            message: self.message,
-            observed_generation: observed.generation,
-            reason: self.reason.to_owned(),
-            status: status.to_owned(),
-            type_: self.kind.to_owned(),
-        }
-    }
+) -> Vec<String> {
+    let fields = |status: &ScheduledMachineStatus| match json!(status) {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let wanted = fields(wanted);
+    fields(present)
+        .into_iter()
+        .map(|(field, _value)| field)
+        .filter(|field| field != "conditions" && !wanted.contains_key(field))
+        .collect()
 }
 
 fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condition> {
@@ -236,11 +385,4 @@ fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condit
         .conditions
         .iter()
         .find(|condition| condition.type_ == kind)
-}
-
-fn until(state: &str, end: Option<Timestamp>) -> String {
-    match end {
-        Some(end) => format!("{state} until {end}"),
-        None => format!("{state} for good"),
-    }
 }

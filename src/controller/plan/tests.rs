@@ -4,10 +4,15 @@ use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Observed, Plan, Step, plan};
+use std::sync::Arc;
+
+use kube::core::DynamicObject;
+
+use super::{Action, DrainProgress, NodeSight, Observed, PartSeen, Plan, Step, plan};
 use crate::{
     api::fixture::office_json,
-    api::{Phase, ScheduledMachine, ScheduledMachineStatus},
+    api::{FINALIZER, Phase, ScheduledMachine, ScheduledMachineStatus},
+    machine::{MachineVersion, NodeSeen, Part, Seen, manifest},
 };
 
 const MONDAY_NOON: &str = "2026-03-02T12:00:00Z";
@@ -16,6 +21,7 @@ const SUNDAY_NOON: &str = "2026-03-01T12:00:00Z";
 fn object(change: &[(&str, Value)]) -> ScheduledMachine {
     let mut object = office_json("a");
     object["metadata"]["generation"] = json!(7);
+    object["metadata"]["uid"] = json!("uid-of-a");
     object["spec"]["killSwitch"] = json!(false);
     object["spec"]["gracefulShutdownTimeout"] = json!("5m");
     object["spec"]["schedule"]["enabled"] = json!(true);
@@ -27,14 +33,70 @@ fn object(change: &[(&str, Value)]) -> ScheduledMachine {
     serde_json::from_value(object).unwrap()
 }
 
+/// What is known of the cluster: nothing of it belongs to the object.
+fn empty(object: &ScheduledMachine) -> Observed<'_> {
+    Observed {
+        object,
+        parts: [PartSeen::Absent, PartSeen::Absent, PartSeen::Absent],
+        is_of_other_kinds: false,
+        node: NodeSight::None,
+        machine_version: Some(MachineVersion::V1Beta2),
+        trouble: None,
+        drain: None,
+    }
+}
+
 fn plan_of(object: &ScheduledMachine, now: &str) -> Plan {
-    plan(&Observed::of(object), &object.spec, now.parse().unwrap())
+    plan(&empty(object), now.parse().unwrap())
+}
+
+fn node(spec: &Value) -> NodeSight {
+    let node = json!({
+        "metadata": {"name": "n", "uid": "u"}, "spec": spec,
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    NodeSight::Present(Arc::new(NodeSeen::of(
+        &serde_json::from_value(node).unwrap(),
+    )))
+}
+
+/// All of its machine is there, and it has become the Node `n`.
+fn complete(object: &ScheduledMachine) -> Observed<'_> {
+    let status = json!({
+        "phase": "Running", "nodeRef": {"name": "n"}, "conditions": [{"type": "Ready", "status": "True"}],
+    });
+    let parts = Part::ALL.map(|part| {
+        let mut made = manifest(part, object, MachineVersion::V1Beta2);
+        made["metadata"]["uid"] = json!(format!("{part:?}"));
+        if part == Part::Machine {
+            made["status"] = status.clone();
+        }
+        let made: DynamicObject = serde_json::from_value(made).unwrap();
+        PartSeen::Present(Arc::new(Seen::of_machine(&made).unwrap()))
+    });
+    Observed {
+        parts,
+        node: node(&json!({})),
+        ..empty(object)
+    }
+}
+
+fn kept(object: &mut ScheduledMachine) {
+    object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+}
+
+fn actions(plan: &Plan) -> Vec<Action> {
+    let action = |step: &Step| match step {
+        Step::Act(action) => Some(action.clone()),
+        Step::WriteStatus(_) | Step::Announce(_) => None,
+    };
+    plan.steps.iter().filter_map(action).collect()
 }
 
 fn written(plan: &Plan) -> &ScheduledMachineStatus {
     match &plan.steps[0] {
         Step::WriteStatus(status) => status,
-        Step::Announce(_) => panic!("the status comes first"),
+        step => panic!("the status comes first, and not {step:?}"),
     }
 }
 
@@ -49,7 +111,7 @@ fn condition<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> (&'a str, &'
 }
 
 #[rstest]
-#[case::inside(&[], MONDAY_NOON, Phase::Active, true, ("True", "ScheduleActive"), ("True", "ScheduleActive"))]
+#[case::inside(&[], MONDAY_NOON, Phase::Pending, true, ("False", "CreatingMachine"), ("True", "ScheduleActive"))]
 #[case::outside(&[], SUNDAY_NOON, Phase::Inactive, false, ("True", "ScheduleInactive"), ("False", "ScheduleInactive"))]
 #[case::disabled(
     &[("/spec/schedule/enabled", json!(false))], MONDAY_NOON,
@@ -128,9 +190,13 @@ fn a_reference_that_the_operator_may_not_act_on_is_named(
 #[test]
 fn a_settled_object_needs_no_step_and_is_looked_at_again_at_its_boundary() {
     let mut object = object(&[]);
-    let first = plan_of(&object, MONDAY_NOON);
+    kept(&mut object);
+    let first = plan(&complete(&object), MONDAY_NOON.parse().unwrap());
     object.status = Some(written(&first).clone());
-    let later = plan_of(&object, "2026-03-02T17:59:59.9Z");
+    let later = plan(
+        &complete(&object),
+        "2026-03-02T17:59:59.9Z".parse().unwrap(),
+    );
     assert_eq!(later.steps, []);
     assert_eq!(
         later.look_again,
@@ -141,21 +207,86 @@ fn a_settled_object_needs_no_step_and_is_looked_at_again_at_its_boundary() {
 #[test]
 fn a_status_survives_the_way_through_the_api_server() {
     let mut object = object(&[]);
-    let first = plan_of(&object, "2026-03-02T12:00:00.123456789Z");
+    kept(&mut object);
+    let first = plan(
+        &complete(&object),
+        "2026-03-02T12:00:00.123456789Z".parse().unwrap(),
+    );
     object.status = Some(serde_json::from_value(json!(written(&first))).unwrap());
-    assert_eq!(plan_of(&object, "2026-03-02T12:00:01Z").steps, []);
+    let next = plan(&complete(&object), "2026-03-02T12:00:01Z".parse().unwrap());
+    assert_eq!(next.steps, []);
+}
+
+#[test]
+fn nothing_is_decided_while_it_is_not_known_what_there_is() {
+    let mut object = object(&[]);
+    kept(&mut object);
+    for now in [MONDAY_NOON, SUNDAY_NOON] {
+        let mut observed = complete(&object);
+        observed.parts[0] = PartSeen::Unknown;
+        let plan = plan(&observed, now.parse().unwrap());
+        assert_eq!(plan.steps, []);
+        assert!(plan.look_again.is_some());
+    }
+}
+
+#[test]
+fn a_spec_that_cannot_be_acted_on_takes_no_machine_away() {
+    let mut object = object(&[("/spec/schedule/hoursOfDay", json!(["25"]))]);
+    kept(&mut object);
+    let plan = plan(&complete(&object), SUNDAY_NOON.parse().unwrap());
+    assert_eq!(written(&plan).phase, Some(Phase::Error));
+    assert_eq!(actions(&plan), []);
+}
+
+#[rstest]
+#[case::in_the_grace_period("2026-03-02T18:04:59Z", None, None)]
+#[case::after_it("2026-03-02T18:05:00Z", None, Some("Drain"))]
+#[case::while_pods_are_left("2026-03-02T18:06:00Z", Some(3), None)]
+#[case::when_none_is_left("2026-03-02T18:06:00Z", Some(0), Some("Exempt"))]
+#[case::when_time_is_up("2026-03-02T18:10:00Z", Some(3), Some("Exempt"))]
+#[case::when_time_was_up_before_anybody_looked("2026-03-03T00:00:00Z", None, Some("Drain"))]
+fn a_machine_leaves_step_by_step(
+    #[case] now: &str,
+    #[case] left: Option<usize>,
+    #[case] action: Option<&str>,
+) {
+    let mut object = object(&[]);
+    kept(&mut object);
+    object.status = Some(
+        serde_json::from_value(json!({
+            "phase": "ShuttingDown",
+            "shutdown": {"since": "2026-03-02T18:00:00Z", "drainingSince": left.map(|_| "2026-03-02T18:05:00Z")},
+        }))
+        .unwrap(),
+    );
+    let mut observed = complete(&object);
+    observed.node = node(&json!({"unschedulable": true}));
+    observed.drain = left.map(|left| DrainProgress {
+        left,
+        ..DrainProgress::default()
+    });
+    let plan = plan(&observed, now.parse().unwrap());
+    let found = actions(&plan);
+    let found = found.first().map(|action| format!("{action:?}"));
+    if let Some(action) = action {
+        assert!(found.as_ref().unwrap().starts_with(action), "{found:?}");
+    } else {
+        assert_eq!(found, None);
+        assert!(plan.look_again.unwrap() <= "2026-03-02T18:10:00Z".parse().unwrap());
+    }
 }
 
 #[test]
 fn a_phase_change_is_announced_and_a_mere_new_generation_is_not() {
     let mut object = object(&[]);
-    let first = plan_of(&object, MONDAY_NOON);
+    let first = plan_of(&object, SUNDAY_NOON);
     let Step::Announce(announcement) = &first.steps[1] else {
         panic!("{first:?}")
     };
-    assert_eq!(
-        (announcement.from, announcement.to),
-        (Phase::Pending, Phase::Active)
+    assert!(
+        announcement.note.starts_with("Pending -> Inactive: "),
+        "{announcement:?}"
     );
     assert!(!announcement.is_warning);
 
@@ -163,7 +294,7 @@ fn a_phase_change_is_announced_and_a_mere_new_generation_is_not() {
         observed_generation: Some(6),
         ..written(&first).clone()
     });
-    assert_eq!(plan_of(&object, MONDAY_NOON).steps.len(), 1);
+    assert_eq!(plan_of(&object, SUNDAY_NOON).steps.len(), 1);
 }
 
 #[test]
@@ -182,7 +313,7 @@ fn conditions_keep_their_time_until_their_status_changes() {
             .0
             .to_string()
     };
-    assert_eq!(time("Ready"), SUNDAY_NOON);
+    assert_eq!(time("ReferencesValid"), SUNDAY_NOON);
     assert_eq!(time("Scheduled"), MONDAY_NOON);
 }
 
@@ -209,7 +340,7 @@ fn a_schedule_without_boundaries_is_looked_at_only_when_it_changes() {
     assert_eq!(plan.look_again, None);
     assert_eq!(
         written(&plan).message.as_deref(),
-        Some("the window is open for good")
+        Some("the window is open for good; the machine is being created")
     );
     assert_eq!(
         plan_of(

@@ -110,7 +110,13 @@ async fn an_object_that_cannot_be_read_does_not_keep_others_from_being_served() 
     // One that turns bad is not acted on as it was before.
     server.patch("a", "/spec/schedule", json!("always"));
     sleep(Duration::from_mins(15)).await;
-    assert_eq!(phases(&server)[2..], [("c".into(), "Active".into())]);
+    assert_eq!(
+        phases(&server)[2..],
+        [
+            ("c".into(), "Pending".into()),
+            ("c".into(), "Active".into())
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,16 +12,26 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    access::{FENCE, LEASE, NAMESPACE, RIGHTS, Reach, Right, SERVICE_ACCOUNT},
+    access::{
+        FENCE, Guard, LEASE, LENIENT_FENCE, NAMESPACE, RIGHTS, Reach, Right, SERVICE_ACCOUNT,
+    },
     manifest::{fence_yaml, rbac_yaml},
 };
 
 fn policy() -> ValidatingAdmissionPolicy {
-    object("fence.yaml")
+    of_fence(FENCE)
 }
 
 fn binding() -> ValidatingAdmissionPolicyBinding {
-    object("fence.yaml")
+    of_fence(FENCE)
+}
+
+/// The object of kind `T` and this name.
+fn of_fence<T: DeserializeOwned + Resource<DynamicType = ()>>(name: &str) -> T {
+    let found = documents("fence.yaml")
+        .into_iter()
+        .find(|document| document["kind"] == *T::kind(&()) && document["metadata"]["name"] == name);
+    serde_json::from_value(found.unwrap()).unwrap()
 }
 
 fn owned(words: &[&str]) -> Vec<String> {
@@ -86,8 +96,13 @@ fn the_roles_grant_each_right_where_it_reaches() {
 fn what_is_granted_is_what_the_operator_does_and_no_more() {
     let plural = ScheduledMachine::plural(&());
     let status = format!("{plural}/status");
+    let finalizers = format!("{plural}/finalizers");
     let leases = "coordination.k8s.io";
-    let expected: [(&str, &str, &[&str], &[&str]); 7] = [
+    let watched: &[&str] = &["get", "list", "watch"];
+    let owned: &[&str] = &["get", "list", "watch", "create", "delete"];
+    let changed: &[&str] = &["get", "list", "watch", "patch"];
+    let machines: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+    let expected: [(&str, &str, &[&str], &[&str]); 16] = [
         (leases, "leases", &[], &["create"]),
         (
             leases,
@@ -95,10 +110,19 @@ fn what_is_granted_is_what_the_operator_does_and_no_more() {
             &[LEASE],
             &["get", "list", "watch", "update"],
         ),
-        ("", "pods", &[], &["get", "list", "watch"]),
+        ("", "pods", &[], watched),
         ("", "configmaps", &[FENCE], &["patch"]),
-        (GROUP, &plural, &[], &["get", "list", "watch"]),
+        (GROUP, &plural, &[], changed),
+        (GROUP, &finalizers, &[], &["update"]),
         (GROUP, &status, &[], &["patch"]),
+        ("cluster.x-k8s.io", "machines", &[], machines),
+        ("bootstrap.cluster.x-k8s.io", "*", &[], owned),
+        ("infrastructure.cluster.x-k8s.io", "*", &[], owned),
+        ("k0smotron.io", "*", &[], owned),
+        ("", "secrets", &[], &["get"]),
+        ("", "nodes", &[], changed),
+        ("", "pods", &[], &["list"]),
+        ("", "pods/eviction", &[], &["create"]),
         ("events.k8s.io", "events", &[], &["create", "patch"]),
     ];
     let granted =
@@ -108,23 +132,50 @@ fn what_is_granted_is_what_the_operator_does_and_no_more() {
 
 #[test]
 fn the_fence_covers_every_way_to_make_a_work_write_and_nothing_else() {
-    let constraints = policy().spec.unwrap().match_constraints.unwrap();
-    let expected: Vec<_> = RIGHTS
-        .iter()
-        .filter(|right| right.is_fenced)
-        .map(|right| NamedRuleWithOperations {
-            api_groups: Some(owned(&[right.group])),
-            api_versions: Some(owned(&["*"])),
-            resources: Some(owned(&[right.resource])),
-            resource_names: (!right.names.is_empty()).then(|| owned(right.names)),
-            operations: Some(owned(&["CREATE", "UPDATE", "DELETE"])),
-            scope: Some("*".to_owned()),
-        })
-        .collect();
-    assert_eq!(constraints.resource_rules, Some(expected));
-    assert_eq!(constraints.exclude_resource_rules, None);
-    assert_eq!(constraints.namespace_selector, None);
-    assert_eq!(constraints.object_selector, None);
+    for (name, guard) in [(FENCE, Guard::Strict), (LENIENT_FENCE, Guard::Lenient)] {
+        let policy: ValidatingAdmissionPolicy = of_fence(name);
+        let constraints = policy.spec.unwrap().match_constraints.unwrap();
+        let expected: Vec<_> = RIGHTS
+            .iter()
+            .filter(|right| right.guard == guard)
+            .map(|right| NamedRuleWithOperations {
+                api_groups: Some(owned(&[right.group])),
+                api_versions: Some(owned(&["*"])),
+                resources: Some(owned(&[right.resource])),
+                resource_names: (!right.names.is_empty()).then(|| owned(right.names)),
+                operations: Some(owned(&["CREATE", "UPDATE", "DELETE"])),
+                scope: Some("*".to_owned()),
+            })
+            .collect();
+        assert_eq!(constraints.resource_rules, Some(expected));
+        assert_eq!(constraints.exclude_resource_rules, None);
+        assert_eq!(constraints.namespace_selector, None);
+        assert_eq!(constraints.object_selector, None);
+    }
+}
+
+#[test]
+fn what_others_write_too_is_refused_to_nobody_where_it_cannot_be_told_who_leads() {
+    let lenient: ValidatingAdmissionPolicy = of_fence(LENIENT_FENCE);
+    let (lenient, strict) = (lenient.spec.unwrap(), policy().spec.unwrap());
+    assert_eq!(lenient.failure_policy.as_deref(), Some("Ignore"));
+    assert_eq!(lenient.match_conditions, strict.match_conditions);
+    assert_eq!(lenient.param_kind, strict.param_kind);
+    assert_eq!(lenient.variables.unwrap(), strict.variables.unwrap()[..2]);
+    assert_eq!(
+        lenient.validations.unwrap(),
+        strict.validations.unwrap()[1..2]
+    );
+    let bound: ValidatingAdmissionPolicyBinding = of_fence(LENIENT_FENCE);
+    let (bound, strict) = (bound.spec.unwrap(), binding().spec.unwrap());
+    assert_eq!(bound.policy_name.as_deref(), Some(LENIENT_FENCE));
+    assert_eq!(bound.validation_actions, strict.validation_actions);
+    let (params, strict) = (bound.param_ref.unwrap(), strict.param_ref.unwrap());
+    assert_eq!(params.parameter_not_found_action.as_deref(), Some("Allow"));
+    assert_eq!(
+        (params.name, params.namespace),
+        (strict.name, strict.namespace)
+    );
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! Writes to everything but statuses.
+
+use axum::body::{Body, Bytes};
+use http::{Method, Response, request::Parts};
+use serde_json::{Value, json};
+
+use super::{
+    SCHEDULED_MACHINES, State, Target,
+    answers::{answer, refused, refused_because},
+    merge::merge_patch,
+};
+
+impl State {
+    pub(super) fn write(
+        &mut self,
+        parts: &Parts,
+        target: &Target<'_>,
+        query: &str,
+        body: &Bytes,
+    ) -> Response<Body> {
+        let verb = format!("{} {}", parts.method, target.sort());
+        if let Some((code, message)) = self.faults.refuse.get(&verb) {
+            return refused_because(*code, message);
+        }
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        match (&parts.method, target.subresource) {
+            (&Method::POST, Some("eviction")) => self.evict(target, &body),
+            (&Method::POST, None) => {
+                assert!(query.contains("fieldManager=5spot-controller"), "{query}");
+                self.create(target, body)
+            }
+            (&Method::PATCH, None) => {
+                assert_eq!(
+                    parts.headers["content-type"],
+                    "application/merge-patch+json"
+                );
+                assert!(query.contains("fieldManager=5spot-controller"), "{query}");
+                self.patch(target, &body)
+            }
+            (&Method::DELETE, None) => self.delete_by(target, &body),
+            (method, _) => panic!("an unexpected call: {method} {}", parts.uri),
+        }
+    }
+
+    fn create(&mut self, target: &Target<'_>, mut object: Value) -> Response<Body> {
+        let key = super::tables::name_of(&object);
+        if self.table(&target.table()).objects.contains_key(&key) {
+            return refused(409);
+        }
+        object["metadata"]["uid"] = json!(self.next_uid());
+        object["metadata"]["generation"] = json!(1);
+        answer(201, &self.store(&target.table(), object))
+    }
+
+    fn patch(&mut self, target: &Target<'_>, patch: &Value) -> Response<Body> {
+        let table = target.table();
+        let Some(old) = self.table(&table).objects.get(&target.key()).cloned() else {
+            return refused(404);
+        };
+        assert!(patch["metadata"]["uid"].is_string(), "{patch}");
+        // Lists are written as a whole, so they need the version that they were made from.
+        let is_list =
+            !patch["metadata"]["finalizers"].is_null() || !patch["spec"]["taints"].is_null();
+        assert!(
+            !is_list || patch["metadata"]["resourceVersion"].is_string(),
+            "{patch}"
+        );
+        for precondition in ["uid", "resourceVersion"] {
+            let wanted = &patch["metadata"][precondition];
+            if !wanted.is_null() && *wanted != old["metadata"][precondition] {
+                return refused(409);
+            }
+        }
+        let mut object = old.clone();
+        merge_patch(&mut object, patch);
+        if object == old {
+            return answer(200, &object);
+        }
+        if table == SCHEDULED_MACHINES && object["spec"] != old["spec"] {
+            object["metadata"]["generation"] =
+                json!(old["metadata"]["generation"].as_i64().unwrap() + 1);
+        }
+        answer(200, &self.store(&table, object))
+    }
+
+    fn delete_by(&mut self, target: &Target<'_>, options: &Value) -> Response<Body> {
+        let table = target.table();
+        let uid = &options["preconditions"]["uid"];
+        assert!(uid.is_string(), "a delete without a UID: {options}");
+        let Some(object) = self.table(&table).objects.get(&target.key()).cloned() else {
+            return refused(404);
+        };
+        if *uid != object["metadata"]["uid"] {
+            return refused(409);
+        }
+        self.delete(&table, &target.key());
+        answer(
+            200,
+            &json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}),
+        )
+    }
+
+    fn evict(&mut self, target: &Target<'_>, eviction: &Value) -> Response<Body> {
+        let uid = &eviction["deleteOptions"]["preconditions"]["uid"];
+        let Some(pod) = self.table("/pods").objects.get(&target.key()).cloned() else {
+            return refused(404);
+        };
+        assert!(uid.is_string(), "an eviction without a UID: {eviction}");
+        if *uid != pod["metadata"]["uid"] {
+            return refused(409);
+        }
+        if self
+            .faults
+            .budget_of
+            .iter()
+            .any(|held| Some(held.as_str()) == target.namespace)
+        {
+            return refused_because(
+                429,
+                "Cannot evict pod as it would violate the pod's disruption budget.",
+            );
+        }
+        if self.faults.pods_linger {
+            let mut pod = pod;
+            pod["metadata"]["finalizers"] = json!(["example.com/lingers"]);
+            self.store("/pods", pod);
+        }
+        self.delete("/pods", &target.key());
+        answer(
+            201,
+            &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}),
+        )
+    }
+}

@@ -1,0 +1,376 @@
+//! Carries out one action. Each may be repeated, and may race with another of its kind.
+//!
+//! - What is created has a name that follows from the object, and is created and never applied: of two that race one is
+//!   refused, and an object of somebody else can't be changed by accident.
+//! - What is deleted or changed is named by its UID, and by its version where a list is written as a whole.
+//!
+//! An object that turns out to be another one by now is no failure: the watch brings the news.
+
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    core::ApiResource,
+};
+use serde_json::{Value, json};
+use tracing::{debug, info};
+
+use super::{
+    ControllerError, FIELD_MANAGER, apply,
+    drain::drain,
+    observe::kind_of,
+    plan::{Action, DrainProgress, NodeKey, Trouble, taken},
+    reconcile::Context,
+    timers::Key,
+};
+use crate::{
+    api::{FINALIZER, ScheduledMachine},
+    machine::{
+        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, manifest,
+        patch,
+    },
+};
+use k8s_openapi::api::core::v1::Node;
+
+/// How often a Node that changes under us is tried anew before the next look has to do it.
+const NODE_ATTEMPTS: usize = 4;
+
+/// What an action came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It is done, and what is known now says so.
+    Changed,
+    /// A round of the drain is over.
+    Drained(DrainProgress),
+    /// What it was about is another one by now.
+    Overtaken,
+}
+
+/// Does it.
+pub(super) async fn act(
+    context: &Context,
+    object: &ScheduledMachine,
+    action: &Action,
+) -> Result<Done, ControllerError> {
+    let act = Act { context, object };
+    let done = match action {
+        Action::AddFinalizer => {
+            act.finalizers(|finalizers| {
+                if !finalizers.iter().any(|present| present == FINALIZER) {
+                    finalizers.push(FINALIZER.to_owned());
+                }
+            })
+            .await
+        }
+        Action::RemoveFinalizer => {
+            act.finalizers(|finalizers| finalizers.retain(|present| present != FINALIZER))
+                .await
+        }
+        Action::DisableSchedule => {
+            act.patch_object(&json!({"spec": {"schedule": {"enabled": false}}}))
+                .await
+        }
+        Action::Create(part) => return act.create(*part).await,
+        Action::Delete { part, uid } => act.delete(*part, uid).await,
+        Action::Exempt { uid, from_detach } => {
+            let mut annotations = json!({EXEMPT_FROM_DRAIN: EXEMPT_BY_US});
+            if *from_detach {
+                annotations[EXEMPT_FROM_DETACH] = json!(EXEMPT_BY_US);
+            }
+            act.annotate_machine(uid, &annotations).await
+        }
+        Action::EndExemption { uid } => {
+            let annotations = json!({EXEMPT_FROM_DRAIN: null, EXEMPT_FROM_DETACH: null});
+            act.annotate_machine(uid, &annotations).await
+        }
+        Action::ShapeNode { node, wish } => act.shape(node, wish).await,
+        Action::Drain(node) => act.drain(node).await,
+    };
+    let done = done.map_err(|source| ControllerError::Act {
+        object: act.name(),
+        action: words(action),
+        source: Box::new(source),
+    })?;
+    debug!(?action, ?done, "acted");
+    Ok(done)
+}
+
+/// What people should know of a failure, if it is one that stays until somebody does something.
+pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Trouble> {
+    let (reason, message) = match error {
+        ControllerError::NameTaken { part, .. } => ("NameTaken", taken(part)),
+        _ if error.is_fenced() => return None,
+        ControllerError::Act { source, .. } => {
+            let kube::Error::Api(status) = source.as_ref() else {
+                return None;
+            };
+            if !(matches!(status.code, 400..=500)) || [404, 408, 409, 429].contains(&status.code) {
+                return None;
+            }
+            let reason = match action {
+                Action::Create(_) => "CreationRefused",
+                Action::Delete { .. } | Action::Exempt { .. } => "DeletionRefused",
+                _ => "ChangeRefused",
+            };
+            (
+                reason,
+                format!("failed to {}: {}", words(action), status.message),
+            )
+        }
+        _ => return None,
+    };
+    Some(Trouble {
+        action: action.clone(),
+        reason,
+        message,
+    })
+}
+
+/// An action, after "failed to".
+fn words(action: &Action) -> String {
+    match action {
+        Action::AddFinalizer => "add the finalizer".to_owned(),
+        Action::RemoveFinalizer => "remove the finalizer".to_owned(),
+        Action::Create(part) => format!("create the {}", part.word()),
+        Action::Delete { part, .. } => format!("delete the {}", part.word()),
+        Action::Exempt { .. } | Action::EndExemption { .. } => "annotate the Machine".to_owned(),
+        Action::ShapeNode { node, .. } => format!("change the Node {}", node.name),
+        Action::Drain(node) => format!("drain the Node {}", node.name),
+        Action::DisableSchedule => "switch the schedule off".to_owned(),
+    }
+}
+
+struct Act<'a> {
+    context: &'a Context,
+    object: &'a ScheduledMachine,
+}
+
+impl Act<'_> {
+    fn name(&self) -> String {
+        format!(
+            "{}/{}",
+            self.object.namespace().unwrap_or_default(),
+            self.object.name_any()
+        )
+    }
+
+    fn key(&self) -> Key {
+        (self.object.namespace(), self.object.name_any())
+    }
+
+    /// Replaces the list of finalizers, unless anything of the object has changed since.
+    async fn finalizers(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<Done, kube::Error> {
+        let mut finalizers = self.object.finalizers().to_vec();
+        change(&mut finalizers);
+        self.patch_object(&json!({"metadata": {"finalizers": finalizers}}))
+            .await
+    }
+
+    async fn patch_object(&self, change: &Value) -> Result<Done, kube::Error> {
+        let mut change = change.clone();
+        change["metadata"]["uid"] = json!(self.object.uid());
+        change["metadata"]["resourceVersion"] = json!(self.object.resource_version());
+        let machines = apply::machines(self.context, self.object);
+        match machines
+            .patch(&self.object.name_any(), &by_us(), &Patch::Merge(&change))
+            .await
+        {
+            Ok(answer) => {
+                self.context.written.keep(std::sync::Arc::new(answer));
+                Ok(Done::Changed)
+            }
+            Err(error) => overtaken(error),
+        }
+    }
+
+    async fn create(&self, part: Part) -> Result<Done, ControllerError> {
+        let failed = |source| ControllerError::Act {
+            object: self.name(),
+            action: words(&Action::Create(part)),
+            source: Box::new(source),
+        };
+        let Some((kind, api)) = self.api(part) else {
+            return Ok(Done::Overtaken);
+        };
+        let Some(version) = self.context.caches.objects().machine_version() else {
+            return Ok(Done::Overtaken);
+        };
+        let wanted: DynamicObject = serde_json::from_value(manifest(part, self.object, version))
+            .map_err(|error| failed(kube::Error::SerdeError(error)))?;
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let found = match api.create(&params, &wanted).await {
+            Ok(created) => {
+                info!(%kind, name = self.object.name_any(), "created the {}", part.word());
+                created
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                match api.get_opt(&self.object.name_any()).await.map_err(failed)? {
+                    Some(found) => found,
+                    None => return Ok(Done::Overtaken),
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        self.keep(part, &kind, &found)
+    }
+
+    /// Keeps what is there after all, if it is ours.
+    fn keep(
+        &self,
+        part: Part,
+        kind: &Kind,
+        found: &DynamicObject,
+    ) -> Result<Done, ControllerError> {
+        let seen = match part {
+            Part::Machine => Seen::of_machine(found),
+            Part::Bootstrap | Part::Infrastructure => Seen::of_metadata(&found.metadata),
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        match seen {
+            Some(seen) if seen.is_of(part, &self.object.name_any(), &uid) => {
+                let version = found.metadata.resource_version.as_deref();
+                self.context
+                    .caches
+                    .objects()
+                    .wrote(kind, &self.key(), version, seen);
+                Ok(Done::Changed)
+            }
+            _ => Err(ControllerError::NameTaken {
+                object: self.name(),
+                part: part.word(),
+            }),
+        }
+    }
+
+    async fn delete(&self, part: Part, uid: &str) -> Result<Done, kube::Error> {
+        let Some((kind, api)) = self.api(part) else {
+            return Ok(Done::Overtaken);
+        };
+        let params = DeleteParams::background().preconditions(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        });
+        match api.delete(&self.object.name_any(), &params).await {
+            Ok(_) => {
+                info!(%kind, name = self.object.name_any(), "deleted the {}", part.word());
+                self.context
+                    .caches
+                    .objects()
+                    .deleted(&kind, &self.key(), uid);
+                Ok(Done::Changed)
+            }
+            Err(error) => overtaken(error),
+        }
+    }
+
+    async fn annotate_machine(&self, uid: &str, annotations: &Value) -> Result<Done, kube::Error> {
+        let Some((kind, api)) = self.api(Part::Machine) else {
+            return Ok(Done::Overtaken);
+        };
+        let change = json!({"metadata": {"uid": uid, "annotations": annotations}});
+        match api
+            .patch(&self.object.name_any(), &by_us(), &Patch::Merge(&change))
+            .await
+        {
+            Ok(answer) => {
+                let version = answer.metadata.resource_version.as_deref();
+                if let Some(seen) = Seen::of_machine(&answer) {
+                    self.context
+                        .caches
+                        .objects()
+                        .wrote(&kind, &self.key(), version, seen);
+                }
+                Ok(Done::Changed)
+            }
+            Err(error) => overtaken(error),
+        }
+    }
+
+    async fn shape(&self, key: &NodeKey, wish: &NodeWish) -> Result<Done, kube::Error> {
+        let Some(client) = self.cluster(key) else {
+            return Ok(Done::Overtaken);
+        };
+        let nodes: Api<Node> = Api::all(client);
+        for _ in 0..NODE_ATTEMPTS {
+            // Nodes change often, so the cache is no base for a change.
+            let Some(node) = nodes.get_opt(&key.name).await? else {
+                return Ok(Done::Overtaken);
+            };
+            if node.uid().as_deref() != Some(&key.uid) {
+                return Ok(Done::Overtaken);
+            }
+            let Some(change) = patch(&node, wish) else {
+                self.saw(key, &node);
+                return Ok(Done::Changed);
+            };
+            match nodes
+                .patch(&key.name, &by_us(), &Patch::Merge(&change))
+                .await
+            {
+                Ok(node) => {
+                    self.saw(key, &node);
+                    return Ok(Done::Changed);
+                }
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return overtaken(error),
+            }
+        }
+        Ok(Done::Overtaken)
+    }
+
+    fn saw(&self, key: &NodeKey, node: &Node) {
+        let namespace = self.object.namespace();
+        self.context
+            .caches
+            .clusters()
+            .saw(namespace.as_deref(), &key.cluster, node);
+    }
+
+    async fn drain(&self, key: &NodeKey) -> Result<Done, kube::Error> {
+        let Some(client) = self.cluster(key) else {
+            return Ok(Done::Overtaken);
+        };
+        drain(&client, &key.name, &self.context.metrics)
+            .await
+            .map(Done::Drained)
+    }
+
+    /// The client of the cluster of a Node. Whichever cluster it is, nothing is written to it outside of the term.
+    fn cluster(&self, key: &NodeKey) -> Option<Client> {
+        let namespace = self.object.namespace();
+        let client = self
+            .context
+            .caches
+            .clusters()
+            .client(namespace.as_deref(), &key.cluster)?;
+        Some(self.context.term.client(client))
+    }
+
+    fn api(&self, part: Part) -> Option<(Kind, Api<DynamicObject>)> {
+        let kind = kind_of(part, self.object)?;
+        let resource: ApiResource = self.context.caches.objects().resource(&kind)?;
+        let client = self.context.client.clone();
+        let namespace = self.object.namespace()?;
+        Some((kind, Api::namespaced_with(client, &namespace, &resource)))
+    }
+}
+
+fn by_us() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// Gone, or changed meanwhile.
+fn overtaken(error: kube::Error) -> Result<Done, kube::Error> {
+    match error {
+        kube::Error::Api(status) if [404, 409].contains(&status.code) => {
+            debug!(%status, "what was to be changed is another one by now");
+            Ok(Done::Overtaken)
+        }
+        error => Err(error),
+    }
+}

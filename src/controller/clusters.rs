@@ -1,0 +1,258 @@
+//! The clusters that machines become Nodes of, and their Nodes, on every replica.
+//!
+//! A cluster is reached by the kubeconfig that Cluster API keeps in the Secret `<cluster>-kubeconfig`; where there is no
+//! such Secret, the Nodes are in the cluster that the operator itself is in. Whoever can write that Secret decides where
+//! the operator connects to, so a kubeconfig may carry credentials and nothing that is run or read here.
+//!
+//! A cluster that can't be reached keeps nobody waiting but the machines that are its Nodes.
+
+mod feed;
+mod kubeconfig;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use k8s_openapi::api::core::v1::Node;
+use kube::{Client, ResourceExt};
+use tokio::sync::mpsc;
+
+use crate::machine::{MachineSight, NodeSeen};
+
+pub(super) use feed::ClusterFeeds;
+pub use kubeconfig::Connect;
+
+/// A cluster, by the namespace and the name of its Cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ClusterKey {
+    namespace: Option<String>,
+    name: String,
+}
+
+/// What is known of all clusters. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug)]
+pub(super) struct Clusters {
+    known: Arc<RwLock<HashMap<ClusterKey, Reach>>>,
+    asked: mpsc::UnboundedSender<ClusterKey>,
+}
+
+/// Whether a cluster can be worked with.
+#[derive(Clone, Debug, Default)]
+enum Reach {
+    /// Nobody has tried yet.
+    #[default]
+    Unknown,
+    /// It can't be reached, and this is why.
+    Failed(String),
+    /// It is the operator's own, which is [`ClusterKey::own`].
+    Own,
+    /// All its Nodes have been seen once.
+    Reached(Reached),
+}
+
+#[derive(Clone)]
+struct Reached {
+    client: Client,
+    nodes: HashMap<String, Row>,
+}
+
+impl fmt::Debug for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reached")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A Node, and the version of it that is known.
+#[derive(Clone, Debug)]
+struct Row {
+    version: Option<u128>,
+    node: Arc<NodeSeen>,
+}
+
+/// The Node of a machine, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum NodeSight {
+    /// The machine has become none yet, or there is no machine.
+    #[default]
+    None,
+    /// Its cluster has not been looked at yet.
+    Unknown,
+    /// Its cluster can't be reached, and this is why.
+    Unreachable(String),
+    /// Its cluster has no such Node any more.
+    Gone,
+    /// It is there.
+    Present(Arc<NodeSeen>),
+}
+
+impl Clusters {
+    /// Nothing known, and where the clusters that are asked for come out.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<ClusterKey>) {
+        let (asked, asking) = mpsc::unbounded_channel();
+        let clusters = Self {
+            known: Arc::default(),
+            asked,
+        };
+        (clusters, asking)
+    }
+
+    /// Has the Nodes of a cluster watched, unless they are already.
+    pub(super) fn ask_for(&self, namespace: Option<&str>, cluster: &str) {
+        self.ask_for_key(ClusterKey::new(namespace, cluster));
+    }
+
+    fn ask_for_key(&self, key: ClusterKey) {
+        if self.read().contains_key(&key) {
+            return;
+        }
+        self.write().entry(key.clone()).or_insert_with(|| {
+            // The feed is gone only when the process ends.
+            let _ = self.asked.send(key);
+            Reach::Unknown
+        });
+    }
+
+    /// The Node of a machine. One of the same name that another machine became is not it.
+    pub(super) fn node_of(&self, namespace: Option<&str>, machine: &MachineSight) -> NodeSight {
+        let Some(name) = &machine.node else {
+            return NodeSight::None;
+        };
+        let known = self.read();
+        match resolve(&known, &ClusterKey::new(namespace, &machine.cluster)) {
+            Reach::Unknown | Reach::Own => NodeSight::Unknown,
+            Reach::Failed(error) => NodeSight::Unreachable(error.clone()),
+            Reach::Reached(reached) => match reached.nodes.get(name) {
+                Some(row) if is_of(&row.node, machine) => NodeSight::Present(Arc::clone(&row.node)),
+                Some(_) | None => NodeSight::Gone,
+            },
+        }
+    }
+
+    /// The client of a cluster.
+    pub(super) fn client(&self, namespace: Option<&str>, cluster: &str) -> Option<Client> {
+        match resolve(&self.read(), &ClusterKey::new(namespace, cluster)) {
+            Reach::Reached(reached) => Some(reached.client.clone()),
+            Reach::Unknown | Reach::Own | Reach::Failed(_) => None,
+        }
+    }
+
+    /// Keeps the API server's answer to a read or a write, unless the watch has brought a newer one already.
+    pub(super) fn saw(&self, namespace: Option<&str>, cluster: &str, node: &Node) {
+        let mut known = self.write();
+        let mut key = ClusterKey::new(namespace, cluster);
+        if matches!(known.get(&key), Some(Reach::Own)) {
+            key = ClusterKey::own();
+        }
+        let row = match known.get_mut(&key) {
+            Some(Reach::Reached(reached)) => reached.nodes.get_mut(&node.name_any()),
+            _ => None,
+        };
+        let news = Row::of(node);
+        if let Some(row) = row.filter(|row| row.version < news.version) {
+            *row = news;
+        }
+    }
+
+    /// Whether this changes anything for those who ask.
+    fn set(&self, key: &ClusterKey, reach: Reach) -> bool {
+        let mut known = self.write();
+        let is_same = match (known.get(key), &reach) {
+            (Some(Reach::Own), Reach::Own) => true,
+            (Some(Reach::Failed(before)), Reach::Failed(now)) => before == now,
+            _ => false,
+        };
+        known.insert(key.clone(), reach);
+        !is_same
+    }
+
+    /// Whether anything that matters of the Node is other than before.
+    fn put(&self, key: &ClusterKey, node: &Node) -> bool {
+        match self.write().get_mut(key) {
+            Some(Reach::Reached(reached)) => {
+                let row = Row::of(node);
+                let before = reached.nodes.insert(node.name_any(), row.clone());
+                before.is_none_or(|before| before.node != row.node)
+            }
+            _ => false,
+        }
+    }
+
+    fn remove(&self, key: &ClusterKey, name: &str) {
+        if let Some(Reach::Reached(reached)) = self.write().get_mut(key) {
+            reached.nodes.remove(name);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<ClusterKey, Reach>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<ClusterKey, Reach>> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    fn of(node: &Node) -> Self {
+        Self {
+            version: node
+                .resource_version()
+                .and_then(|version| version.parse().ok()),
+            node: Arc::new(NodeSeen::of(node)),
+        }
+    }
+}
+
+impl ClusterKey {
+    /// The cluster that the operator is in: no Cluster is without a name.
+    fn own() -> Self {
+        Self {
+            namespace: None,
+            name: String::new(),
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    fn new(namespace: Option<&str>, name: &str) -> Self {
+        Self {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}",
+            self.namespace.as_deref().unwrap_or_default(),
+            self.name
+        )
+    }
+}
+
+fn resolve<'a>(known: &'a HashMap<ClusterKey, Reach>, key: &ClusterKey) -> &'a Reach {
+    match known.get(key) {
+        Some(Reach::Own) => known.get(&ClusterKey::own()).unwrap_or(&Reach::Unknown),
+        Some(reach) => reach,
+        None => &Reach::Unknown,
+    }
+}
+
+/// Where both sides say which Node or machine they mean, they must agree.
+fn is_of(node: &NodeSeen, machine: &MachineSight) -> bool {
+    let agree = |one: Option<&String>, other: Option<&String>| match (one, other) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => true,
+    };
+    agree(node.provider_id.as_ref(), machine.provider_id.as_ref())
+        && agree(Some(&node.uid), machine.node_uid.as_ref())
+}

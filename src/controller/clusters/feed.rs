@@ -1,0 +1,217 @@
+//! Reaches clusters, and keeps their Nodes from a watch each.
+
+use std::{collections::HashMap, convert::Infallible, pin::pin, time::Duration};
+
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use k8s_openapi::api::core::v1::{Node, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        reflector::ObjectRef,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::{ClusterKey, Clusters, Connect, Reach, Reached, Row};
+use crate::{
+    controller::{
+        Category, ControllerMetrics,
+        bounded::bounded,
+        caches::{Announcer, WATCH_SECONDS},
+        objects::Objects,
+        retry::Retry,
+    },
+    errors::Chain,
+};
+
+/// How long a cluster that can't be reached is waited for before the next try.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
+
+/// How often the Secret is read again: credentials in it are renewed, and it may come later than the first Node.
+const SECRET_LASTS: Duration = Duration::from_mins(10);
+
+/// The watches of all clusters.
+pub(in crate::controller) struct ClusterFeeds {
+    pub(in crate::controller) client: Client,
+    pub(in crate::controller) connect: Connect,
+    pub(in crate::controller) clusters: Clusters,
+    pub(in crate::controller) asked: mpsc::UnboundedReceiver<ClusterKey>,
+    pub(in crate::controller) objects: Objects,
+    pub(in crate::controller) announcer: Announcer,
+    pub(in crate::controller) metrics: ControllerMetrics,
+}
+
+struct Feed {
+    key: ClusterKey,
+    client: Client,
+    connect: Connect,
+    clusters: Clusters,
+    objects: Objects,
+    announcer: Announcer,
+    metrics: ControllerMetrics,
+}
+
+impl ClusterFeeds {
+    /// Feeds for ever.
+    pub(in crate::controller) async fn run(mut self) -> Infallible {
+        let mut feeds = FuturesUnordered::<BoxFuture<'static, Infallible>>::new();
+        loop {
+            tokio::select! {
+                Some(key) = self.asked.recv() => feeds.push(Box::pin(Feed {
+                    key,
+                    client: self.client.clone(),
+                    connect: self.connect.clone(),
+                    clusters: self.clusters.clone(),
+                    objects: self.objects.clone(),
+                    announcer: self.announcer.clone(),
+                    metrics: self.metrics.clone(),
+                }.run())),
+                Some(never) = feeds.next() => match never {},
+            }
+        }
+    }
+}
+
+impl Feed {
+    async fn run(self) -> Infallible {
+        let mut retry = Retry::up_to(LONGEST_RETRY);
+        loop {
+            match self.kubeconfig().await {
+                Ok(None) if self.key.is_own() => {
+                    let client = self.client.clone();
+                    self.follow(client, None, &mut retry).await;
+                }
+                Ok(None) => {
+                    self.clusters.ask_for_own();
+                    if self.clusters.set(&self.key, Reach::Own) {
+                        info!(cluster = %self.key, "no kubeconfig for this cluster: its Nodes are looked for in our own");
+                        self.announcer.all();
+                    }
+                    retry = Retry::up_to(LONGEST_RETRY);
+                    sleep(SECRET_LASTS).await;
+                    continue;
+                }
+                Ok(Some(kubeconfig)) => match self.connect.to(&kubeconfig).await {
+                    Ok(client) => {
+                        self.follow(bounded(client), Some(&kubeconfig), &mut retry)
+                            .await;
+                    }
+                    Err(error) => self.fail(format!("Secret {}: {}", self.secret(), Chain(&error))),
+                },
+                Err(error) => self.fail(format!(
+                    "failed to read Secret {}: {}",
+                    self.secret(),
+                    Chain(&error)
+                )),
+            }
+            sleep(retry.next().unwrap_or(LONGEST_RETRY)).await;
+        }
+    }
+
+    fn secret(&self) -> String {
+        format!("{}-kubeconfig", self.key.name)
+    }
+
+    async fn kubeconfig(&self) -> Result<Option<Vec<u8>>, kube::Error> {
+        let Some(namespace) = self.key.namespace.as_deref().filter(|_| !self.key.is_own()) else {
+            return Ok(None);
+        };
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = secrets.get_opt(&self.secret()).await?;
+        Ok(secret.map(|secret| {
+            // A Secret without the entry is one that can't be used, and not one that is not there.
+            let value = secret.data.and_then(|mut data| data.remove("value"));
+            value.unwrap_or_default().0
+        }))
+    }
+
+    /// Returns when the cluster has to be reached anew.
+    async fn follow(&self, client: Client, kubeconfig: Option<&[u8]>, retry: &mut Retry) {
+        let nodes: Api<Node> = Api::all(client.clone());
+        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        let mut events = pin!(watcher(nodes, config).backoff(Retry::up_to(LONGEST_RETRY)));
+        let mut listing = HashMap::new();
+        let mut is_listed = false;
+        let mut read_again = pin!(sleep(SECRET_LASTS));
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = &mut read_again, if kubeconfig.is_some() => {
+                    let present = timeout(LONGEST_RETRY, self.kubeconfig()).await;
+                    if matches!(present, Ok(Ok(present)) if present.as_deref() != kubeconfig) {
+                        return;
+                    }
+                    read_again.set(sleep(SECRET_LASTS));
+                    continue;
+                }
+            };
+            match event {
+                Some(Ok(Event::Init)) => listing.clear(),
+                Some(Ok(Event::InitApply(node))) => {
+                    listing.insert(node.name_any(), Row::of(&node));
+                }
+                Some(Ok(Event::InitDone)) => {
+                    let nodes = std::mem::take(&mut listing);
+                    info!(cluster = %self.key, nodes = nodes.len(), "listed the Nodes of a cluster");
+                    let client = client.clone();
+                    self.clusters
+                        .set(&self.key, Reach::Reached(Reached { client, nodes }));
+                    (is_listed, *retry) = (true, Retry::up_to(LONGEST_RETRY));
+                    self.announcer.all();
+                }
+                Some(Ok(Event::Apply(node))) => {
+                    if self.clusters.put(&self.key, &node) {
+                        self.announce(&node.name_any());
+                    }
+                }
+                Some(Ok(Event::Delete(node))) => {
+                    self.clusters.remove(&self.key, &node.name_any());
+                    self.announce(&node.name_any());
+                }
+                Some(Err(error)) if is_listed => {
+                    // The credentials may have been renewed, so all is done from the start.
+                    self.metrics.failed(Category::Watch);
+                    warn!(cluster = %self.key, error = %Chain(&error), "the watch on the Nodes of a cluster failed");
+                    return;
+                }
+                Some(Err(error)) => {
+                    self.fail(format!("failed to list the Nodes: {}", Chain(&error)));
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn fail(&self, error: String) {
+        self.metrics.failed(Category::Watch);
+        warn!(cluster = %self.key, error, "a cluster can't be reached");
+        if self.clusters.set(&self.key, Reach::Failed(error)) {
+            self.announcer.all();
+        }
+    }
+
+    /// Whoever has a Node of that name, in whichever cluster: a look too many costs nothing.
+    fn announce(&self, node: &str) {
+        for (namespace, name) in self.objects.on_node(node) {
+            let reference = ObjectRef::new(&name);
+            self.announcer.object(match namespace {
+                Some(namespace) => reference.within(&namespace),
+                None => reference,
+            });
+        }
+    }
+}
+
+impl Clusters {
+    /// Has the Nodes of the operator's own cluster watched.
+    fn ask_for_own(&self) {
+        self.ask_for_key(ClusterKey::own());
+    }
+}

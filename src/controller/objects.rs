@@ -1,0 +1,264 @@
+//! The objects of Cluster API that machines are made of, in memory, on every replica.
+//!
+//! Which kinds there are to watch is known from the `ScheduledMachine`s, so watches are begun when a kind is first asked
+//! for. A kind that is not served, or can't be listed, keeps nobody waiting: it is in a state that a decision can be made
+//! from, and is looked for again.
+
+mod feed;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use kube::core::ApiResource;
+use tokio::sync::mpsc;
+
+use super::timers::Key;
+use crate::machine::{Kind, MachineVersion, Seen};
+
+pub(super) use feed::Feeds;
+
+/// More kinds than any cluster has providers, and few enough that nobody can have the operator watch without end.
+const MOST_KINDS: usize = 64;
+
+/// What is known of all kinds. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug)]
+pub(super) struct Objects {
+    tables: Arc<RwLock<Tables>>,
+    asked: mpsc::UnboundedSender<Kind>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    kinds: HashMap<Kind, Table>,
+    /// Which `ScheduledMachine`s have a Machine with a Node of this name.
+    by_node: HashMap<String, BTreeSet<Key>>,
+}
+
+/// What is known of one kind.
+#[derive(Debug, Default)]
+struct Table {
+    state: State,
+    rows: HashMap<Key, Arc<Seen>>,
+    /// The newest version of the API server's that `rows` are sure to include.
+    seen_up_to: Option<u128>,
+}
+
+/// Whether a kind can be worked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nobody has looked yet.
+    #[default]
+    Unknown,
+    /// The API server does not know it.
+    NotServed,
+    /// It can't be listed, and this is why.
+    Failed(String),
+    /// It is known and all its objects have been seen once.
+    Served(ApiResource),
+}
+
+/// One object, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Its kind has not been looked at yet.
+    Unknown,
+    /// Its kind is not served.
+    NotServed,
+    /// Its kind can't be listed, and this is why.
+    Failed(String),
+    /// There is none that carries the label.
+    Absent,
+    /// It is there, whoever it belongs to.
+    Present(Arc<Seen>),
+}
+
+impl Objects {
+    /// Nothing known, and where the kinds that are asked for come out.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Kind>) {
+        let (asked, asking) = mpsc::unbounded_channel();
+        let objects = Self {
+            tables: Arc::default(),
+            asked,
+        };
+        (objects, asking)
+    }
+
+    /// Has a kind watched, unless it is already.
+    pub(super) fn ask_for(&self, kind: &Kind) {
+        if self.read().kinds.contains_key(kind) {
+            return;
+        }
+        let mut tables = self.write();
+        let table = if tables.kinds.len() < MOST_KINDS {
+            // The feed is gone only when the process ends.
+            let _ = self.asked.send(kind.clone());
+            Table::default()
+        } else {
+            let state = State::Failed(format!(
+                "more than {MOST_KINDS} kinds of objects are in use, and no further one is watched"
+            ));
+            Table {
+                state,
+                ..Table::default()
+            }
+        };
+        tables.kinds.entry(kind.clone()).or_insert(table);
+    }
+
+    /// What is known of one object.
+    pub(super) fn sight(&self, kind: &Kind, key: &Key) -> Sight {
+        let tables = self.read();
+        let Some(table) = tables.kinds.get(kind) else {
+            return Sight::Unknown;
+        };
+        match &table.state {
+            State::Unknown => Sight::Unknown,
+            State::NotServed => Sight::NotServed,
+            State::Failed(error) => Sight::Failed(error.clone()),
+            State::Served(_) => table
+                .rows
+                .get(key)
+                .map_or(Sight::Absent, |seen| Sight::Present(Arc::clone(seen))),
+        }
+    }
+
+    /// How a kind is served.
+    pub(super) fn resource(&self, kind: &Kind) -> Option<ApiResource> {
+        match &self.read().kinds.get(kind)?.state {
+            State::Served(resource) => Some(resource.clone()),
+            State::Unknown | State::NotServed | State::Failed(_) => None,
+        }
+    }
+
+    /// The version of the Machine that is served.
+    pub(super) fn machine_version(&self) -> Option<MachineVersion> {
+        MachineVersion::named(&self.resource(&Kind::Machine)?.version)
+    }
+
+    /// Which `ScheduledMachine`s have a Node of this name.
+    pub(super) fn on_node(&self, node: &str) -> Vec<Key> {
+        let tables = self.read();
+        tables
+            .by_node
+            .get(node)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Keeps the API server's answer to a write, unless the watch has got that far already.
+    pub(super) fn wrote(&self, kind: &Kind, key: &Key, version: Option<&str>, seen: Seen) {
+        let Some(version) = version.and_then(|version| version.parse::<u128>().ok()) else {
+            return;
+        };
+        let mut tables = self.write();
+        let is_news = tables
+            .kinds
+            .get(kind)
+            .is_some_and(|table| table.seen_up_to.is_some_and(|up_to| up_to < version));
+        if is_news {
+            tables.put(kind, key.clone(), seen);
+        }
+    }
+
+    /// Keeps that an object of this UID was accepted for deletion.
+    pub(super) fn deleted(&self, kind: &Kind, key: &Key, uid: &str) {
+        let mut tables = self.write();
+        let row = tables
+            .kinds
+            .get_mut(kind)
+            .and_then(|table| table.rows.get_mut(key));
+        if let Some(row) = row.filter(|row| row.uid == uid) {
+            Arc::make_mut(row).is_deleting = true;
+        }
+    }
+
+    fn set_state(&self, kind: &Kind, state: State) -> bool {
+        let mut tables = self.write();
+        let table = tables.kinds.entry(kind.clone()).or_default();
+        let is_other = table.state != state;
+        table.state = state;
+        is_other
+    }
+
+    /// Replaces all rows of a kind.
+    fn relist(&self, kind: &Kind, rows: Vec<(Key, Seen)>) {
+        let mut tables = self.write();
+        let gone: Vec<_> = {
+            let kept: HashSet<_> = rows.iter().map(|(key, _seen)| key).collect();
+            let table = tables.kinds.get(kind);
+            let known = table.into_iter().flat_map(|table| table.rows.keys());
+            known.filter(|key| !kept.contains(key)).cloned().collect()
+        };
+        for key in gone {
+            tables.remove(kind, &key);
+        }
+        for (key, seen) in rows {
+            tables.put(kind, key, seen);
+        }
+    }
+
+    fn put(&self, kind: &Kind, key: Key, seen: Seen) {
+        self.write().put(kind, key, seen);
+    }
+
+    fn remove(&self, kind: &Kind, key: &Key) {
+        self.write().remove(kind, key);
+    }
+
+    fn seen_up_to(&self, kind: &Kind, version: Option<&str>) {
+        let version = version.and_then(|version| version.parse().ok());
+        if let Some(table) = self.write().kinds.get_mut(kind) {
+            table.seen_up_to = table.seen_up_to.max(version);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn put(&mut self, kind: &Kind, key: Key, seen: Seen) {
+        let node = node_of(&seen);
+        let table = self.kinds.entry(kind.clone()).or_default();
+        let before = table.rows.insert(key.clone(), Arc::new(seen));
+        let node_before = before.as_deref().and_then(node_of);
+        if node != node_before {
+            self.left(node_before.as_deref(), &key);
+            if let Some(node) = node {
+                self.by_node.entry(node).or_default().insert(key);
+            }
+        }
+    }
+
+    fn remove(&mut self, kind: &Kind, key: &Key) {
+        let row = self
+            .kinds
+            .get_mut(kind)
+            .and_then(|table| table.rows.remove(key));
+        let node = row.as_deref().and_then(node_of);
+        self.left(node.as_deref(), key);
+    }
+
+    fn left(&mut self, node: Option<&str>, key: &Key) {
+        let Some(node) = node else { return };
+        if let Some(keys) = self.by_node.get_mut(node) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_node.remove(node);
+            }
+        }
+    }
+}
+
+fn node_of(seen: &Seen) -> Option<String> {
+    seen.machine.as_ref()?.node.clone()
+}

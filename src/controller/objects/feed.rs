@@ -1,0 +1,296 @@
+//! Fills the tables from watches: one for each kind that was asked for.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use futures::{
+    StreamExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{BoxStream, FuturesUnordered},
+};
+use kube::{
+    Api, Client,
+    core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta},
+    discovery::{self, Scope},
+    runtime::{
+        WatchStreamExt,
+        reflector::ObjectRef,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::{sync::mpsc, time::sleep};
+use tracing::{info, warn};
+
+use super::{Objects, State};
+use crate::{
+    api::SCHEDULED_MACHINE_LABEL,
+    controller::{
+        Category, ControllerMetrics,
+        caches::{Announcer, WATCH_SECONDS},
+        clusters::Clusters,
+        retry::Retry,
+        timers::Key,
+    },
+    errors::Chain,
+    machine::{CLUSTER_API, Kind, MachineVersion, Seen},
+};
+
+/// How often a kind is looked for that is not served or can't be listed.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
+
+/// The longest pause of a watch that failed.
+const LONGEST_WATCH_RETRY: Duration = Duration::from_secs(5);
+
+/// The watches of all kinds.
+pub(in crate::controller) struct Feeds {
+    pub(in crate::controller) client: Client,
+    pub(in crate::controller) objects: Objects,
+    pub(in crate::controller) asked: mpsc::UnboundedReceiver<Kind>,
+    pub(in crate::controller) clusters: Clusters,
+    pub(in crate::controller) announcer: Announcer,
+    pub(in crate::controller) metrics: ControllerMetrics,
+}
+
+type Metadata = Api<PartialObjectMeta<DynamicObject>>;
+
+/// An object of whichever kind, or only its metadata.
+struct Item {
+    metadata: ObjectMeta,
+    seen: Option<Seen>,
+}
+
+/// Why a watch is not taken up again.
+enum Over {
+    /// The kind is not served any more, at least not in this version.
+    NotServed,
+    /// It could not be listed the first time.
+    Failed(String),
+}
+
+impl Feeds {
+    /// Feeds for ever.
+    pub(in crate::controller) async fn run(mut self) -> Infallible {
+        let mut feeds = FuturesUnordered::<BoxFuture<'static, Infallible>>::new();
+        loop {
+            tokio::select! {
+                Some(kind) = self.asked.recv() => feeds.push(Box::pin(Feed {
+                    client: self.client.clone(),
+                    objects: self.objects.clone(),
+                    clusters: self.clusters.clone(),
+                    announcer: self.announcer.clone(),
+                    metrics: self.metrics.clone(),
+                    kind,
+                }.run())),
+                Some(never) = feeds.next() => match never {},
+            }
+        }
+    }
+}
+
+/// The watch of one kind.
+struct Feed {
+    client: Client,
+    objects: Objects,
+    clusters: Clusters,
+    announcer: Announcer,
+    metrics: ControllerMetrics,
+    kind: Kind,
+}
+
+impl Feed {
+    async fn run(self) -> Infallible {
+        let mut retry = Retry::up_to(LONGEST_RETRY);
+        loop {
+            let over = match self.discover().await {
+                Ok(resource) => self.follow(&resource, &mut retry).await,
+                Err(over) => over,
+            };
+            let pause = match over {
+                // It may be installed at any time, and until then costs a request a minute.
+                Over::NotServed => {
+                    self.settle(&State::NotServed);
+                    LONGEST_RETRY
+                }
+                Over::Failed(error) => {
+                    self.metrics.failed(Category::Watch);
+                    self.settle(&State::Failed(error));
+                    retry.next().unwrap_or(LONGEST_RETRY)
+                }
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Whether and how the kind is served. For the Machine the best version counts.
+    async fn discover(&self) -> Result<ApiResource, Over> {
+        match &self.kind {
+            Kind::Machine => {
+                let group = discovery::group(&self.client, CLUSTER_API)
+                    .await
+                    .map_err(|error| undiscovered(&error))?;
+                MachineVersion::ALL
+                    .into_iter()
+                    .flat_map(|version| group.versioned_resources(version.as_str()))
+                    .find(|(resource, _)| resource.kind == "Machine")
+                    .map(|(resource, _)| resource)
+                    .ok_or(Over::NotServed)
+            }
+            Kind::Embedded(kind) => {
+                let (resource, capabilities) = discovery::pinned_kind(&self.client, kind)
+                    .await
+                    .map_err(|error| undiscovered(&error))?;
+                match capabilities.scope {
+                    Scope::Namespaced => Ok(resource),
+                    Scope::Cluster => Err(Over::Failed("it is not namespaced".to_owned())),
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, resource: &ApiResource, retry: &mut Retry) -> Over {
+        let mut events = pin!(self.events(resource));
+        let mut listing = Vec::new();
+        let mut is_listed = false;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listing.clear(),
+                Ok(Event::InitApply(item)) => {
+                    self.objects
+                        .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
+                    if let Some(key) = key_of(&item.metadata)
+                        && let Some(seen) = item.seen
+                    {
+                        self.reached(&key, &seen);
+                        listing.push((key, seen));
+                    }
+                }
+                Ok(Event::InitDone) => {
+                    info!(kind = %self.kind, version = resource.version, objects = listing.len(), "listed a kind");
+                    self.objects
+                        .relist(&self.kind, std::mem::take(&mut listing));
+                    self.objects.seen_up_to(&self.kind, Some("0"));
+                    self.objects
+                        .set_state(&self.kind, State::Served(resource.clone()));
+                    (is_listed, *retry) = (true, Retry::up_to(LONGEST_RETRY));
+                    self.announcer.all();
+                }
+                Ok(Event::Apply(item)) => {
+                    self.objects
+                        .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
+                    if let Some(key) = key_of(&item.metadata)
+                        && let Some(seen) = item.seen
+                    {
+                        self.reached(&key, &seen);
+                        self.objects.put(&self.kind, key.clone(), seen);
+                        self.announce(key);
+                    }
+                }
+                Ok(Event::Delete(item)) => {
+                    self.objects
+                        .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
+                    if let Some(key) = key_of(&item.metadata) {
+                        self.objects.remove(&self.kind, &key);
+                        self.announce(key);
+                    }
+                }
+                Err(error) if is_missing(&error) => return Over::NotServed,
+                Err(error) if !is_listed => return Over::Failed(Chain(&error).to_string()),
+                Err(error) => {
+                    self.metrics.failed(Category::Watch);
+                    warn!(kind = %self.kind, error = %Chain(&error), "a watch failed and is tried again");
+                }
+            }
+        }
+        Over::Failed("the watch ended".to_owned())
+    }
+
+    /// Whole Machines, and of all other kinds the metadata only.
+    fn events(&self, resource: &ApiResource) -> BoxStream<'static, watcher::Result<Event<Item>>> {
+        let config = watcher::Config::default()
+            .labels(SCHEDULED_MACHINE_LABEL)
+            .timeout(WATCH_SECONDS);
+        let client = self.client.clone();
+        let backoff = Retry::up_to(LONGEST_WATCH_RETRY);
+        match self.kind {
+            Kind::Machine => watcher(Api::<DynamicObject>::all_with(client, resource), config)
+                .backoff(backoff)
+                .map_ok(|event| {
+                    map(event, |object| Item {
+                        seen: Seen::of_machine(&object),
+                        metadata: object.metadata,
+                    })
+                })
+                .boxed(),
+            Kind::Embedded(_) => watcher(Metadata::all_with(client, resource), config)
+                .backoff(backoff)
+                .map_ok(|event| {
+                    map(event, |object: PartialObjectMeta<DynamicObject>| Item {
+                        seen: Seen::of_metadata(&object.metadata),
+                        metadata: object.metadata,
+                    })
+                })
+                .boxed(),
+        }
+    }
+
+    /// The Nodes of a cluster are watched from the first one on that a Machine of ours became.
+    fn reached(&self, (namespace, _name): &Key, seen: &Seen) {
+        if let Some(machine) = seen
+            .machine
+            .as_ref()
+            .filter(|machine| machine.node.is_some())
+        {
+            self.clusters
+                .ask_for(namespace.as_deref(), &machine.cluster);
+        }
+    }
+
+    fn announce(&self, (namespace, name): Key) {
+        let reference = ObjectRef::new(&name);
+        self.announcer.object(match namespace {
+            Some(namespace) => reference.within(&namespace),
+            None => reference,
+        });
+    }
+
+    fn settle(&self, state: &State) {
+        if self.objects.set_state(&self.kind, state.clone()) {
+            warn!(kind = %self.kind, ?state, "objects of this kind can't be worked with");
+            self.announcer.all();
+        }
+    }
+}
+
+/// An object of ours has the name of its `ScheduledMachine`; another one with the label is nobody's.
+fn key_of(metadata: &ObjectMeta) -> Option<Key> {
+    let name = metadata.name.clone()?;
+    let label = metadata.labels.as_ref()?.get(SCHEDULED_MACHINE_LABEL)?;
+    (*label == name).then(|| (metadata.namespace.clone(), name))
+}
+
+fn map<T, U>(event: Event<T>, map: impl Fn(T) -> U) -> Event<U> {
+    match event {
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(map(object)),
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(map(object)),
+        Event::Delete(object) => Event::Delete(map(object)),
+    }
+}
+
+fn undiscovered(error: &kube::Error) -> Over {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Over::NotServed,
+        kube::Error::Discovery(_) => Over::NotServed,
+        error => Over::Failed(Chain(error).to_string()),
+    }
+}
+
+/// Whether the API server does not know the kind (any more).
+fn is_missing(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
+        error
+    else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}

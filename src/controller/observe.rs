@@ -1,0 +1,90 @@
+//! Gathers what a decision is made from: the object and all that is known of what belongs to it.
+
+use kube::ResourceExt;
+
+use super::{
+    caches::Caches,
+    clusters::NodeSight,
+    objects::Sight,
+    plan::{DrainProgress, Observed, PartSeen, Trouble},
+    timers::Key,
+};
+use crate::{
+    api::{BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS, ObjectReference, ScheduledMachine},
+    machine::{Kind, Part},
+};
+
+/// The kind of which the `part` of `object` is, or would be; `None` where that may not be used.
+///
+/// A kind in the status is what was last asked for; a spec that names another one by now is about the next machine. A
+/// status is no source of rights, so its kinds have to be of the allowed groups as well.
+pub(super) fn kind_of(part: Part, object: &ScheduledMachine) -> Option<Kind> {
+    let wanted = Kind::of(part, object);
+    let used = object.status.as_ref().and_then(|status| match part {
+        Part::Bootstrap => status.bootstrap_ref.as_ref(),
+        Part::Infrastructure => status.infrastructure_ref.as_ref(),
+        Part::Machine => None,
+    });
+    let used = used.map(
+        |ObjectReference {
+             api_version, kind, ..
+         }| Kind::named(api_version, kind),
+    );
+    let used = used.filter(|used| !used.is_same(&wanted));
+    used.into_iter()
+        .chain([wanted])
+        .find(|kind| is_allowed(part, kind))
+}
+
+fn is_allowed(part: Part, kind: &Kind) -> bool {
+    let groups = match part {
+        Part::Bootstrap => BOOTSTRAP_GROUPS,
+        Part::Infrastructure => INFRASTRUCTURE_GROUPS,
+        Part::Machine => return true,
+    };
+    matches!(kind, Kind::Embedded(kind) if groups.contains(&kind.group.as_str()))
+}
+
+/// All that is known of `object` at this moment.
+pub(super) fn observe<'a>(
+    object: &'a ScheduledMachine,
+    caches: &Caches,
+    trouble: Option<Trouble>,
+    drain: Option<DrainProgress>,
+) -> Observed<'a> {
+    let objects = caches.objects();
+    let key: Key = (object.namespace(), object.name_any());
+    let uid = object.uid().unwrap_or_default();
+    let see = |part| {
+        let Some(kind) = kind_of(part, object) else {
+            // Nothing of a kind that is not allowed was ever created.
+            return PartSeen::Absent;
+        };
+        match objects.sight(&kind, &key) {
+            Sight::Unknown => PartSeen::Unknown,
+            Sight::NotServed => {
+                PartSeen::NotServed(format!("{kind} is not served by the API server"))
+            }
+            Sight::Failed(error) => PartSeen::Failed(format!("{kind} can't be listed: {error}")),
+            Sight::Absent => PartSeen::Absent,
+            Sight::Present(seen) if seen.is_of(part, &key.1, &uid) => PartSeen::Present(seen),
+            Sight::Present(_) => PartSeen::Foreign,
+        }
+    };
+    let parts = Part::ALL.map(see);
+    let machine = parts[2].machine();
+    let node = machine.map_or(NodeSight::None, |machine| {
+        caches.clusters().node_of(key.0.as_deref(), machine)
+    });
+    Observed {
+        object,
+        is_of_other_kinds: Part::ALL.into_iter().any(|part| {
+            kind_of(part, object).is_some_and(|kind| !kind.is_same(&Kind::of(part, object)))
+        }),
+        parts,
+        node,
+        machine_version: objects.machine_version(),
+        trouble,
+        drain,
+    }
+}

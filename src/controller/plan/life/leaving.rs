@@ -1,0 +1,259 @@
+//! A machine on its way out: cordoned, given time, drained, deleted.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Action, Cause, DrainNews, Goal, Life, NodeKey, Stage, delete, whole_seconds};
+use crate::{
+    api::{Shutdown, parse_timeout},
+    controller::plan::{NodeSight, Observed, PartSeen},
+    machine::{NodeWish, Part, Seen},
+};
+
+/// How long the objects of a machine may take to go after the drain before a `ScheduledMachine` that is being deleted
+/// does not wait for them any more.
+const CLEANUP_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// The longest drain of a machine that its owner wants back.
+const RECLAIM_DRAIN: Duration = Duration::from_mins(1);
+
+/// How often a Node that is being drained is looked at.
+const DRAIN_PACE: SignedDuration = SignedDuration::from_secs(2);
+
+/// What a timeout is that breaks the rules, on the way out.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// A machine on its way out.
+pub(super) struct Leaving<'a> {
+    observed: &'a Observed<'a>,
+    cause: Cause,
+    now: Timestamp,
+    shutdown: Shutdown,
+    grace: Duration,
+    drain: Duration,
+}
+
+impl<'a> Leaving<'a> {
+    pub(super) fn new(observed: &'a Observed<'a>, cause: Cause, now: Timestamp) -> Self {
+        let spec = &observed.object.spec;
+        let timeout = |text: &str| parse_timeout(text).unwrap_or(DEFAULT_TIMEOUT);
+        let drain = timeout(&spec.node_drain_timeout);
+        let begun = observed.status().and_then(|status| status.shutdown.clone());
+        let shutdown = begun.unwrap_or_else(|| Shutdown {
+            since: Time(whole_seconds(now)),
+            draining_since: None,
+            reclaimed: false,
+        });
+        Self {
+            observed,
+            cause,
+            now,
+            shutdown: Shutdown {
+                reclaimed: cause == Cause::Reclaim || shutdown.reclaimed,
+                ..shutdown
+            },
+            grace: match cause {
+                Cause::Schedule => timeout(&spec.graceful_shutdown_timeout),
+                Cause::KillSwitch | Cause::Reclaim | Cause::Deletion => Duration::ZERO,
+            },
+            drain: match cause {
+                Cause::Reclaim => drain.min(RECLAIM_DRAIN),
+                Cause::Schedule | Cause::KillSwitch | Cause::Deletion => drain,
+            },
+        }
+    }
+
+    pub(super) fn decide(self) -> Life {
+        let observed = self.observed;
+        let goal = Goal::Gone(self.cause);
+        let is_deletion = observed.deleted_at().is_some();
+        let release = || is_deletion.then_some(Action::RemoveFinalizer);
+        if !observed.may_have_parts() {
+            return Life::at(goal, Stage::Gone, DrainNews::Same);
+        }
+        let limit = observed
+            .deleted_at()
+            .map(|at| later(later(at, self.drain), CLEANUP_TIMEOUT));
+        if limit.is_some_and(|limit| limit <= self.now) {
+            let is_left =
+                |part: &Part| !matches!(observed.part(*part), PartSeen::Absent | PartSeen::Foreign);
+            let left = Part::ALL.into_iter().filter(is_left).collect();
+            return Life::at(goal, Stage::Abandoned(left), DrainNews::Same).then(release());
+        }
+        let mut life = self.on_the_way();
+        if life.stage == Stage::Gone {
+            return life.then(release());
+        }
+        life.look_again = [life.look_again, limit].into_iter().flatten().min();
+        life
+    }
+
+    fn on_the_way(self) -> Life {
+        let observed = self.observed;
+        let goal = Goal::Gone(self.cause);
+        for part in &observed.parts {
+            match part {
+                PartSeen::Unknown => return Life::at(goal, Stage::Unknown, DrainNews::Same),
+                PartSeen::Failed(message) => {
+                    let (reason, message) = ("KindNotReadable", message.clone());
+                    return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
+                }
+                // There may be objects again as soon as it is served again, and nobody would know of them any more.
+                PartSeen::NotServed(message) => {
+                    let (reason, message) = ("KindNotServed", message.clone());
+                    return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
+                }
+                PartSeen::Absent | PartSeen::Foreign | PartSeen::Present(_) => {}
+            }
+        }
+        if observed.parts.iter().all(|part| part.seen().is_none()) {
+            return Life::at(goal, Stage::Gone, DrainNews::Same);
+        }
+        match observed.part(Part::Machine).seen() {
+            Some(seen) if self.cause == Cause::KillSwitch => self.kill(seen),
+            Some(seen) if seen.is_deleting => self.life(Stage::Removing, DrainNews::Same),
+            Some(seen) => self.leave(seen),
+            None => {
+                // Cluster API deletes both along with the Machine, if it got so far as to know them.
+                let others = [Part::Infrastructure, Part::Bootstrap];
+                let action = others.into_iter().find_map(|part| delete(observed, part));
+                self.life(Stage::Removing, DrainNews::Same).then(action)
+            }
+        }
+    }
+
+    /// Everything at once.
+    fn kill(self, seen: &Seen) -> Life {
+        let machine = seen.machine.clone().unwrap_or_default();
+        let waits = !machine.is_exempt_from_drain || !machine.is_exempt_from_detach;
+        let action = if machine.node.is_some() && waits {
+            Some(Action::Exempt {
+                uid: seen.uid.clone(),
+                from_detach: true,
+            })
+        } else {
+            let observed = self.observed;
+            Part::ALL
+                .into_iter()
+                .rev()
+                .find_map(|part| delete(observed, part))
+        };
+        self.life(Stage::Removing, DrainNews::Skipped("the kill switch is on"))
+            .then(action)
+    }
+
+    /// Cordon, give time, drain, delete.
+    fn leave(mut self, seen: &Seen) -> Life {
+        let machine = seen.machine.clone().unwrap_or_default();
+        if self.cause == Cause::Reclaim && self.observed.object.spec.schedule.enabled {
+            // Not before it is in the status that the machine is to go: whoever reads the schedule next must know why.
+            return self
+                .life(Stage::Draining(None), DrainNews::Pending)
+                .then(Some(Action::DisableSchedule));
+        }
+        let grace_ends = later(self.shutdown.since.0, self.grace);
+        let latest = later(grace_ends, self.drain);
+        let node = match &self.observed.node {
+            NodeSight::None | NodeSight::Gone => return self.remove(seen, DrainNews::NoNode),
+            NodeSight::Unreachable(error) if latest <= self.now => {
+                let news = DrainNews::OutOfReach(error.clone());
+                return self.remove(seen, news);
+            }
+            NodeSight::Unknown if latest <= self.now => {
+                let news = DrainNews::OutOfReach("its cluster does not answer".to_owned());
+                return self.remove(seen, news);
+            }
+            NodeSight::Unreachable(error) => {
+                let stage = Stage::OutOfReach(Some(error.clone()));
+                return self.until(latest, latest, stage);
+            }
+            NodeSight::Unknown => return self.until(latest, latest, Stage::OutOfReach(None)),
+            NodeSight::Present(node) => node,
+        };
+        let wish = NodeWish {
+            cordoned: true,
+            taints: None,
+            clear_reclaim: self.cause == Cause::Reclaim,
+        };
+        let node_key = NodeKey::of(&machine, node);
+        let cordon = (!node.is_as(&wish)).then(|| Action::ShapeNode {
+            node: node_key.clone(),
+            wish,
+        });
+        if self.now < grace_ends {
+            return self
+                .until(grace_ends, latest, Stage::Grace(grace_ends))
+                .then(cordon);
+        }
+        if self.drain.is_zero() {
+            let news = DrainNews::Skipped("nodeDrainTimeout is 0");
+            return match cordon {
+                Some(cordon) => self.life(Stage::Removing, news).then(Some(cordon)),
+                None => self.remove(seen, news),
+            };
+        }
+        let since = self
+            .shutdown
+            .draining_since
+            .get_or_insert(Time(whole_seconds(self.now)))
+            .0;
+        let deadline = later(since, self.drain);
+        let progress = self.observed.drain.clone();
+        let stage = Stage::Draining(progress.clone());
+        if cordon.is_some() {
+            return self.until(deadline, deadline, stage).then(cordon);
+        }
+        match progress {
+            Some(progress) if progress.left == 0 => self.remove(seen, DrainNews::Done),
+            Some(progress) if deadline <= self.now => {
+                self.remove(seen, DrainNews::TimedOut(progress))
+            }
+            Some(_) => {
+                let soon = self.now.checked_add(DRAIN_PACE).unwrap_or(deadline);
+                self.until(soon.min(deadline), deadline, stage)
+            }
+            // Even when nobody led in all that time, every pod is asked once.
+            None => self
+                .until(deadline, deadline, stage)
+                .then(Some(Action::Drain(node_key))),
+        }
+    }
+
+    /// Deletes the Machine, and with it the others.
+    fn remove(self, seen: &Seen, news: DrainNews) -> Life {
+        let machine = seen.machine.as_ref();
+        let would_drain =
+            machine.is_some_and(|machine| machine.node.is_some() && !machine.is_exempt_from_drain);
+        let uid = seen.uid.clone();
+        let action = if would_drain {
+            let from_detach = false;
+            Action::Exempt { uid, from_detach }
+        } else {
+            let part = Part::Machine;
+            Action::Delete { part, uid }
+        };
+        self.life(Stage::Removing, news).then(Some(action))
+    }
+
+    fn until(self, look_again: Timestamp, latest: Timestamp, stage: Stage) -> Life {
+        Life {
+            look_again: Some(look_again),
+            latest: Some(latest),
+            ..self.life(stage, DrainNews::Pending)
+        }
+    }
+
+    fn life(self, stage: Stage, drain: DrainNews) -> Life {
+        Life {
+            shutdown: Some(self.shutdown),
+            ..Life::at(Goal::Gone(self.cause), stage, drain)
+        }
+    }
+}
+
+/// Timeouts are at most a day, so this leaves the range of timestamps only at the end of time.
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

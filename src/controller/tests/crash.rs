@@ -1,0 +1,203 @@
+//! The leader dies at every single write of a life, before and after it takes effect, and its successor repairs it.
+
+use super::{
+    life::{ALL, cluster, status},
+    *,
+};
+use crate::api_server::SCHEDULED_MACHINES;
+
+/// A story: what happens, and what must be true in the end.
+struct Story {
+    name: &'static str,
+    now: &'static str,
+    /// What users do once the machine is there.
+    then: fn(&ApiServer),
+    /// How long it takes at most.
+    lasts: Duration,
+    ends: fn(&ApiServer),
+}
+
+fn is_complete(server: &ApiServer) {
+    for table in ALL {
+        assert_eq!(server.names(table), ["a"]);
+    }
+    assert_eq!(status(server)["phase"], "Active");
+    let conditions = status(server)["conditions"].clone();
+    assert_eq!(conditions[0]["status"], "True", "{conditions}");
+    let node = server.get("/nodes", "", "node-a").unwrap();
+    assert_eq!(node["spec"]["unschedulable"], Value::Null);
+    assert_eq!(node["spec"]["taints"][0]["key"], "example.com/night");
+}
+
+fn is_gone(server: &ApiServer) {
+    for table in ALL {
+        assert_eq!(server.names(table), Vec::<String>::new());
+    }
+    assert!(server.names("/pods").is_empty());
+    assert!(!server.drained_by_cluster_api());
+}
+
+fn with_spec(server: &ApiServer, change: fn(&mut Value)) {
+    let mut spec = server.object("a")["spec"].clone();
+    change(&mut spec);
+    server.patch("a", "/spec", spec);
+}
+
+const STORIES: [Story; 6] = [
+    Story {
+        name: "create",
+        now: "2026-03-02T09:10:00Z",
+        then: |_| {},
+        lasts: Duration::from_secs(45),
+        ends: is_complete,
+    },
+    Story {
+        name: "drain and delete",
+        now: "2026-03-02T17:58:00Z",
+        then: |_| {},
+        lasts: Duration::from_mins(8),
+        ends: |server| {
+            is_gone(server);
+            assert_eq!(status(server)["phase"], "Inactive");
+            assert_eq!(status(server).get("machineRef"), None);
+        },
+    },
+    Story {
+        name: "kill switch",
+        now: "2026-03-02T09:10:00Z",
+        then: |server| with_spec(server, |spec| spec["killSwitch"] = json!(true)),
+        lasts: Duration::from_secs(45),
+        ends: |server| {
+            for table in ALL {
+                assert_eq!(server.names(table), Vec::<String>::new());
+            }
+            assert_eq!(status(server)["phase"], "Terminated");
+        },
+    },
+    Story {
+        name: "deletion",
+        now: "2026-03-02T08:50:00Z",
+        then: |server| {
+            with_spec(server, |spec| {
+                spec["schedule"]["hoursOfDay"] = json!(["0-23"]);
+            });
+        },
+        lasts: Duration::from_secs(45),
+        ends: |server| {
+            is_gone(server);
+            assert!(server.names(SCHEDULED_MACHINES).is_empty());
+        },
+    },
+    Story {
+        name: "reclaim",
+        now: "2026-03-02T09:10:00Z",
+        then: |server| {
+            if server.get("/nodes", "", "node-a").is_some() {
+                server.change(
+                    "/nodes",
+                    "",
+                    "node-a",
+                    &json!({"metadata": {"annotations": {
+                        "5spot.finos.org/reclaim-requested": "true",
+                    }}}),
+                );
+            }
+        },
+        lasts: Duration::from_secs(45),
+        ends: |server| {
+            is_gone(server);
+            assert_eq!(server.object("a")["spec"]["schedule"]["enabled"], false);
+            assert_eq!(status(server)["phase"], "Disabled");
+        },
+    },
+    Story {
+        name: "out and in again",
+        now: "2026-03-02T17:58:00Z",
+        then: |_| {},
+        lasts: Duration::from_mins(4),
+        ends: |server| {
+            with_spec(server, |spec| {
+                spec["schedule"]["hoursOfDay"] = json!(["9-23"]);
+            });
+        },
+    },
+];
+
+/// A pod on the Node, if there is one.
+fn occupy(server: &ApiServer) {
+    if server.get("/nodes", "", "node-a").is_some() {
+        server.set(
+            "/pods",
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+                "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+            }),
+        );
+    }
+}
+
+/// Plays a story with a leader that dies as the faults say, and a successor. Whether it died.
+async fn play(story: &Story, at: usize, crash: Crash) -> bool {
+    let server = cluster();
+    with_spec(&server, |spec| {
+        spec["nodeTaints"] =
+            json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
+    });
+    let mut first = Replica::synced(story.now, &server).await;
+    server.set_faults(Faults {
+        crash: Some((at, crash)),
+        ..Faults::default()
+    });
+    let _first_term = first.begin_term();
+    sleep(MOMENT).await;
+    occupy(&server);
+    (story.then)(&server);
+    sleep(MOMENT).await;
+    if story.name == "deletion" {
+        occupy(&server);
+    }
+    if story.name == "deletion" {
+        server.remove(SCHEDULED_MACHINES, "default", "a");
+    }
+    sleep(story.lasts).await;
+    let has_crashed = server.has_crashed();
+    first.work.shutdown().await;
+    let now = first.wall.now().to_string();
+    drop(first);
+
+    server.set_faults(Faults::default());
+    let mut second = Replica::synced(&now, &server).await;
+    let _second_term = second.begin_term();
+    if story.name == "reclaim" && server.object("a")["spec"]["schedule"]["enabled"] != false {
+        // The machine was not there yet when its owner wanted it back.
+        sleep(MOMENT).await;
+        (story.then)(&server);
+    }
+    sleep(story.lasts).await;
+    (story.ends)(&server);
+    if story.name == "out and in again" {
+        sleep(Duration::from_mins(1)).await;
+        is_complete(&server);
+    }
+    // Settled: the successor has nothing left to do.
+    let writes = server.all_writes();
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(server.all_writes(), writes);
+    has_crashed
+}
+
+#[rstest::rstest]
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_write_is_repaired_by_the_successor(
+    #[values(0, 1, 2, 3, 4, 5)] story: usize,
+    #[values(Crash::Before, Crash::After)] crash: Crash,
+) {
+    let story = &STORIES[story];
+    let mut at = 1;
+    while play(story, at, crash).await {
+        at += 1;
+        assert!(at < 60, "{} does not end", story.name);
+    }
+    println!("{}: {} writes, a crash {crash:?} each", story.name, at - 1);
+    assert!(at > 6, "{} has only {} writes", story.name, at - 1);
+}

@@ -1,0 +1,318 @@
+//! The life of a machine over the objects of Cluster API.
+
+use super::*;
+
+/// What is created, in its order.
+const CREATION: [&str; 3] = [
+    "POST bootstrap.cluster.x-k8s.io/k0sworkerconfigs default",
+    "POST infrastructure.cluster.x-k8s.io/remotemachines default",
+    "POST cluster.x-k8s.io/machines default",
+];
+
+pub(super) const MACHINES: &str = "cluster.x-k8s.io/machines";
+pub(super) const BOOTSTRAPS: &str = "bootstrap.cluster.x-k8s.io/k0sworkerconfigs";
+pub(super) const INFRASTRUCTURES: &str = "infrastructure.cluster.x-k8s.io/remotemachines";
+pub(super) const ALL: [&str; 3] = [BOOTSTRAPS, INFRASTRUCTURES, MACHINES];
+
+/// In the middle of a window.
+pub(super) const IN_OFFICE: &str = "2026-03-02T09:10:00Z";
+
+/// A cluster with Cluster API and one machine, before or in its window.
+pub(super) fn cluster() -> ApiServer {
+    let server = server_with(&["a"]);
+    server.run_cluster_api(ClusterApi::default());
+    server
+}
+
+pub(super) fn status(server: &ApiServer) -> Value {
+    server.object("a")["status"].clone()
+}
+
+pub(super) fn condition(server: &ApiServer, kind: &str) -> (String, String) {
+    let status = status(server);
+    let found = status["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|found| found["type"] == kind);
+    let found = found.unwrap_or_else(|| panic!("no {kind} in {status}"));
+    let text = |field: &str| found[field].as_str().unwrap().to_owned();
+    (text("status"), text("reason"))
+}
+
+pub(super) fn is(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
+/// Writes to other objects than `ScheduledMachine`s.
+pub(super) fn others(server: &ApiServer) -> Vec<String> {
+    let mut writes = server.all_writes();
+    writes.retain(|write| !write.contains("5spot.finos.org/"));
+    writes
+}
+
+pub(super) fn is_gone(server: &ApiServer) -> bool {
+    ALL.iter().all(|table| server.names(table).is_empty())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_opens_makes_a_machine_and_its_status_says_all_of_it() {
+    let server = cluster();
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(10) + MOMENT).await;
+    assert_eq!(others(&server), CREATION);
+    let object = server.object("a");
+    assert_eq!(
+        object["metadata"]["finalizers"],
+        json!(["5spot.finos.org/scheduledmachine"])
+    );
+    let machine = server.get(MACHINES, "default", "a").unwrap();
+    assert_eq!(machine["apiVersion"], "cluster.x-k8s.io/v1beta2");
+    assert_eq!(machine["metadata"]["ownerReferences"][0]["uid"], "uid-of-a");
+    let status = status(&server);
+    assert_eq!(status["phase"], "Active");
+    assert_eq!(status["nodeRef"]["name"], "node-a");
+    assert_eq!(status["providerID"], machine["spec"]["providerID"]);
+    assert_eq!(
+        status["machineRef"]["apiVersion"],
+        "cluster.x-k8s.io/v1beta2"
+    );
+    assert_eq!(status["bootstrapRef"]["kind"], "K0sWorkerConfig");
+    assert_eq!(status["infrastructureRef"]["name"], "a");
+    assert_eq!(status["lastScheduledTime"], "2026-03-02T09:00:00Z");
+    assert_eq!(condition(&server, "Ready"), is("True", "ScheduleActive"));
+    assert_eq!(condition(&server, "MachineReady"), is("True", "NodeReady"));
+    assert_eq!(condition(&server, "Drained"), is("False", "InService"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cluster_api_of_either_version_will_do() {
+    for (versions, expected) in [
+        (&["v1beta1"][..], "v1beta1"),
+        (&["v1beta1", "v1beta2"], "v1beta2"),
+        (&["v1beta2"], "v1beta2"),
+    ] {
+        let server = cluster();
+        server.serve(MACHINES, versions);
+        let mut replica = Replica::synced(IN_OFFICE, &server).await;
+        let _control = replica.begin_term();
+        sleep(MOMENT).await;
+        let machine = server.get(MACHINES, "default", "a").unwrap();
+        assert_eq!(
+            machine["apiVersion"],
+            format!("cluster.x-k8s.io/{expected}")
+        );
+        assert_eq!(status(&server)["phase"], "Active");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_cluster_api_the_status_says_so_and_the_machine_comes_when_it_does() {
+    let server = cluster();
+    server.serve(MACHINES, &[]);
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(status(&server)["phase"], "Error");
+    assert_eq!(condition(&server, "Ready"), is("False", "KindNotServed"));
+    let writes = server.all_writes().len();
+    sleep(Duration::from_mins(30)).await;
+    assert_eq!(server.all_writes().len(), writes);
+
+    server.serve(MACHINES, &["v1beta1"]);
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(status(&server)["phase"], "Active");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_waits_for_its_node_is_active_and_not_ready() {
+    let server = cluster();
+    server.run_cluster_api(ClusterApi {
+        makes_no_nodes: true,
+        ..ClusterApi::default()
+    });
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(status(&server)["phase"], "Active");
+    assert_eq!(condition(&server, "Ready"), is("False", "WaitingForNode"));
+    assert_eq!(
+        condition(&server, "MachineReady"),
+        is("False", "WaitingForNode")
+    );
+    server.run_cluster_api(ClusterApi::default());
+    sleep(MOMENT).await;
+    assert_eq!(condition(&server, "Ready"), is("True", "ScheduleActive"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kill_switch_removes_at_once_and_can_be_reset() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch("a", "/spec", {
+        let mut spec = server.object("a")["spec"].clone();
+        spec["killSwitch"] = json!(true);
+        spec
+    });
+    sleep(MOMENT).await;
+    assert!(is_gone(&server));
+    assert!(!server.drained_by_cluster_api());
+    assert_eq!(status(&server)["phase"], "Terminated");
+    assert_eq!(status(&server).get("machineRef"), None);
+    assert_eq!(
+        condition(&server, "Ready"),
+        is("True", "KillSwitchActivated")
+    );
+    assert_eq!(condition(&server, "Drained"), is("False", "DrainSkipped"));
+    let writes = server.all_writes().len();
+    sleep(Duration::from_hours(3)).await;
+    assert_eq!(
+        server.all_writes().len(),
+        writes,
+        "a switch that is on is no reason to write"
+    );
+
+    server.patch("a", "/spec/killSwitch", json!(false));
+    sleep(MOMENT).await;
+    assert_eq!(status(&server)["phase"], "Active");
+    assert_eq!(condition(&server, "Ready"), is("True", "ScheduleActive"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_is_disabled_lets_the_machine_go_gracefully() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch(
+        "a",
+        "/spec/schedule",
+        json!({"daysOfWeek": ["mon-fri"], "hoursOfDay": ["9-17"], "enabled": false}),
+    );
+    sleep(Duration::from_mins(4)).await;
+    assert_eq!(status(&server)["phase"], "ShuttingDown");
+    assert_eq!(server.names(MACHINES), ["a"]);
+    assert_eq!(
+        server.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"],
+        true
+    );
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(status(&server)["phase"], "Disabled");
+    assert!(is_gone(&server));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_cleans_up_in_every_phase_and_leaves_other_finalizers_alone() {
+    let all_day = json!({"daysOfWeek": ["mon-sun"], "hoursOfDay": ["0-23"]});
+    for change in [
+        ("Active", "/spec/schedule", all_day.clone()),
+        ("Inactive", "/spec/schedule/daysOfWeek", json!(["sun"])),
+        ("Error", "/spec/schedule/daysOfWeek", json!(["someday"])),
+        ("ShuttingDown", "/spec/schedule/daysOfWeek", json!(["sun"])),
+    ] {
+        let (phase, pointer, value) = change;
+        let server = cluster();
+        let mut replica = Replica::synced(IN_OFFICE, &server).await;
+        let _control = replica.begin_term();
+        sleep(MOMENT).await;
+        let mut metadata = server.object("a")["metadata"].clone();
+        metadata["finalizers"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!("example.com/theirs"));
+        server.patch("a", "/metadata", metadata);
+        server.patch("a", pointer, value);
+        server.delete_at("2026-03-02T09:12:00Z");
+        let pause = if phase == "Inactive" { 7 } else { 1 };
+        sleep(Duration::from_mins(pause)).await;
+        assert_eq!(status(&server)["phase"], phase);
+        server.remove(crate::api_server::SCHEDULED_MACHINES, "default", "a");
+        sleep(Duration::from_secs(10)).await;
+        assert!(is_gone(&server), "{phase}");
+        assert_eq!(
+            server.object("a")["metadata"]["finalizers"],
+            json!(["example.com/theirs"])
+        );
+        assert!(!server.drained_by_cluster_api());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_do_not_go_hold_a_deletion_up_for_a_bounded_time_and_everybody_is_told() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.run_cluster_api(ClusterApi {
+        deletes_nothing: true,
+        ..ClusterApi::default()
+    });
+    // The clock of the object is that of the API server, which is at ten to nine.
+    server.remove(crate::api_server::SCHEDULED_MACHINES, "default", "a");
+    sleep(MOMENT).await;
+    let events = server.events();
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["reason"], &last["type"]),
+        (&json!("CleanupTimedOut"), &json!("Warning"))
+    );
+    assert!(last["note"].as_str().unwrap().contains("Machine"), "{last}");
+    assert!(
+        server
+            .names(crate::api_server::SCHEDULED_MACHINES)
+            .is_empty()
+    );
+    assert_eq!(
+        replica.metric("five_spot_finalizer_cleanup_timeouts_total"),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spec_of_another_kind_is_about_the_next_machine() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch(
+        "a",
+        "/spec/infrastructureSpec",
+        json!({
+            "apiVersion": "k0smotron.io/v1beta1", "kind": "OtherMachine", "spec": {},
+        }),
+    );
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(server.names(INFRASTRUCTURES), ["a"]);
+    assert_eq!(status(&server)["phase"], "Active");
+    sleep(Duration::from_hours(24)).await;
+    assert_eq!(server.names(INFRASTRUCTURES), Vec::<String>::new());
+    assert_eq!(server.names("k0smotron.io/othermachines"), ["a"]);
+    assert_eq!(status(&server)["infrastructureRef"]["kind"], "OtherMachine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_served_for_a_while_does_not_make_its_objects_forgotten() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.serve(MACHINES, &[]);
+    sleep(Duration::from_mins(1)).await;
+    server.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(30)).await;
+    assert_eq!(condition(&server, "Ready").0, "False");
+    assert!(
+        status(&server)["message"]
+            .as_str()
+            .unwrap()
+            .contains("not served")
+    );
+    assert_eq!(status(&server)["machineRef"]["name"], "a");
+    server.serve(MACHINES, &["v1beta2"]);
+    sleep(Duration::from_mins(8)).await;
+    assert!(is_gone(&server));
+    assert_eq!(status(&server)["phase"], "Inactive");
+}

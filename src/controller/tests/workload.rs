@@ -1,0 +1,136 @@
+//! Machines that become Nodes of another cluster.
+
+use k8s_openapi::ByteString;
+
+use super::{
+    life::{IN_OFFICE, MACHINES, cluster, condition, is, is_gone, status},
+    *,
+};
+
+fn kubeconfig(host: &str) -> Value {
+    let text = format!(
+        r#"{{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "contexts": [{{"name": "c", "context": {{"cluster": "k", "user": "u"}}}}],
+            "clusters": [{{"name": "k", "cluster": {{"server": "https://{host}"}}}}],
+            "users": [{{"name": "u", "user": {{"token": "t"}}}}]}}"#
+    );
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lab-kubeconfig", "namespace": "default"},
+        "data": {"value": ByteString(text.into())},
+    })
+}
+
+/// The machine's Node is in the other cluster; the management cluster has one of the same name.
+async fn split() -> (ApiServer, ApiServer, Replica, TermControl) {
+    let (management, workload) = (cluster(), ApiServer::default());
+    management.set("/secrets", kubeconfig("workload.example"));
+    let other = workload.clone();
+    let connect = Connect::by(move |config| {
+        assert_eq!(config.cluster_url.host(), Some("workload.example"));
+        Ok(other.client())
+    });
+    let mut replica = Replica::reaching(IN_OFFICE, &management, connect).await;
+    let control = replica.begin_term();
+    sleep(MOMENT).await;
+    let node = management.get("/nodes", "", "node-a").unwrap();
+    workload.set("/nodes", node);
+    sleep(MOMENT).await;
+    (management, workload, replica, control)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_node_is_cordoned_and_drained_where_it_is_and_not_where_one_has_its_name() {
+    let (management, workload, _replica, _control) = split().await;
+    for server in [&management, &workload] {
+        server.set(
+            "/pods",
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+                "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+            }),
+        );
+    }
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(
+        workload.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"],
+        true
+    );
+    assert_eq!(
+        management.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"],
+        Value::Null
+    );
+    sleep(Duration::from_mins(5)).await;
+    assert!(is_gone(&management));
+    assert!(workload.names("/pods").is_empty());
+    assert_eq!(management.names("/pods"), ["web"]);
+    assert_eq!(condition(&management, "Drained"), is("True", "NodeDrained"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_cannot_be_reached_holds_its_machine_up_for_a_bounded_time() {
+    let (management, workload, _replica, _control) = split().await;
+    workload.set_faults(Faults {
+        nodes_are_silent: true,
+        ..Faults::default()
+    });
+    workload.break_watches();
+    sleep(Duration::from_mins(2)).await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(9)).await;
+    assert_eq!(management.names(MACHINES), ["a"]);
+    assert_eq!(
+        condition(&management, "Drained"),
+        is("False", "NodeOutOfReach")
+    );
+    sleep(Duration::from_mins(2)).await;
+    assert!(is_gone(&management));
+    assert_eq!(status(&management)["phase"], "Inactive");
+    assert_eq!(
+        condition(&management, "Drained"),
+        is("False", "NodeOutOfReach")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubeconfig_that_would_run_something_is_not_used() {
+    let management = cluster();
+    let mut secret = kubeconfig("workload.example");
+    let text = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": {"server": "https://x"}}],
+        "users": [{"name": "u", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "id"}}}]}"#;
+    secret["data"]["value"] = json!(ByteString(text.into()));
+    management.set("/secrets", secret);
+    let connect = Connect::by(|_| panic!("not to be connected to"));
+    let mut replica = Replica::reaching(IN_OFFICE, &management, connect).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(status(&management)["phase"], "Active");
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(1)).await;
+    let message = status(&management)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the kubeconfig sets exec"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_of_the_name_that_another_machine_became_is_not_the_one() {
+    let (management, workload, _replica, _control) = split().await;
+    workload.change(
+        "/nodes",
+        "",
+        "node-a",
+        &json!({"spec": {"providerID": "another://one"}}),
+    );
+    sleep(MOMENT).await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_secs(10)).await;
+    assert!(
+        is_gone(&management),
+        "there is no Node to be graceful about"
+    );
+    assert_eq!(
+        workload.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"],
+        Value::Null
+    );
+}

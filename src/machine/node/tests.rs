@@ -1,0 +1,177 @@
+//! Changes of Nodes, case by case.
+
+use rstest::rstest;
+
+use super::*;
+
+fn node(spec: &Value, annotations: &Value) -> Node {
+    serde_json::from_value(json!({
+        "metadata": {"name": "n", "uid": "u", "resourceVersion": "7", "annotations": annotations},
+        "spec": spec,
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }))
+    .unwrap()
+}
+
+fn taint(key: &str, value: &str) -> NodeTaint {
+    NodeTaint {
+        key: key.to_owned(),
+        value: Some(value.to_owned()),
+        effect: TaintEffect::NoSchedule,
+    }
+}
+
+fn wish(cordoned: bool, taints: &[NodeTaint]) -> NodeWish {
+    NodeWish {
+        cordoned,
+        taints: Some(taints.to_vec()),
+        clear_reclaim: false,
+    }
+}
+
+/// What a merge patch makes of a Node.
+fn patched(node: &Node, patch: &Value) -> Node {
+    fn merge(target: &mut Value, patch: &Value) {
+        match (target, patch) {
+            (Value::Object(target), Value::Object(patch)) => {
+                for (key, value) in patch {
+                    if value.is_null() {
+                        target.remove(key);
+                    } else {
+                        merge(target.entry(key).or_insert(json!({})), value);
+                    }
+                }
+            }
+            (target, patch) => *target = patch.clone(),
+        }
+    }
+    let mut object = json!(node);
+    merge(&mut object, patch);
+    serde_json::from_value(object).unwrap()
+}
+
+#[rstest]
+#[case::bare(json!({}), json!({}))]
+#[case::with_taints_of_others(
+    json!({"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"}]}),
+    json!({"example.com/x": "y"})
+)]
+#[case::with_one_of_ours_that_is_not_wanted_any_more(
+    json!({"taints": [{"key": "old", "value": "1", "effect": "NoSchedule"}]}),
+    json!({"5spot.finos.org/applied-taints": "[{\"key\":\"old\",\"value\":\"1\",\"effect\":\"NoSchedule\"}]"})
+)]
+#[case::with_one_of_ours_of_another_value(
+    json!({"taints": [{"key": "a", "value": "0", "effect": "NoSchedule"}]}),
+    json!({"5spot.finos.org/applied-taints": "[{\"key\":\"a\",\"value\":\"0\",\"effect\":\"NoSchedule\"}]"})
+)]
+#[case::with_ours_lost(
+    json!({}),
+    json!({"5spot.finos.org/applied-taints": "[{\"key\":\"a\",\"value\":\"1\",\"effect\":\"NoSchedule\"}]"})
+)]
+fn one_patch_makes_the_node_as_wished_and_the_next_is_none(
+    #[case] spec: Value,
+    #[case] annotations: Value,
+) {
+    let foreign = |node: &Node| {
+        let taints = node
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.taints.clone())
+            .unwrap_or_default();
+        taints
+            .into_iter()
+            .filter(|taint| taint.key.starts_with("node."))
+            .collect::<Vec<_>>()
+    };
+    let before = node(&spec, &annotations);
+    for wish in [
+        wish(false, &[taint("a", "1")]),
+        wish(true, &[taint("a", "1"), taint("b", "2")]),
+        wish(false, &[]),
+    ] {
+        let after = match patch(&before, &wish) {
+            Some(patch) => {
+                assert_eq!(patch["metadata"]["resourceVersion"], "7");
+                assert_eq!(patch["metadata"]["uid"], "u");
+                patched(&before, &patch)
+            }
+            None => before.clone(),
+        };
+        assert_eq!(patch(&after, &wish), None, "{after:?}");
+        let seen = NodeSeen::of(&after);
+        assert!(seen.is_as(&wish));
+        assert_eq!(Some(&seen.applied), wish.taints.as_ref());
+        assert_eq!(seen.is_cordoned, wish.cordoned);
+        assert_eq!(
+            foreign(&after),
+            foreign(&before),
+            "taints of others stay as they are"
+        );
+    }
+}
+
+#[test]
+fn a_taint_of_somebody_else_with_another_value_is_a_conflict_and_nothing_is_put_on() {
+    let node = node(
+        &json!({"taints": [{"key": "a", "value": "theirs", "effect": "NoSchedule"}]}),
+        &json!({}),
+    );
+    let wish = wish(false, &[taint("a", "ours"), taint("b", "2")]);
+    let conflict = NodeSeen::of(&node)
+        .conflict(wish.taints.as_ref().unwrap())
+        .unwrap();
+    assert_eq!(
+        conflict.to_string(),
+        "nodeTaints: the Node has a=theirs:NoSchedule, which somebody else put there, where the spec asks for \
+         a=ours:NoSchedule"
+    );
+    assert_eq!(patch(&node, &wish), None);
+}
+
+#[test]
+fn a_taint_that_somebody_else_put_there_just_so_stays_theirs() {
+    let before = node(
+        &json!({"taints": [{"key": "a", "value": "1", "effect": "NoSchedule"}]}),
+        &json!({}),
+    );
+    assert_eq!(patch(&before, &wish(false, &[taint("a", "1")])), None);
+    assert_eq!(
+        patch(&before, &wish(false, &[])),
+        None,
+        "it is not taken off either"
+    );
+}
+
+#[test]
+fn a_node_that_somebody_else_cordoned_stays_cordoned() {
+    let theirs = node(&json!({"unschedulable": true}), &json!({}));
+    assert_eq!(patch(&theirs, &wish(true, &[])), None);
+    assert_eq!(patch(&theirs, &wish(false, &[])), None);
+    let free = node(&json!({}), &json!({}));
+    let ours = patched(&free, &patch(&free, &wish(true, &[])).unwrap());
+    let again = patched(&ours, &patch(&ours, &wish(false, &[])).unwrap());
+    assert!(!NodeSeen::of(&again).is_cordoned);
+    assert_eq!(json!(again.metadata.annotations), json!({}));
+}
+
+#[test]
+fn a_reclaim_request_is_seen_and_cleared_with_its_details() {
+    let node = node(
+        &json!({}),
+        &json!({
+            "5spot.finos.org/reclaim-requested": "true", "5spot.finos.org/reclaim-reason": "x",
+            "5spot.finos.org/reclaim-requested-at": "t", "example.com/x": "y",
+        }),
+    );
+    assert!(NodeSeen::of(&node).is_reclaimed);
+    let wish = NodeWish {
+        cordoned: true,
+        clear_reclaim: true,
+        ..NodeWish::default()
+    };
+    let after = patched(&node, &patch(&node, &wish).unwrap());
+    assert_eq!(
+        json!(after.metadata.annotations),
+        json!({"5spot.finos.org/cordoned": "true", "example.com/x": "y"})
+    );
+}

@@ -1,0 +1,152 @@
+//! The objects as they are found, without all that nobody here reads.
+
+use kube::{
+    ResourceExt,
+    core::{DynamicObject, ObjectMeta},
+};
+use serde_json::Value;
+
+use super::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Part};
+use crate::api::{GROUP, SCHEDULED_MACHINE_LABEL, SCHEDULED_MACHINE_UID};
+
+/// An object that carries the label of a `ScheduledMachine`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its UID.
+    pub(crate) uid: String,
+    /// Whether it is being deleted.
+    pub(crate) is_deleting: bool,
+    /// The UID of the Machine that Cluster API made its owner.
+    pub(crate) machine_uid: Option<String>,
+    /// What only a Machine has.
+    pub(crate) machine: Option<MachineSight>,
+    label: String,
+    annotation: Option<String>,
+    owner_uid: Option<String>,
+}
+
+/// What a Machine says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact that holds by itself"
+)]
+pub(crate) struct MachineSight {
+    /// The cluster that it belongs to.
+    pub(crate) cluster: String,
+    /// Name of its Node.
+    pub(crate) node: Option<String>,
+    /// UID of its Node, which only v1beta1 tells.
+    pub(crate) node_uid: Option<String>,
+    /// What its provider calls it.
+    pub(crate) provider_id: Option<String>,
+    /// Whether it is a Node that is ready.
+    pub(crate) is_ready: bool,
+    /// Where it is in its life, in Cluster API's words.
+    pub(crate) phase: Option<String>,
+    /// Why it is not ready, in one word of Cluster API's.
+    pub(crate) reason: Option<String>,
+    /// Whether we exempted it from Cluster API's own drain.
+    pub(crate) is_exempt_by_us: bool,
+    /// Whether it is exempt from Cluster API's own drain.
+    pub(crate) is_exempt_from_drain: bool,
+    /// Whether it is exempt from Cluster API's wait for volumes.
+    pub(crate) is_exempt_from_detach: bool,
+}
+
+impl Seen {
+    /// Reads an object of which only metadata are known.
+    pub(crate) fn of_metadata(metadata: &ObjectMeta) -> Option<Self> {
+        let owners = metadata.owner_references.iter().flatten();
+        let owner = |group: &str, kind: &str| {
+            let mut owners = owners.clone();
+            owners
+                .find(|owner| {
+                    owner.kind == kind
+                        && owner
+                            .api_version
+                            .split_once('/')
+                            .is_some_and(|(of, _version)| of == group)
+                })
+                .map(|owner| owner.uid.clone())
+        };
+        let entry = |entries: &Option<std::collections::BTreeMap<String, String>>, key: &str| {
+            entries
+                .as_ref()
+                .and_then(|entries| entries.get(key))
+                .cloned()
+        };
+        Some(Self {
+            uid: metadata.uid.clone()?,
+            is_deleting: metadata.deletion_timestamp.is_some(),
+            machine_uid: owner(super::CLUSTER_API, "Machine"),
+            machine: None,
+            label: entry(&metadata.labels, SCHEDULED_MACHINE_LABEL).unwrap_or_default(),
+            annotation: entry(&metadata.annotations, SCHEDULED_MACHINE_UID),
+            owner_uid: owner(GROUP, "ScheduledMachine"),
+        })
+    }
+
+    /// Reads a Machine, of either version.
+    pub(crate) fn of_machine(object: &DynamicObject) -> Option<Self> {
+        let seen = Self::of_metadata(&object.metadata)?;
+        Some(Self {
+            machine: Some(MachineSight::of(object)),
+            ..seen
+        })
+    }
+
+    /// Whether it was created for the `ScheduledMachine` of this name and UID.
+    ///
+    /// Objects of the public implementation carry no UID; of those the Machine has an owner, and the label, which is
+    /// reserved for 5-Spot, has to do for the others.
+    pub(crate) fn is_of(&self, part: Part, name: &str, uid: &str) -> bool {
+        let claimed = self.annotation.as_deref();
+        let owned = self.owner_uid.as_deref();
+        let is_ours = match part {
+            Part::Machine => owned == Some(uid) && claimed.is_none_or(|claimed| claimed == uid),
+            Part::Bootstrap | Part::Infrastructure => {
+                claimed.or(owned).is_none_or(|claimed| claimed == uid)
+            }
+        };
+        self.label == name && is_ours
+    }
+}
+
+impl MachineSight {
+    fn of(object: &DynamicObject) -> Self {
+        let text = |pointer: &str| {
+            let found = object.data.pointer(pointer).and_then(Value::as_str);
+            found.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let node = text("/status/nodeRef/name");
+        let phase = text("/status/phase");
+        let ready = object
+            .data
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == "Ready");
+        let is_ready = ready.map_or(phase.as_deref() == Some("Running"), |ready| {
+            ready["status"] == "True"
+        });
+        let annotations = object.annotations();
+        let exemption = annotations.get(EXEMPT_FROM_DRAIN);
+        Self {
+            cluster: text("/spec/clusterName").unwrap_or_default(),
+            node_uid: text("/status/nodeRef/uid"),
+            provider_id: text("/spec/providerID"),
+            is_ready: is_ready && node.is_some(),
+            node,
+            phase,
+            reason: ready
+                .filter(|ready| ready["status"] != "True")
+                .and_then(|ready| ready["reason"].as_str())
+                .map(str::to_owned),
+            is_exempt_by_us: exemption.is_some_and(|value| value == EXEMPT_BY_US),
+            is_exempt_from_drain: exemption.is_some(),
+            is_exempt_from_detach: annotations.contains_key(EXEMPT_FROM_DETACH),
+        }
+    }
+}
