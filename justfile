@@ -148,8 +148,8 @@ generate:
 
 # The images of operator, bundle and catalog as archives, each with a bill of materials; no engine is needed
 [group('bundle')]
-bundle-images: static-binary
-    {{ bundle }} images
+bundle-images *options: static-binary
+    {{ bundle }} images "$@"
 
 # Write the digest of the operator's image into the bundle
 [group('bundle')]

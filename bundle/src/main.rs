@@ -7,10 +7,10 @@ use clap::{Parser, Subcommand};
 use five_spot::errors::Chain;
 use five_spot_bundle::{
     bundle::{Bundle, BundleError},
-    catalog::{CATALOG, RELEASES, catalog, frozen, release, releases},
+    catalog::{CATALOG, Imaged, RELEASES, catalog, frozen, releases},
     check::{Level, check},
     document::Document,
-    generate::{FOLDERS, generate},
+    generate::FOLDERS,
     publish,
     push::{PushError, Pusher, RegistryAuth, Target},
     render::{Format, render, rules_table},
@@ -52,6 +52,9 @@ enum Command {
         /// Folder to write them to
         #[arg(long, default_value = "target/bundle")]
         output: PathBuf,
+        /// Name the operator of the binary in place of the pinned one, and write the kept releases too, to try an upgrade
+        #[arg(long)]
+        as_built: bool,
     },
     /// Push the images and their bills of materials to a registry
     Push(PushArgs),
@@ -122,16 +125,17 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Generate { root } => {
             let sources = Sources::read(&root)?;
-            let mut files = generate(&sources)?;
             let kept = releases(&root.join("bundle").join(RELEASES))?;
-            let catalog = catalog(&sources, &kept, &release(&sources, &files)?)?;
+            let this = Imaged::this(&sources)?.release;
+            let catalog = catalog(&sources, &kept, &this)?;
+            let mut files = this.bundle.files;
             files.insert(CATALOG, catalog);
             files.write(&root.join("bundle"), &FOLDERS)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Freeze { root } => {
             let sources = Sources::read(&root)?;
-            let release = release(&sources, &generate(&sources)?)?;
+            let release = Imaged::this(&sources)?.release;
             frozen(&release).write(&root.join("bundle"), &[])?;
             print(&format!("{}\n", release.image)).map(|()| ExitCode::SUCCESS)
         }
@@ -141,10 +145,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Images {
             binary: BinaryArgs { root, binary },
             output,
+            as_built,
         } => {
-            let images = publish::all(&root, &binary)?;
-            let boms = publish::boms(&root, &images)?;
-            for (named, path) in images.iter().zip(publish::write(&images, &boms, &output)?) {
+            let images = if as_built {
+                publish::as_built(&root, &binary)?
+            } else {
+                let images = publish::all(&root, &binary)?;
+                publish::write_boms(&images, &publish::boms(&root, &images)?, &output)?;
+                images
+            };
+            for (named, path) in images.iter().zip(publish::write(&images, &output)?) {
                 let (repository, digest) = (&named.repository, named.image.digest());
                 print(&format!("{}: {repository}@{digest}\n", path.display()))?;
             }

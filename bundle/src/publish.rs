@@ -8,11 +8,10 @@ use std::{
 use semver::Version;
 
 use crate::{
-    base::OperatorImage,
-    catalog::{self, CatalogError, RELEASES, releases, stamp},
+    catalog::{self, CatalogError, Imaged, RELEASES, Release, releases},
     files::FileError,
-    generate::{GenerateError, generate},
-    images,
+    generate::GenerateError,
+    images::{self, Stamp},
     oci::{Image, archive, artifact},
     reference::{ImageReference, InvalidReference},
     sbom::{Bom, CYCLONEDX, CargoError, Graph},
@@ -22,8 +21,8 @@ use crate::{
 /// An image with its name.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// What it is: `operator`, `bundle` or `catalog`.
-    pub what: &'static str,
+    /// What it is: `operator`, `bundle` or `catalog`; those of earlier versions with a dash and the version.
+    pub what: String,
     /// Registry and path.
     pub repository: String,
     /// The version, with a `v`.
@@ -51,7 +50,7 @@ pub enum PublishError {
     #[error("failed to put the image of the {what} together")]
     Image {
         /// Which.
-        what: &'static str,
+        what: String,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -96,8 +95,12 @@ pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError>
     // There is one: Base::read sees to it.
     let architecture = sources.base.release.operator_image.architectures.first();
     let architecture = architecture.map_or("amd64", String::as_str);
-    images::operator(content, architecture, &stamp(sources)).map_err(|source| PublishError::Image {
-        what: "operator",
+    let stamp = Stamp {
+        version: sources.version.clone(),
+        created: sources.base.release.created_at,
+    };
+    images::operator(content, architecture, &stamp).map_err(|source| PublishError::Image {
+        what: "operator".to_owned(),
         source,
     })
 }
@@ -106,35 +109,76 @@ pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError>
 pub fn all(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
     let sources = Sources::read(root)?;
     let operator = operator(&sources, binary)?;
-    let OperatorImage {
-        repository, digest, ..
-    } = &sources.base.release.operator_image;
-    if operator.digest() != digest {
+    let pinned = &sources.base.release.operator_image.digest;
+    if operator.digest() != pinned {
         return Err(PublishError::Pinned {
             found: operator.digest().to_owned(),
-            pinned: digest.clone(),
+            pinned: pinned.clone(),
         });
     }
-    let files = generate(&sources)?;
     let kept = releases(&root.join("bundle").join(RELEASES))?;
-    let text = catalog::catalog(&sources, &kept, &catalog::release(&sources, &files)?)?;
-    let prose = &sources.base.prose;
-    let catalog = images::catalog(&text, &prose.package, &stamp(&sources)).map_err(|source| {
-        PublishError::Image {
-            what: "catalog",
-            source,
-        }
-    })?;
-    let bundle = catalog::bundle_image(&sources, &files)?;
-    let named = |what, repository: &str, image| Named {
-        what,
-        repository: repository.to_owned(),
+    let this = Imaged::this(&sources)?;
+    let mut images = vec![operator_named(&sources, operator)];
+    images.extend(offered(&sources, &kept, &this, "")?);
+    Ok(images)
+}
+
+/// All three images whatever the operator's is: the bundle names the one of this binary in place of the pinned one. With
+/// them come a bundle and a catalog for every release that is kept, naming the same operator, so that an upgrade can be
+/// tried where nothing can be pulled.
+pub fn as_built(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
+    let mut sources = Sources::read(root)?;
+    let operator = operator(&sources, binary)?;
+    operator
+        .digest()
+        .clone_into(&mut sources.base.release.operator_image.digest);
+    let reference = sources.base.release.operator_image.reference().parse()?;
+    let mut images = vec![operator_named(&sources, operator)];
+    let mut kept = Vec::new();
+    for release in releases(&root.join("bundle").join(RELEASES))? {
+        let release = release.with_operator(&reference)?;
+        let suffix = format!("-{}", release.release.version);
+        images.extend(offered(&sources, &kept, &release, &suffix)?);
+        kept.push(release.release);
+    }
+    images.splice(
+        1..1,
+        offered(&sources, &kept, &Imaged::this(&sources)?, "")?,
+    );
+    Ok(images)
+}
+
+fn operator_named(sources: &Sources, image: Image) -> Named {
+    Named {
+        what: "operator".to_owned(),
+        repository: sources.base.release.operator_image.repository.clone(),
         tag: tag(&sources.version),
         image,
+    }
+}
+
+/// The bundle of a release, and the catalog that offers it and what came before.
+fn offered(
+    sources: &Sources,
+    before: &[Release],
+    this: &Imaged,
+    suffix: &str,
+) -> Result<[Named; 2], PublishError> {
+    let prose = &sources.base.prose;
+    let text = catalog::catalog(sources, before, &this.release)?;
+    let catalog = images::catalog(&text, &prose.package, &this.stamp);
+    let catalog = catalog.map_err(|source| PublishError::Image {
+        what: format!("catalog{suffix}"),
+        source,
+    })?;
+    let named = |what, repository: &str, image| Named {
+        what: format!("{what}{suffix}"),
+        repository: repository.to_owned(),
+        tag: tag(&this.release.version),
+        image,
     };
-    Ok(vec![
-        named("operator", repository, operator),
-        named("bundle", &prose.bundle_repository, bundle),
+    Ok([
+        named("bundle", &prose.bundle_repository, this.image.clone()),
         named("catalog", &prose.catalog_repository, catalog),
     ])
 }
@@ -157,7 +201,7 @@ pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError>
         value: architecture.to_owned(),
     })?;
     let kept = releases(&root.join("bundle").join(RELEASES))?;
-    let this = catalog::release(&sources, &generate(&sources)?)?;
+    let this = Imaged::this(&sources)?.release;
     let offered: Vec<_> = kept
         .iter()
         .chain([&this])
@@ -173,10 +217,10 @@ pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError>
         )
     };
     let bom = |image: &Named| -> Result<Vec<u8>, PublishError> {
-        Ok(match image.what {
+        Ok(match image.what.as_str() {
             "operator" => Bom::of_program(&Graph::read(root, OPERATOR, target)?, created),
-            "bundle" => of_references(image.what, std::slice::from_ref(&named)),
-            _ => of_references(image.what, &offered),
+            what @ "bundle" => of_references(what, std::slice::from_ref(&named)),
+            what => of_references(what, &offered),
         }
         .to_json()?)
     };
@@ -199,46 +243,53 @@ fn rust_target(architecture: &str) -> Option<&'static str> {
 pub fn bom_artifact(bom: Vec<u8>, root: &Path, subject: &Image) -> Result<Image, PublishError> {
     let created = Sources::read(root)?.base.release.created_at;
     artifact(CYCLONEDX, bom, created, subject).map_err(|source| PublishError::Image {
-        what: "bill of materials",
+        what: "bill of materials".to_owned(),
         source,
     })
 }
 
-/// Writes the archives to a folder, each with its bill of materials beside it; gives where each archive is.
-pub fn write(
-    images: &[Named],
-    boms: &[Vec<u8>],
-    folder: &Path,
-) -> Result<Vec<PathBuf>, PublishError> {
+/// Writes the archives to a folder; gives where each is.
+pub fn write(images: &[Named], folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
     let mut paths = Vec::new();
+    for Named {
+        what,
+        repository,
+        tag,
+        image,
+    } in images
+    {
+        let bytes = archive(image, repository, tag).map_err(|source| PublishError::Image {
+            what: what.clone(),
+            source,
+        })?;
+        paths.push(write_file(folder, &format!("{what}.tar"), &bytes)?);
+    }
+    Ok(paths)
+}
+
+/// Writes the bill of materials of each image to a folder.
+pub fn write_boms(images: &[Named], boms: &[Vec<u8>], folder: &Path) -> Result<(), PublishError> {
+    for (Named { what, .. }, bom) in images.iter().zip(boms) {
+        write_file(folder, &format!("{what}.cdx.json"), bom)?;
+    }
+    Ok(())
+}
+
+fn write_file(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, FileError> {
     fs::create_dir_all(folder).map_err(|source| FileError {
         action: "create",
         path: folder.to_owned(),
         source,
     })?;
-    for (
-        Named {
-            what,
-            repository,
-            tag,
-            image,
-        },
-        bom,
-    ) in images.iter().zip(boms)
-    {
-        let bytes = archive(image, repository, tag)
-            .map_err(|source| PublishError::Image { what, source })?;
-        for (end, content) in [("cdx.json", bom), ("tar", &bytes)] {
-            let path = folder.join(format!("{what}.{end}"));
-            fs::write(&path, content).map_err(|source| FileError {
-                action: "write",
-                path: path.clone(),
-                source,
-            })?;
-        }
-        paths.push(folder.join(format!("{what}.tar")));
+    let path = folder.join(name);
+    match fs::write(&path, content) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(FileError {
+            action: "write",
+            path,
+            source,
+        }),
     }
-    Ok(paths)
 }
 
 /// Writes the digest of the operator's image where the bundle takes it from; gives the digest.

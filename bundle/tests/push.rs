@@ -93,7 +93,7 @@ fn named() -> Named {
         annotations: [].into(),
     };
     Named {
-        what: "bundle",
+        what: "bundle".to_owned(),
         repository: "ghcr.io/finos/5spot-bundle".to_owned(),
         tag: "v1".to_owned(),
         image: Image::new(vec![entry], options).unwrap(),

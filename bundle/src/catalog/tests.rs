@@ -1,6 +1,9 @@
 //! The catalog is what is committed, and offers an upgrade from the release before.
 
+use std::path::PathBuf;
+
 use super::*;
+use crate::{document::Document, files::Files};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -12,8 +15,7 @@ fn sources() -> Sources {
 
 fn made() -> (Vec<Release>, Release, String) {
     let sources = sources();
-    let files = crate::generate::generate(&sources).unwrap();
-    let this = release(&sources, &files).unwrap();
+    let this = Imaged::this(&sources).unwrap().release;
     let kept = releases(&folder().join(RELEASES)).unwrap();
     let text = catalog(&sources, &kept, &this).unwrap();
     (kept, this, text)
@@ -72,12 +74,8 @@ fn every_version_is_named_by_the_digest_of_its_image() {
         .map(|release| release.image.to_string())
         .collect();
     assert_eq!(images, wanted);
-    let sources = sources();
-    let files = crate::generate::generate(&sources).unwrap();
-    assert_eq!(
-        this.image.digest(),
-        bundle_image(&sources, &files).unwrap().digest()
-    );
+    let image = Imaged::this(&sources()).unwrap().image;
+    assert_eq!(this.image.digest(), image.digest());
 }
 
 #[test]
@@ -125,4 +123,27 @@ fn what_was_frozen_of_this_version_gives_way_to_it() {
     let (kept, this, text) = made();
     let doubled = [kept, vec![this.clone()]].concat();
     assert!(catalog(&sources(), &doubled, &this).unwrap() == text);
+}
+
+#[test]
+fn a_kept_release_refers_to_the_image_of_its_files() {
+    for release in made().0 {
+        let csv = release.csv().unwrap();
+        let operator = csv.text("/metadata/annotations/containerImage").unwrap();
+        let imaged = release.with_operator(&operator.parse().unwrap()).unwrap();
+        assert_eq!(imaged.release.image, release.image);
+    }
+}
+
+#[test]
+fn a_channel_that_offers_nothing_is_left_out_and_is_not_the_default() {
+    let (kept, _, _) = made();
+    let documents = documents(&catalog(&sources(), &[], &kept[0]).unwrap());
+    let channels: Vec<_> = documents
+        .iter()
+        .filter(|document| document.text("/schema") == Some("olm.channel"))
+        .map(|document| document.text("/name").unwrap())
+        .collect();
+    assert_eq!(channels, ["candidate"]);
+    assert_eq!(documents[0].text("/defaultChannel"), Some("candidate"));
 }

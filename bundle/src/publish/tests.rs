@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::*;
-use crate::{bundle::Bundle, files::Files};
+use crate::{bundle::Bundle, document::Document, files::Files};
 
 /// A repository with what the bundle is derived from, and a binary.
 fn repository() -> (tempfile::TempDir, PathBuf) {
@@ -21,11 +21,6 @@ fn repository() -> (tempfile::TempDir, PathBuf) {
         .write_all(b"a binary")
         .unwrap();
     (place, binary)
-}
-
-/// In place of bills of materials, which need the workspace and not only what the bundle is derived from.
-fn no_boms() -> Vec<Vec<u8>> {
-    vec![Vec::new(); 3]
 }
 
 #[test]
@@ -61,7 +56,7 @@ fn two_builds_in_two_places_give_the_same_archives() {
         let (place, binary) = repository();
         pin(place.path(), &binary).unwrap();
         let images = all(place.path(), &binary).unwrap();
-        let paths = write(&images, &no_boms(), &place.path().join("images")).unwrap();
+        let paths = write(&images, &place.path().join("images")).unwrap();
         paths
             .iter()
             .map(|path| fs::read(path).unwrap())
@@ -99,7 +94,7 @@ fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
     let (place, binary) = repository();
     pin(place.path(), &binary).unwrap();
     let images = all(place.path(), &binary).unwrap();
-    let paths = write(&images, &no_boms(), &place.path().join("images")).unwrap();
+    let paths = write(&images, &place.path().join("images")).unwrap();
     let bundle = Bundle::read(&paths[1]).unwrap();
     let report = crate::check::check(&bundle, None, None);
     assert_eq!(report.findings, []);
@@ -113,7 +108,7 @@ fn the_catalog_names_the_bundle_and_the_bundle_the_operator_by_digest() {
     let images = all(place.path(), &binary).unwrap();
     let whats: Vec<_> = images
         .iter()
-        .map(|named| (named.what, named.tag.as_str()))
+        .map(|named| (named.what.as_str(), named.tag.as_str()))
         .collect();
     let tag = concat!("v", env!("CARGO_PKG_VERSION"));
     assert_eq!(
@@ -127,6 +122,52 @@ fn the_catalog_names_the_bundle_and_the_bundle_the_operator_by_digest() {
     let reference = |named: &Named| format!("{}@{}", named.repository, named.image.digest());
     assert!(text(&images[1]).contains(&reference(&images[0])));
     assert!(text(&images[2]).contains(&reference(&images[1])));
+}
+
+#[test]
+fn as_built_every_release_names_the_operator_of_the_binary_and_upgrades_to_the_next() {
+    let (place, binary) = repository();
+    let images = as_built(place.path(), &binary).unwrap();
+    let whats: Vec<_> = images.iter().map(|named| named.what.as_str()).collect();
+    let earlier = "0.1.0-rc.1";
+    assert_eq!(
+        whats,
+        [
+            "operator",
+            "bundle",
+            "catalog",
+            &format!("bundle-{earlier}"),
+            &format!("catalog-{earlier}")
+        ]
+    );
+    let paths = write(&images, &place.path().join("images")).unwrap();
+    let operator = &images[0];
+    let reference = format!("{}@{}", operator.repository, operator.image.digest());
+    for path in [&paths[1], &paths[3]] {
+        let bundle = Bundle::read(path).unwrap();
+        assert_eq!(crate::check::check(&bundle, None, None).findings, []);
+        let text = bundle
+            .files
+            .get("manifests/5-spot.clusterserviceversion.yaml");
+        let text = std::str::from_utf8(text.unwrap()).unwrap();
+        assert!(text.contains(&reference), "{}", path.display());
+    }
+    let offered = |named: &Named| {
+        let layer = &named.image.manifest.layers[0].digest;
+        let mut archive = tar::Archive::new(named.image.blobs[layer].as_slice());
+        let mut text = Vec::new();
+        let mut entry = archive.entries().unwrap().nth(2).unwrap().unwrap();
+        std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
+        let documents = Document::parse("catalog.yaml", &text).unwrap();
+        let images = documents
+            .iter()
+            .filter_map(|document| document.text("/image"));
+        images.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let reference = |named: &Named| format!("{}@{}", named.repository, named.image.digest());
+    let (this, before) = (reference(&images[1]), reference(&images[3]));
+    assert_eq!(offered(&images[2]), [before.as_str(), &this]);
+    assert_eq!(offered(&images[4]), [before]);
 }
 
 #[test]

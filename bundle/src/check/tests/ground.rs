@@ -1,5 +1,7 @@
 //! What fixtures and mutations are made of: a bundle, the release before and the catalog.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::{
@@ -13,48 +15,69 @@ use crate::{
     files::Files,
 };
 
-/// A bundle, the release before and the catalog, as files.
+/// A bundle, the release before and the catalog. The last two are read already, as few edits are of them.
+#[derive(Clone)]
 pub(super) struct Ground {
     files: Files,
-    previous: Files,
-    catalog: String,
+    previous: Bundle,
+    catalog: Catalog,
 }
+
+#[derive(Clone)]
+struct Catalog {
+    text: String,
+    documents: Vec<Document>,
+}
+
+impl Catalog {
+    fn of(text: String) -> Self {
+        let documents = Document::parse("catalog.yaml", text.as_bytes()).unwrap();
+        Self { text, documents }
+    }
+}
+
+/// Our bundle as it is committed, read once.
+static OURS: LazyLock<Ground> = LazyLock::new(|| {
+    let kept = crate::catalog::releases(&folder().join("releases")).unwrap();
+    let catalog = std::fs::read_to_string(folder().join(crate::catalog::CATALOG)).unwrap();
+    Ground {
+        files: Bundle::read(folder()).unwrap().files,
+        previous: kept.last().unwrap().bundle.clone(),
+        catalog: Catalog::of(catalog),
+    }
+});
+
+/// The bundle in `tests/good`, read once.
+static GOOD: LazyLock<Ground> = LazyLock::new(|| {
+    let place = folder().join("tests/good");
+    let files = Bundle::read(&place).unwrap().files;
+    let mut previous = files.clone();
+    let csv = path(&files, CSV);
+    let text = text(&files, &csv)
+        .replace("1.1.0", "1.0.0")
+        .replace("  replaces: kettle.v1.0.0\n", "");
+    previous.insert(csv, text);
+    Ground {
+        files,
+        previous: Bundle::from_files(previous),
+        catalog: Catalog::of(std::fs::read_to_string(place.join("catalog.yaml")).unwrap()),
+    }
+});
 
 const CSV: &str = ".clusterserviceversion.yaml";
 
 impl Ground {
-    /// The bundle in `tests/good`.
     pub(super) fn good() -> Self {
-        let place = folder().join("tests/good");
-        let files = Bundle::read(&place).unwrap().files;
-        let mut previous = files.clone();
-        let csv = path(&files, CSV);
-        let text = text(&files, &csv)
-            .replace("1.1.0", "1.0.0")
-            .replace("  replaces: kettle.v1.0.0\n", "");
-        previous.insert(csv, text);
-        Self {
-            files,
-            previous,
-            catalog: std::fs::read_to_string(place.join("catalog.yaml")).unwrap(),
-        }
+        GOOD.clone()
     }
 
-    /// Our bundle, as it is committed.
     pub(super) fn ours() -> Self {
-        let kept = crate::catalog::releases(&folder().join("releases")).unwrap();
-        Self {
-            files: Bundle::read(folder()).unwrap().files,
-            previous: kept.last().unwrap().bundle.files.clone(),
-            catalog: std::fs::read_to_string(folder().join(crate::catalog::CATALOG)).unwrap(),
-        }
+        OURS.clone()
     }
 
     pub(super) fn check(&self) -> Report {
         let bundle = Bundle::from_files(self.files.clone());
-        let previous = Bundle::from_files(self.previous.clone());
-        let catalog = Document::parse("catalog.yaml", self.catalog.as_bytes()).unwrap();
-        check(&bundle, Some(&previous), Some(&catalog))
+        check(&bundle, Some(&self.previous), Some(&self.catalog.documents))
     }
 
     pub(super) fn apply(&mut self, edits: &[Edit]) {
@@ -66,11 +89,15 @@ impl Ground {
                         .map_or_else(|| edit.content.clone().unwrap(), incompressible);
                     self.files.insert(file, content);
                 }
-                (None, Some("catalog")) => self.catalog = edited(&self.catalog, edit),
+                (None, Some("catalog")) => {
+                    self.catalog = Catalog::of(edited(&self.catalog.text, edit));
+                }
                 (None, Some("previous")) => {
-                    let path = path(&self.previous, CSV);
-                    let text = edited(&text(&self.previous, &path), edit);
-                    self.previous.insert(path, text);
+                    let mut files = self.previous.files.clone();
+                    let path = path(&files, CSV);
+                    let text = edited(&text(&files, &path), edit);
+                    files.insert(path, text);
+                    self.previous = Bundle::from_files(files);
                 }
                 (None, Some(place)) => self.apply_to(place, edit),
                 _ => panic!("{edit:?} must say either a file or a place"),
