@@ -12,8 +12,9 @@ pub(super) const RULES: &[Rule] = &[
         code: "access/namespaced",
         level: Level::Warning,
         needs: Needs::Nothing,
-        holds: "The ClusterServiceVersion has no namespaced permissions; they are a Role and a RoleBinding of the bundle.",
-        why: "Where all namespaces are watched, OLM v0 and v1 make ClusterRoles of them, and the right holds everywhere.",
+        holds: "Where AllNamespaces is supported, the ClusterServiceVersion has no namespaced permissions; they are a Role and a \
+                RoleBinding of the bundle.",
+        why: "In that mode OLM v0 and v1 make ClusterRoles of them, and the right holds everywhere.",
         check: namespaced,
     },
     Rule {
@@ -118,7 +119,7 @@ fn words<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
 
 fn namespaced(subject: &Subject, findings: &mut Findings) {
     let Some(csv) = subject.csv() else { return };
-    if !csv.list(PERMISSIONS).is_empty() {
+    if subject.supports("AllNamespaces") && !csv.list(PERMISSIONS).is_empty() {
         let message =
             "spec.install.spec.permissions is not empty: must be a Role and a RoleBinding instead";
         findings.at(csv, PERMISSIONS, message);

@@ -21,7 +21,8 @@ pub(super) const RULES: &[Rule] = &[
         code: "images/related",
         level: Level::Warning,
         needs: Needs::Nothing,
-        holds: "spec.relatedImages lists exactly the images of containers and of variables RELATED_IMAGE_….",
+        holds: "spec.relatedImages lists the images of containers, of variables RELATED_IMAGE_… and what else of variables and arguments is \
+                an image by digest; and it lists none that the Deployments do not name.",
         why: "It is the list that tools mirror for a cluster without a network; upstream validators do not compare it.",
         check: related,
     },
@@ -57,10 +58,21 @@ fn used<'a>(subject: &Subject<'a>) -> Vec<(&'a Document, String, &'a str)> {
         for (index, variable) in variables.into_iter().flatten().enumerate() {
             let text = |field: &str| variable.get(field).and_then(Value::as_str);
             if let (Some(name), Some(value)) = (text("name"), text("value"))
-                && name.starts_with("RELATED_IMAGE_")
+                && (name.starts_with("RELATED_IMAGE_") || is_by_digest(value))
             {
                 let pointer = container.pointer(&format!("/env/{index}/value"));
                 images.push((container.csv, pointer, value));
+            }
+        }
+        for list in ["command", "args"] {
+            let words = container.at(&format!("/{list}")).and_then(Value::as_array);
+            for (index, word) in words.into_iter().flatten().enumerate() {
+                let word = word.as_str().unwrap_or_default();
+                let value = word.split_once('=').map_or(word, |(_, value)| value);
+                if is_by_digest(value) {
+                    let pointer = container.pointer(&format!("/{list}/{index}"));
+                    images.push((container.csv, pointer, value));
+                }
             }
         }
     }
@@ -75,7 +87,7 @@ fn listed(csv: &Document) -> Vec<(String, &str)> {
 }
 
 fn is_by_digest(image: &str) -> bool {
-    Regex::new("@sha256:[0-9a-f]{64}$").is_ok_and(|regex| regex.is_match(image))
+    Regex::new("^[^\\s=]+@sha256:[0-9a-f]{64}$").is_ok_and(|regex| regex.is_match(image))
 }
 
 fn digest(subject: &Subject, findings: &mut Findings) {
@@ -116,9 +128,7 @@ fn related(subject: &Subject, findings: &mut Findings) {
     }
     for (image, pointer) in &listed {
         if !used.iter().any(|(_, _, found)| found == image) {
-            let message = format!(
-                "spec.relatedImages lists {image:?}, which no container and no variable names"
-            );
+            let message = format!("spec.relatedImages lists {image:?}, which no Deployment names");
             findings.at(csv, pointer, message);
         }
     }

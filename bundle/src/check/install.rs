@@ -11,9 +11,18 @@ pub(super) const RULES: &[Rule] = &[
         code: "install/modes",
         level: Level::Warning,
         needs: Needs::Nothing,
-        holds: "All four install modes are listed once, and AllNamespaces is supported.",
-        why: "What is not listed counts as not supported, silently; OLM v1 installs for all namespaces.",
+        holds: "All four install modes are listed once.",
+        why: "What is not listed counts as not supported, silently.",
         check: modes,
+    },
+    Rule {
+        code: "install/webhooks",
+        level: Level::Error,
+        needs: Needs::Nothing,
+        holds: "Every webhook is served by a Deployment of the bundle; one that converts is of owned definitions, and AllNamespaces is \
+                the only mode that is supported then.",
+        why: "OLM makes the Service for that Deployment. A definition is converted for all namespaces, whoever installs it.",
+        check: webhooks,
     },
     Rule {
         code: "install/service-names",
@@ -28,10 +37,19 @@ pub(super) const RULES: &[Rule] = &[
         code: "install/namespace",
         level: Level::Warning,
         needs: Needs::Nothing,
-        holds: "No manifest names a namespace: not in metadata, not for an account of the bundle, and not the suggested one in a text.",
+        holds: "No manifest names a namespace: not in metadata, not for an account of the bundle, and nothing that is about namespaces \
+                has the suggested one.",
         why: "Users choose it; what names another fails there, or is about something else.",
         check: namespace,
     },
+];
+
+/// The install modes that OLM knows.
+const MODES: [&str; 4] = [
+    "OwnNamespace",
+    "SingleNamespace",
+    "MultiNamespace",
+    "AllNamespaces",
 ];
 
 fn modes(subject: &Subject, findings: &mut Findings) {
@@ -42,12 +60,7 @@ fn modes(subject: &Subject, findings: &mut Findings) {
         let is_it = move |mode: &&Value| mode.get("type").and_then(Value::as_str) == Some(name);
         modes.iter().filter(is_it).count()
     };
-    for name in [
-        "OwnNamespace",
-        "SingleNamespace",
-        "MultiNamespace",
-        "AllNamespaces",
-    ] {
+    for name in MODES {
         let count = of_type(name);
         if count != 1 {
             findings.at(
@@ -57,14 +70,41 @@ fn modes(subject: &Subject, findings: &mut Findings) {
             );
         }
     }
-    for (index, mode) in modes.iter().enumerate() {
-        let is_all = mode.get("type").and_then(Value::as_str) == Some("AllNamespaces");
-        if is_all && mode.get("supported").and_then(Value::as_bool) != Some(true) {
-            findings.at(
-                csv,
-                &format!("{list}/{index}"),
-                "install mode AllNamespaces is not supported",
-            );
+}
+
+fn webhooks(subject: &Subject, findings: &mut Findings) {
+    let Some(csv) = subject.csv() else { return };
+    let deployments = subject.deployments();
+    let owned = csv.list("/spec/customresourcedefinitions/owned").iter();
+    let owned: Vec<_> = owned.filter_map(|owned| owned.get("name")).collect();
+    let list = "/spec/webhookdefinitions";
+    for index in 0..csv.list(list).len() {
+        let pointer = format!("{list}/{index}/deploymentName");
+        let name = csv.text(&pointer).unwrap_or_default();
+        if !deployments
+            .iter()
+            .any(|deployment| deployment.name() == name)
+        {
+            let message =
+                format!("deploymentName is {name:?}, which is no Deployment of the bundle");
+            findings.at(csv, &pointer, message);
+        }
+        let type_ = format!("{list}/{index}/type");
+        if csv.text(&type_) != Some("ConversionWebhook") {
+            continue;
+        }
+        for mode in MODES.iter().filter(|mode| **mode != "AllNamespaces") {
+            if subject.supports(mode) {
+                let message = format!("it converts, and install mode {mode} is supported");
+                findings.at(csv, &type_, message);
+            }
+        }
+        let definitions = format!("{list}/{index}/conversionCRDs");
+        for definition in csv.list(&definitions) {
+            if !owned.contains(&definition) {
+                let message = format!("conversionCRDs has {definition}, which is not owned");
+                findings.at(csv, &definitions, message);
+            }
         }
     }
 }
@@ -104,8 +144,8 @@ fn service_names(subject: &Subject, findings: &mut Findings) {
 }
 
 fn namespace(subject: &Subject, findings: &mut Findings) {
-    let suggestion = "/metadata/annotations/operatorframework.io~1suggested-namespace";
-    let suggested = subject.csv().and_then(|csv| csv.text(suggestion));
+    const SUGGESTION: &str = "/metadata/annotations/operatorframework.io~1suggested-namespace";
+    let suggested = subject.csv().and_then(|csv| csv.text(SUGGESTION));
     for manifest in subject.manifests() {
         if let Some(namespace) = manifest.at("/metadata/namespace") {
             // Generators write the word "placeholder", which OLM replaces.
@@ -118,8 +158,9 @@ fn namespace(subject: &Subject, findings: &mut Findings) {
             }
         }
         for (pointer, text) in texts(manifest) {
-            if pointer != suggestion && suggested == Some(text) && pointer != "/metadata/namespace"
-            {
+            let is_it = suggested == Some(text)
+                && ![SUGGESTION, "/metadata/namespace"].contains(&pointer.as_str());
+            if is_it && is_about_namespaces(manifest, &pointer) {
                 findings.at(
                     manifest,
                     &pointer,
@@ -147,6 +188,15 @@ fn namespace(subject: &Subject, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Whether a field, or the variable whose value it is, is named after namespaces. Other texts may be like the suggested
+/// one by chance: many operators suggest a namespace that is named like themselves.
+fn is_about_namespaces(document: &Document, pointer: &str) -> bool {
+    let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
+    let variable = document.text(&format!("{parent}/name")).unwrap_or_default();
+    let name = if field == "value" { variable } else { field };
+    name.to_lowercase().ends_with("namespace")
 }
 
 /// All texts of a document, with where they are.

@@ -12,7 +12,8 @@ pub(super) const RULES: &[Rule] = &[
         code: "kinds/owned",
         level: Level::Error,
         needs: Needs::Nothing,
-        holds: "Every kind that the ClusterServiceVersion owns has its definition in the bundle, and the other way round.",
+        holds: "Every kind and version that the ClusterServiceVersion owns has its definition in the bundle, and every definition is of \
+                a kind that it owns.",
         why: "OLM refuses a bundle in which they differ.",
         check: owned,
     },
@@ -98,11 +99,10 @@ fn owned(subject: &Subject, findings: &mut Findings) {
         .of_kind("CustomResourceDefinition")
         .flat_map(defined)
         .collect();
-    let owned: BTreeSet<_> = (0..csv.list(OWNED).len())
-        .map(|index| owned_identity(csv, index))
-        .collect();
+    let mut owned = BTreeSet::new();
     for index in 0..csv.list(OWNED).len() {
         let (name, version, kind) = owned_identity(csv, index);
+        owned.insert((name, kind));
         if !defined_here.contains(&(name, version, kind)) {
             let message = format!(
                 "{kind} {version} ({name}) is owned, and its definition is not in the bundle"
@@ -111,13 +111,13 @@ fn owned(subject: &Subject, findings: &mut Findings) {
         }
     }
     for definition in subject.of_kind("CustomResourceDefinition") {
-        for (index, (name, version, kind)) in defined(definition).into_iter().enumerate() {
-            if !owned.contains(&(name, version, kind)) {
-                let message = format!(
-                    "{kind} {version} ({name}) is defined, and the ClusterServiceVersion does not own it"
-                );
-                findings.at(definition, &format!("/spec/versions/{index}"), message);
-            }
+        let text = |pointer: &str| definition.text(pointer).unwrap_or_default();
+        let (name, kind) = (text("/metadata/name"), text("/spec/names/kind"));
+        if !owned.contains(&(name, kind)) {
+            let message = format!(
+                "{kind} ({name}) is defined, and the ClusterServiceVersion does not own it"
+            );
+            findings.at(definition, "/metadata/name", message);
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) const RULES: &[Rule] = &[
         code: "pods/container-name",
         level: Level::Warning,
         needs: Needs::Nothing,
-        holds: "A container of every Deployment is named manager.",
+        holds: "Where several architectures are supported, a container of every Deployment is named manager.",
         why: "Validators of several architectures look for the operator under this name.",
         check: container_name,
     },
@@ -233,6 +233,9 @@ fn identity(subject: &Subject, findings: &mut Findings) {
 }
 
 fn container_name(subject: &Subject, findings: &mut Findings) {
+    if subject.supported("arch").len() < 2 {
+        return;
+    }
     for deployment in subject.deployments() {
         let containers = deployment.containers();
         if !containers
@@ -250,21 +253,13 @@ fn container_name(subject: &Subject, findings: &mut Findings) {
 
 fn architectures(subject: &Subject, findings: &mut Findings) {
     let Some(csv) = subject.csv() else { return };
-    let labels = csv.at("/metadata/labels").and_then(Value::as_object);
     for (part, key) in [("arch", "kubernetes.io/arch"), ("os", "kubernetes.io/os")] {
-        let prefix = format!("operatorframework.io/{part}.");
-        let mut labelled: Vec<&str> = labels
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| value.as_str() == Some("supported"))
-            .filter_map(|(label, _)| label.strip_prefix(&prefix))
-            .collect();
-        labelled.sort_unstable();
+        let labelled = subject.supported(part);
         if labelled.is_empty() {
             findings.at(
                 csv,
                 "/metadata/labels",
-                format!("no label {prefix}… is \"supported\""),
+                format!("no label operatorframework.io/{part}.… is \"supported\""),
             );
             continue;
         }

@@ -73,6 +73,33 @@ impl<'a> Subject<'a> {
         documents.find(|document| document.file == ANNOTATIONS)
     }
 
+    /// Whether the ClusterServiceVersion supports an install mode.
+    pub(super) fn supports(&self, mode: &str) -> bool {
+        let modes = self
+            .csv()
+            .map_or(&[][..], |csv| csv.list("/spec/installModes"));
+        modes.iter().any(|found| {
+            found.get("type").and_then(Value::as_str) == Some(mode)
+                && found.get("supported").and_then(Value::as_bool) == Some(true)
+        })
+    }
+
+    /// What the labels of the ClusterServiceVersion support: `arch` or `os`, in order.
+    pub(super) fn supported(&self, part: &str) -> Vec<&'a str> {
+        let prefix = format!("operatorframework.io/{part}.");
+        let labels = self
+            .csv()
+            .and_then(|csv| csv.at("/metadata/labels")?.as_object());
+        let mut supported: Vec<_> = labels
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| value.as_str() == Some("supported"))
+            .filter_map(|(label, _)| label.strip_prefix(&prefix))
+            .collect();
+        supported.sort_unstable();
+        supported
+    }
+
     /// The Deployments of the ClusterServiceVersion.
     pub(super) fn deployments(&self) -> Vec<Deployment<'a>> {
         self.csv().map_or_else(Vec::new, deployments)

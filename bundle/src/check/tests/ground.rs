@@ -47,9 +47,9 @@ static OURS: LazyLock<Ground> = LazyLock::new(|| {
     }
 });
 
-/// The bundle in `tests/good`, read once.
+/// The bundle in `tests/good/kettle`, read once.
 static GOOD: LazyLock<Ground> = LazyLock::new(|| {
-    let place = folder().join("tests/good");
+    let place = folder().join("tests/good/kettle");
     let files = Bundle::read(&place).unwrap().files;
     let mut previous = files.clone();
     let csv = path(&files, CSV);
