@@ -9,11 +9,13 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use five_spot_bundle::{
+    files::Files,
     oci::{ContainerSettings, Entry, Image, ImageOptions, artifact},
     publish::Named,
     push::{Pusher, RegistryAuth, Target},
@@ -162,6 +164,81 @@ async fn what_is_pushed_has_the_digest_that_it_was_written_with_and_its_bill_of_
         .map(|one| one.digest.as_str())
         .collect();
     assert_eq!(digests, [bom.digest(), another.digest()]);
+}
+
+/// The workspace, with a bundle that names the image of a binary that is no operator.
+fn workspace(binary: &Path) -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = (
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        place.path(),
+    );
+    for folder in ["deploy", "bundle/base", "bundle/releases"] {
+        let files = Files::read(&from.join(folder)).unwrap();
+        files.write(&to.join(folder), &[]).unwrap();
+    }
+    for same in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "e2e",
+        "bundle/Cargo.toml",
+        "bundle/src",
+    ] {
+        std::os::unix::fs::symlink(from.canonicalize().unwrap().join(same), to.join(same)).unwrap();
+    }
+    run(&["pin"], to, binary);
+    place
+}
+
+/// What `bundle` prints.
+fn run(arguments: &[&str], root: &Path, binary: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_bundle"))
+        .args(arguments)
+        .arg("--root")
+        .arg(root)
+        .arg("--binary")
+        .arg(binary)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn all_three_images_are_pushed_under_their_tags_each_with_its_bill_of_materials() {
+    let registry = registry().await;
+    let binary = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(binary.path(), "no operator").unwrap();
+    let place = workspace(binary.path());
+    let printed = run(
+        &["push", &registry.address, "--plain-http"],
+        place.path(),
+        binary.path(),
+    );
+    let repositories = ["5spot-rs", "5spot-bundle", "5spot-catalog"];
+    assert_eq!(printed.lines().count(), repositories.len(), "{printed}");
+    let (client, anonymous) = (client(), RegistryAuth::Anonymous);
+    for (line, repository) in printed.lines().zip(repositories) {
+        let name = format!("{}/finos/{repository}", registry.address);
+        let digest = line.strip_prefix(&format!("{name}@")).unwrap();
+        let tag = concat!("v", env!("CARGO_PKG_VERSION"));
+        let by_tag = format!("{name}:{tag}").parse().unwrap();
+        let found = client.fetch_manifest_digest(&by_tag, &anonymous).await;
+        assert_eq!(found.unwrap(), digest);
+
+        let referrers = client.pull_referrers(&line.parse().unwrap(), None).await;
+        let referrers = referrers.unwrap().manifests;
+        assert_eq!(referrers.len(), 1, "{repository}");
+        let bom = format!("{name}@{}", referrers[0].digest).parse().unwrap();
+        let bom = client
+            .pull(&bom, &anonymous, vec![CYCLONEDX])
+            .await
+            .unwrap();
+        let bom: serde_json::Value = serde_json::from_slice(&bom.layers[0].data).unwrap();
+        assert_eq!(bom["bomFormat"], "CycloneDX");
+    }
 }
 
 #[tokio::test]

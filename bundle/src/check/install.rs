@@ -1,5 +1,7 @@
 //! Where and how OLM installs the bundle.
 
+mod webhooks;
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -22,7 +24,15 @@ pub(super) const RULES: &[Rule] = &[
         holds: "Every webhook is served by a Deployment of the bundle; one that converts is of owned definitions, and AllNamespaces is \
                 the only mode that is supported then.",
         why: "OLM makes the Service for that Deployment. A definition is converted for all namespaces, whoever installs it.",
-        check: webhooks,
+        check: webhooks::webhooks,
+    },
+    Rule {
+        code: "install/unique-names",
+        level: Level::Error,
+        needs: Needs::Nothing,
+        holds: "Deployments, definitions and webhooks of one type each have a name of their own, and it is a DNS subdomain.",
+        why: "Of two objects with one name the second overwrites the first, or the install fails; OLM v1 refuses the bundle.",
+        check: webhooks::unique_names,
     },
     Rule {
         code: "install/service-names",
@@ -43,6 +53,9 @@ pub(super) const RULES: &[Rule] = &[
         check: namespace,
     },
 ];
+
+/// Where webhooks are.
+const WEBHOOKS: &str = "/spec/webhookdefinitions";
 
 /// The install modes that OLM knows.
 const MODES: [&str; 4] = [
@@ -72,43 +85,6 @@ fn modes(subject: &Subject, findings: &mut Findings) {
     }
 }
 
-fn webhooks(subject: &Subject, findings: &mut Findings) {
-    let Some(csv) = subject.csv() else { return };
-    let deployments = subject.deployments();
-    let owned = csv.list("/spec/customresourcedefinitions/owned").iter();
-    let owned: Vec<_> = owned.filter_map(|owned| owned.get("name")).collect();
-    let list = "/spec/webhookdefinitions";
-    for index in 0..csv.list(list).len() {
-        let pointer = format!("{list}/{index}/deploymentName");
-        let name = csv.text(&pointer).unwrap_or_default();
-        if !deployments
-            .iter()
-            .any(|deployment| deployment.name() == name)
-        {
-            let message =
-                format!("deploymentName is {name:?}, which is no Deployment of the bundle");
-            findings.at(csv, &pointer, message);
-        }
-        let type_ = format!("{list}/{index}/type");
-        if csv.text(&type_) != Some("ConversionWebhook") {
-            continue;
-        }
-        for mode in MODES.iter().filter(|mode| **mode != "AllNamespaces") {
-            if subject.supports(mode) {
-                let message = format!("it converts, and install mode {mode} is supported");
-                findings.at(csv, &type_, message);
-            }
-        }
-        let definitions = format!("{list}/{index}/conversionCRDs");
-        for definition in csv.list(&definitions) {
-            if !owned.contains(&definition) {
-                let message = format!("conversionCRDs has {definition}, which is not owned");
-                findings.at(csv, &definitions, message);
-            }
-        }
-    }
-}
-
 fn is_service_name(name: &str) -> bool {
     Regex::new("^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$").is_ok_and(|regex| regex.is_match(name))
 }
@@ -124,7 +100,7 @@ fn service_names(subject: &Subject, findings: &mut Findings) {
     }
     let Some(csv) = subject.csv() else { return };
     let makers = [
-        ("/spec/webhookdefinitions", "deploymentName"),
+        (WEBHOOKS, "deploymentName"),
         ("/spec/apiservicedefinitions/owned", "deploymentName"),
     ];
     for (list, field) in makers {

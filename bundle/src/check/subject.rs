@@ -247,6 +247,19 @@ pub(super) fn selects(selector: Option<&Value>, labels: &Value) -> bool {
     by_labels && by_expressions
 }
 
+/// Whether the API server takes a name for most of its objects, but for the length.
+pub(super) fn is_dns_subdomain(name: &str) -> bool {
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.split('.').all(|part| {
+        let bytes = part.as_bytes();
+        bytes.first().copied().is_some_and(is_alphanumeric)
+            && bytes.last().copied().is_some_and(is_alphanumeric)
+            && bytes
+                .iter()
+                .all(|byte| is_alphanumeric(*byte) || *byte == b'-')
+    })
+}
+
 /// A value as it is told in a message.
 pub(super) fn told(value: Option<&Value>) -> String {
     value.map_or_else(|| "missing".to_owned(), ToString::to_string)

@@ -3,7 +3,7 @@
 use regex::Regex;
 use semver::Version;
 
-use super::super::{Findings, Subject};
+use super::super::{Findings, Subject, subject::is_dns_subdomain};
 use crate::document::Document;
 
 /// The longest label value.
@@ -18,18 +18,6 @@ pub(in crate::check) fn name(subject: &Subject, findings: &mut Findings) {
         );
         findings.at(csv, "/metadata/name", message);
     }
-}
-
-fn is_dns_subdomain(name: &str) -> bool {
-    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    name.split('.').all(|part| {
-        let bytes = part.as_bytes();
-        bytes.first().copied().is_some_and(is_alphanumeric)
-            && bytes.last().copied().is_some_and(is_alphanumeric)
-            && bytes
-                .iter()
-                .all(|byte| is_alphanumeric(*byte) || *byte == b'-')
-    })
 }
 
 pub(in crate::check) fn version(subject: &Subject, findings: &mut Findings) {
