@@ -9,7 +9,7 @@
 //! | [`bundle`] | what any bundle is made of |
 //! | [`check`], [`schema`] | whether it is a good one |
 //! | [`render`] | who gets to read that, and how |
-//! | [`oci`], [`reference`] | what an image is, and how it is named |
+//! | [`oci`], [`reference`](mod@reference) | what an image is, and how it is named |
 //! | [`images`], [`catalog`] | the images of a release, and the catalog that offers it |
 //! | [`publish`], [`sbom`], [`push`] | what is published, what is in it, and where it goes |
 

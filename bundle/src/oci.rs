@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use archive::{ARCHIVE_TYPES, archive};
+pub use archive::archive;
 pub use image::{Entry, Image, ImageOptions, artifact};
 pub use read::{ImageError, ReadImage, read_image};
 

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
         code: "upgrade/version",
         level: Level::Error,
         needs: Needs::Previous,
-        holds: "spec.version is newer than that of the release before, of the same package.",
+        holds: "spec.version is newer than that of the release before.",
         why: "OLM never goes back.",
         check: version,
     },

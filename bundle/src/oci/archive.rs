@@ -9,9 +9,6 @@ use tar::{Builder, EntryType};
 
 use super::{INDEX, Image, Index, image::header};
 
-/// What an archive is at once.
-pub const ARCHIVE_TYPES: &str = "OCI layout and docker archive";
-
 /// What `docker load` goes by.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
