@@ -130,15 +130,16 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json e2e/failover.schema.json
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json
 
-# Write the CRD, RBAC, the fence, the README's metrics and the schemas of report and failover.toml
+# Write the CRD and its reference, RBAC, the fence, the README's metrics and the schemas of report and failover.toml
 [group('build')]
 generate:
     mkdir -p target
     for file in crd rbac fence; do cargo run --quiet --locked --bin five-spot -- $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
+    cargo run --quiet --locked --bin five-spot -- reference > target/reference.md && mv target/reference.md docs/reference.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
     {{ failover }} schema --config > target/failover.schema.json && mv target/failover.schema.json e2e/failover.schema.json
 

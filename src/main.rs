@@ -16,6 +16,10 @@ fn main() -> ExitCode {
         Command::Crd => report(print(manifest::crd_yaml()), 1),
         Command::Rbac => report(print(Ok::<_, Infallible>(manifest::rbac_yaml())), 1),
         Command::Fence => report(print(Ok::<_, Infallible>(manifest::fence_yaml())), 1),
+        Command::Reference => report(
+            print(Ok::<_, Infallible>(manifest::reference_markdown())),
+            1,
+        ),
         Command::Metrics => report(print(operator::metrics_table()), 1),
         Command::Run => match args.into_config() {
             Ok(config) => report(run(config), 1),
