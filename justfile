@@ -34,7 +34,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules page-test node-test peer-test lease-manager-test bundle-push-test cluster-test
+test: unit rules page-test node-test peer-test lease-manager-test cluster-api-test bundle-push-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -80,9 +80,14 @@ lease-manager-test:
     cargo clippy --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager --all-targets -- -D warnings
     cargo test --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager
 
+# Tests of what renders the manifests of Cluster API
+[group('test')]
+cluster-api-test:
+    cd e2e/cluster-api && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
+
 # Tests on a real cluster, with operators broken on purpose
 [group('test')]
-cluster-test: image mutant-image peer-image lease-manager-image cluster-image
+cluster-test: image mutant-image peer-image lease-manager-image cluster-api-image cluster-image
     cargo test --locked -p five-spot-e2e --test '*'
 
 # Format, lints, docs, dependencies, workflows, generated files, the bundle's rules
@@ -131,15 +136,16 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json e2e/failover.schema.json bundle
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json bundle
 
-# Write the CRD, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
+# Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]
 generate:
     mkdir -p target
     for file in crd rbac fence; do cargo run --quiet --locked --bin five-spot -- $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
+    cargo run --quiet --locked --bin five-spot -- reference > target/reference.md && mv target/reference.md docs/reference.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
     {{ failover }} schema --config > target/failover.schema.json && mv target/failover.schema.json e2e/failover.schema.json
     {{ bundle }} generate
@@ -208,6 +214,11 @@ lease-manager-image: engine
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target {{ host }} --target-dir target/lease-manager
     mkdir -p target/lease-manager/image && cp target/lease-manager/{{ host }}/release/lease-manager-peer target/lease-manager/image/
     docker build --quiet --file e2e/examples/kube-lease-manager/Dockerfile --tag {{ lease_manager }} target/lease-manager/image
+
+# Cluster API's controllers for the tests of machines (some four minutes)
+[group('build')]
+cluster-api-image: engine
+    e2e/cluster-api/build.sh
 
 # The node image of upstream Kubernetes (some ten minutes)
 [group('build')]

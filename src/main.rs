@@ -22,6 +22,10 @@ fn main() -> ExitCode {
             }
             Err(invalid) => report(Err(invalid.into()), 2),
         },
+        Command::Reference => report(
+            print(Ok::<_, Infallible>(manifest::reference_markdown())),
+            1,
+        ),
         Command::Metrics => report(print(operator::metrics_table()), 1),
         Command::Run => match args.into_config() {
             Ok(config) => report(run(config), 1),

@@ -111,6 +111,9 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     // Audit logs show it, and the client sends none by itself.
     let agent = HeaderValue::from_static(concat!("five-spot/", env!("CARGO_PKG_VERSION")));
     kube_config.headers.push((USER_AGENT, agent));
+    // What is tried again, and when, is decided where the answer is understood: a budget that forbids an eviction is
+    // answered like an API server that has too much to do.
+    kube_config.default_retry = false;
     let client = Client::try_from(kube_config.clone()).map_err(OperatorError::Client)?;
     let clock: SharedClock = Arc::new(BootClock);
     let (mut registry, metrics, fence_metrics) = instruments::of_work();

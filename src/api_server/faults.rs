@@ -47,4 +47,6 @@ pub(crate) struct Faults {
     pub(crate) pods_linger: bool,
     /// Pods and Nodes are never answered for.
     pub(crate) nodes_are_silent: bool,
+    /// Pods are never answered for.
+    pub(crate) pods_are_silent: bool,
 }

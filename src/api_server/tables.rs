@@ -161,8 +161,11 @@ impl ApiServer {
     pub(super) async fn read(&self, target: &Target<'_>, query: &str) -> Response<Body> {
         let faults = self.state().faults.clone();
         let is_machines = target.table() == SCHEDULED_MACHINES;
-        let is_silent =
-            faults.nodes_are_silent && target.group.is_empty() && target.plural != "secrets";
+        let is_silent = match target.plural {
+            "pods" => faults.nodes_are_silent || faults.pods_are_silent,
+            "secrets" => false,
+            _ => faults.nodes_are_silent && target.group.is_empty(),
+        };
         if is_silent {
             return std::future::pending().await;
         }

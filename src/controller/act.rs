@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, ScheduledMachine},
+    errors::Chain,
     machine::{
         EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, manifest,
         patch,
@@ -99,6 +100,11 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
     let (reason, message) = match error {
         ControllerError::NameTaken { part, .. } => ("NameTaken", taken(part)),
         _ if error.is_fenced() => return None,
+        // A drain has a limit, and one that fails all the time must not have none.
+        ControllerError::Act { source, .. } if matches!(action, Action::Drain(_)) => (
+            "DrainFailed",
+            format!("failed to {}: {}", words(action), Chain(source.as_ref())),
+        ),
         ControllerError::Act { source, .. } => {
             let kube::Error::Api(status) = source.as_ref() else {
                 return None;

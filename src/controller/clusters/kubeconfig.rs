@@ -57,9 +57,13 @@ async fn read(text: &[u8]) -> Result<Config, KubeconfigError> {
     if let Some(field) = refused(&kubeconfig) {
         return Err(KubeconfigError::Refused(field));
     }
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(KubeconfigError::Unreadable)
+        .map_err(KubeconfigError::Unreadable)?;
+    // To an eviction that a budget forbids the API server answers with "Retry-After: 10": waited for inside of the
+    // client, that answer would never be heard.
+    config.default_retry = false;
+    Ok(config)
 }
 
 fn refused(kubeconfig: &Kubeconfig) -> Option<&'static str> {
@@ -125,6 +129,12 @@ mod tests {
     async fn inline_credentials_are_taken() {
         let config = read(text("", r#""token": "t""#).as_bytes()).await.unwrap();
         assert_eq!(config.cluster_url.host(), Some("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_asks_to_be_tried_later_is_heard_at_once() {
+        let config = read(text("", r#""token": "t""#).as_bytes()).await.unwrap();
+        assert!(!config.default_retry);
     }
 
     #[rstest]

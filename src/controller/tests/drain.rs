@@ -85,7 +85,10 @@ async fn a_machine_whose_window_shuts_is_cordoned_given_time_drained_and_deleted
         .iter()
         .map(|event| event["reason"].clone())
         .collect();
-    assert!(reasons.contains(&json!("NodeDrained")), "{reasons:?}");
+    for reason in ["NodeReady", "NodeDrained"] {
+        let told = reasons.iter().filter(|told| **told == reason).count();
+        assert_eq!(told, 1, "{reason} of {reasons:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +118,30 @@ async fn a_disruption_budget_holds_a_drain_back_and_the_status_says_whom() {
     sleep(Duration::from_secs(5)).await;
     assert!(is_gone(&server));
     assert_eq!(condition(&server, "Drained"), is("True", "NodeDrained"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_fails_all_the_time_ends_when_its_time_is_over() {
+    let (server, _replica, _control) = busy().await;
+    server.set_faults(Faults {
+        budget_of: vec!["store".to_owned()],
+        ..Faults::default()
+    });
+    sleep(Duration::from_mins(16)).await;
+    server.set_faults(Faults {
+        pods_are_silent: true,
+        ..Faults::default()
+    });
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(server.names(MACHINES), ["a"]);
+    let message = status(&server)["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("failed to drain the Node node-a: "),
+        "{message}"
+    );
+    sleep(Duration::from_secs(80)).await;
+    assert!(is_gone(&server));
+    assert_eq!(condition(&server, "Drained"), is("False", "NodeOutOfReach"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{Action, Cause, DrainNews, Goal, Life, NodeKey, Stage, delete, whole_seconds};
 use crate::{
     api::{Shutdown, parse_timeout},
-    controller::plan::{NodeSight, Observed, PartSeen},
+    controller::plan::{NodeSight, Observed, PartSeen, Trouble},
     machine::{NodeWish, Part, Seen},
 };
 
@@ -215,6 +215,16 @@ impl<'a> Leaving<'a> {
                 self.until(soon.min(deadline), deadline, stage)
             }
             // Even when nobody led in all that time, every pod is asked once.
+            None if deadline <= self.now
+                && let Some(Trouble {
+                    action: Action::Drain(_),
+                    message,
+                    ..
+                }) = &self.observed.trouble =>
+            {
+                let news = DrainNews::OutOfReach(message.clone());
+                self.remove(seen, news)
+            }
             None => self
                 .until(deadline, deadline, stage)
                 .then(Some(Action::Drain(node_key))),

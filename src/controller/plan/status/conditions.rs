@@ -261,7 +261,12 @@ pub(super) fn news(
     };
     let mut news = Vec::new();
     for (kind, action, reasons) in [
-        (condition::DRAINED, "DrainNode", &ENDS_OF_A_DRAIN[..]),
+        (
+            condition::MACHINE_READY,
+            "CreateMachine",
+            &[("NodeReady", false)][..],
+        ),
+        (condition::DRAINED, "DrainNode", &ENDS_OF_A_DRAIN),
         (
             condition::NODE_TAINTED,
             "TaintNode",

@@ -1,0 +1,81 @@
+//! A machine goes when it is not wanted any more, whatever its window says: by the kill switch, with its schedule off, or
+//! with the `ScheduledMachine` itself.
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    rig::{DEPLOY, FIRST_WINDOW, NAME, on_rig, until},
+    seen::{is_gone, is_ready, reason},
+    work::Work,
+};
+
+#[test]
+fn the_kill_switch_takes_a_machine_at_once_and_gives_it_back() {
+    on_rig(async |rig| {
+        rig.apply(&[FIRST_WINDOW]).await.unwrap();
+        rig.until_status(NAME, "it is ready", is_ready).await;
+        // Not even a budget that nothing satisfies keeps it.
+        let work = Work::begin(rig).await;
+        let began = Instant::now();
+        rig.apply(&[&format!("{DEPLOY}/samples/kill-switch.yaml")])
+            .await
+            .unwrap();
+        until("nothing is left", async || is_gone(rig, NAME).await).await;
+        eprintln!("killed after {:.1} s", began.elapsed().as_secs_f64());
+        rig.until_status(NAME, "it is terminated", |status| {
+            status["phase"] == "Terminated" && reason(status, "Drained") == "DrainSkipped"
+        })
+        .await;
+        work.end().await;
+
+        rig.patch(NAME, json!({"killSwitch": false})).await;
+        rig.until_status(NAME, "it is ready again", is_ready).await;
+
+        rig.patch(NAME, json!({"schedule": {"enabled": false}}))
+            .await;
+        rig.until_status(NAME, "it is disabled", |status| {
+            status["phase"] == "Disabled"
+        })
+        .await;
+        assert!(is_gone(rig, NAME).await);
+        let status = rig.status(NAME).await;
+        assert_eq!(reason(&status, "Ready"), "ScheduleDisabled", "{status:#}");
+        rig.remove(NAME).await;
+    });
+}
+
+#[test]
+fn a_deleted_object_takes_its_machine_along_and_goes_last() {
+    on_rig(async |rig| {
+        rig.apply(&[FIRST_WINDOW]).await.unwrap();
+        rig.until_status(NAME, "it is ready", is_ready).await;
+        let began = Instant::now();
+        rig.remove(NAME).await;
+        eprintln!("deleted after {:.1} s", began.elapsed().as_secs_f64());
+        assert!(is_gone(rig, NAME).await);
+    });
+}
+
+#[test]
+fn the_other_samples_are_accepted_as_they_are_and_acted_on() {
+    on_rig(async |rig| {
+        let samples = [
+            ("samples/workload-cluster.yaml", "night-shift"),
+            ("sample.yaml", "workstation-42"),
+        ];
+        for (file, name) in samples {
+            rig.apply(&[&format!("{DEPLOY}/{file}")]).await.unwrap();
+            // Whether its window is open depends on the time of the test.
+            rig.until_status(name, "it is acted on", |status| {
+                let phase = status["phase"].as_str().unwrap_or_default();
+                let is_planned =
+                    status["nextActivation"].is_string() && status["nextDeactivation"].is_string();
+                ["Inactive", "Pending", "Active"].contains(&phase) && is_planned
+            })
+            .await;
+            rig.remove(name).await;
+            assert!(is_gone(rig, name).await);
+        }
+    });
+}
