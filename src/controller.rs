@@ -3,7 +3,7 @@
 //! [`Caches`] are fed on every replica from the start, so that a promotion needs no list: with the `ScheduledMachine`s,
 //! with the objects of Cluster API that they consist of, and with the Nodes that those became, in whichever cluster.
 //! [`run`] is the work of one [`Term`]: it looks at every object once, overdue ones first, then reacts to changes and to
-//! its own timers. Each look is the same steps, until there is nothing left to do now: observe, [`plan`](plan::plan)
+//! its own timers. Each look is the same steps, until there is nothing left to do now: observe, `plan`
 //! (pure), write the status, act (through the term's client, safe to repeat and to race).
 //!
 //! # Guarantees
