@@ -180,7 +180,9 @@ bundle-validate: validators
         rm -rf target/validate/bundle && mkdir target/validate/bundle; \
         cp -r "$bundle/manifests" "$bundle/metadata" target/validate/bundle/; \
         echo "$bundle"; \
-        target/validate/validate target/validate/bundle bundle/validate/exceptions.json; \
+        target/validate/validate bundle target/validate/bundle bundle/validate/exceptions.json; \
+        target/validate/opm render target/validate/bundle --migrate-level=bundle-object-to-csv-metadata --alpha-image-ref-template image-of-the-bundle > target/validate/rendered.json; \
+        target/validate/validate catalog bundle/catalog/catalog.yaml target/validate/rendered.json; \
     done
     rm -rf target/validate/catalog && mkdir target/validate/catalog && cp bundle/catalog/catalog.yaml target/validate/catalog/
     target/validate/opm validate target/validate/catalog

@@ -2,7 +2,10 @@ module github.com/finos/5spot-rs/bundle/validate
 
 go 1.26.3
 
-require github.com/operator-framework/api v0.45.0
+require (
+	github.com/operator-framework/api v0.45.0
+	k8s.io/apimachinery v0.36.2
+)
 
 require (
 	cel.dev/expr v0.25.1 // indirect
@@ -166,7 +169,6 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/api v0.36.2 // indirect
 	k8s.io/apiextensions-apiserver v0.36.2 // indirect
-	k8s.io/apimachinery v0.36.2 // indirect
 	k8s.io/apiserver v0.36.2 // indirect
 	k8s.io/cli-runtime v0.36.1 // indirect
 	k8s.io/client-go v0.36.2 // indirect
