@@ -10,6 +10,7 @@ peer := "five-spot/client-go-peer:dev"
 lease_manager := "five-spot/lease-manager-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
+bundle := "cargo run --quiet --locked -p five-spot-bundle --bin bundle --"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
 
 [private]
@@ -33,7 +34,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules page-test node-test peer-test lease-manager-test cluster-api-test cluster-test
+test: unit rules page-test node-test peer-test lease-manager-test cluster-api-test bundle-push-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -89,9 +90,9 @@ cluster-api-test:
 cluster-test: image mutant-image peer-image lease-manager-image cluster-api-image cluster-image
     cargo test --locked -p five-spot-e2e --test '*'
 
-# Format, lints, docs, dependencies, workflows, generated files
+# Format, lints, docs, dependencies, workflows, generated files, the bundle's rules
 [group('check')]
-check: fmt lint doc deny actions drift
+check: fmt lint doc deny actions drift bundle-check bundle-validate
 
 # The format of the code
 [group('check')]
@@ -135,17 +136,59 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml e2e/report.schema.json e2e/failover.schema.json
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json bundle
 
-# Write the CRD, RBAC, the fence, the README's metrics and the schemas of report and failover.toml
+# Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]
 generate:
     mkdir -p target
     for file in crd rbac fence; do cargo run --quiet --locked --bin five-spot -- $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
     cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
+    cargo run --quiet --locked --bin five-spot -- reference > target/reference.md && mv target/reference.md docs/reference.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
     {{ failover }} schema --config > target/failover.schema.json && mv target/failover.schema.json e2e/failover.schema.json
+    {{ bundle }} generate
+    {{ bundle }} rules > target/rules.md
+    awk '/^<!-- rules -->/ { print; while ((getline line < "target/rules.md") > 0) print line; skip = 1 } /^<!-- \/rules -->/ { skip = 0 } !skip' bundle/README.md > target/README.md && cat target/README.md > bundle/README.md
+
+# The images of operator, bundle and catalog as archives, each with a bill of materials; no engine is needed
+[group('bundle')]
+bundle-images *options: static-binary
+    {{ bundle }} images "$@"
+
+# Write the digest of the operator's image into the bundle
+[group('bundle')]
+bundle-pin: static-binary
+    {{ bundle }} pin
+    {{ bundle }} generate
+
+# Push the images to a registry: just bundle-push localhost:5000 --plain-http
+[group('bundle')]
+bundle-push registry *options: static-binary
+    {{ bundle }} push "$@"
+
+# Our bundle keeps every rule of the checker
+[group('check')]
+bundle-check:
+    {{ bundle }} check bundle --previous "bundle/releases/$(sed -n 's/^replaces: //p' bundle/base/release.yaml)" --catalog bundle/catalog/catalog.yaml --strict
+
+# Upstream's validators and opm find nothing in our bundles and in the catalog, but for bundle/validate/exceptions.json
+[group('check')]
+bundle-validate: validators
+    for bundle in bundle bundle/releases/*; do \
+        rm -rf target/validate/bundle && mkdir target/validate/bundle; \
+        cp -r "$bundle/manifests" "$bundle/metadata" target/validate/bundle/; \
+        echo "$bundle"; \
+        target/validate/validate target/validate/bundle bundle/validate/exceptions.json; \
+    done
+    rm -rf target/validate/catalog && mkdir target/validate/catalog && cp bundle/catalog/catalog.yaml target/validate/catalog/
+    target/validate/opm validate target/validate/catalog
+
+# A push to a real registry
+[group('test')]
+bundle-push-test: docker-registry
+    BUNDLE_REGISTRY="$PWD/{{ tools }}/docker-registry/docker-registry" cargo test --locked -p five-spot-bundle --test push
 
 # The operator's image: one static binary, from scratch
 [group('build')]
@@ -204,10 +247,13 @@ harness:
     cargo build --locked -p five-spot-e2e --bin failover
 
 [private]
-static-image tag features:
+static-binary features="":
     @[ "$(uname -s)" = Linux ] || { echo 'just image: the static binary is linked on Linux; run this there or in a Linux container' >&2; exit 2; }
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin five-spot --features '{{ features }}' --target {{ host }} --target-dir target/static
     mkdir -p target/image && cp target/static/{{ host }}/release/five-spot target/image/five-spot
+
+[private]
+static-image tag features: (static-binary features)
     docker build --quiet --file deploy/Dockerfile --tag {{ tag }} target/image
 
 [private]
@@ -227,6 +273,28 @@ chromium:
         command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || { echo 'just page-test: no Chromium: install the package chromium, or Google Chrome' >&2; exit 2; }; \
         echo 'installing the Debian package chromium (once, some 300 MB)'; \
         apt-get -q install -y --no-install-recommends chromium || { apt-get -q update && apt-get -q install -y --no-install-recommends chromium; }
+
+# operator-framework/api and opm as Go modules
+[private]
+validators:
+    @command -v go >/dev/null || { echo 'just bundle-validate: go is missing: install Go 1.26 or later' >&2; exit 2; }
+    @echo 'compiling the validators and opm: some four minutes where nothing is cached'
+    mkdir -p target/validate
+    cd bundle/validate && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
+    cd bundle/validate && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o ../../target/validate/ .
+    cd bundle/validate && CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags json1,netgo,osusergo,containers_image_openpgp -ldflags '-s -w' -o ../../target/validate/opm github.com/operator-framework/operator-registry/cmd/opm
+
+# Out of Debian's package, so that no registry is started as a service
+[private]
+docker-registry:
+    @test -x {{ tools }}/docker-registry/docker-registry || { \
+        command -v apt-get >/dev/null 2>&1 || { echo 'just bundle-push-test: there is no apt-get to take docker-registry from' >&2; exit 2; }; \
+        echo 'unpacking docker-registry from the Debian package into {{ tools }} (once, some 5 MB)'; \
+        mkdir -p {{ tools }}/docker-registry && cd {{ tools }}/docker-registry; \
+        apt-get -q download docker-registry || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download docker-registry; } \
+            || { echo 'just bundle-push-test: cannot download the package docker-registry' >&2; exit 2; }; \
+        dpkg-deb --fsys-tarfile docker-registry_*.deb | tar -x -O ./usr/bin/docker-registry > docker-registry.new; \
+        chmod +x docker-registry.new && mv docker-registry.new docker-registry && rm docker-registry_*.deb; }
 
 # Out of Debian's package, so that no Prometheus is installed, let alone started
 [private]

@@ -216,9 +216,9 @@ pub const RIGHTS: [Right; 16] = [
     },
 ];
 
-/// The name that the API server knows the operator by.
-pub fn user_name() -> String {
-    format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}")
+/// The name that the API server knows the operator by, when it runs in this namespace.
+pub fn user_name(namespace: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}")
 }
 
 impl Right {

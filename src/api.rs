@@ -3,6 +3,7 @@
 //! The custom resource definition is generated from these types (see [`crate::manifest`]); nothing else defines it.
 
 mod limits;
+mod provider_spec;
 mod rules;
 #[allow(
     clippy::duplicated_attributes,
@@ -13,6 +14,7 @@ mod status;
 mod timeout;
 
 pub use limits::{InvalidField, Subject};
+pub use provider_spec::ProviderSpec;
 pub use scheduled_machine::{
     EmbeddedObject, MachineTemplate, NodeTaint, ScheduleSpec, ScheduledMachine,
     ScheduledMachineSpec, TaintEffect,

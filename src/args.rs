@@ -32,8 +32,10 @@ pub enum Command {
     Crd,
     /// Print the ServiceAccount and its roles as YAML
     Rbac,
-    /// Print the fence's admission policy as YAML
+    /// Print the fence's admission policy as YAML, for the Lease and the namespace that are set
     Fence,
+    /// Print the reference of the kind as Markdown
+    Reference,
     /// Print the table of the metrics as Markdown
     Metrics,
 }
@@ -216,6 +218,17 @@ impl Args {
         self.command.unwrap_or(Command::Run)
     }
 
+    /// The Lease that the fence is for: as set, and in the namespace of `deploy/` where there is no pod to ask.
+    ///
+    /// # Errors
+    /// The first setting of the Lease that breaks a rule, with its value and the rule.
+    pub fn lease(&self) -> Result<LeaseConfig, InvalidSetting> {
+        self.run.lease(match self.run.pod_namespace.as_str() {
+            "" => access::NAMESPACE,
+            namespace => namespace,
+        })
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -268,21 +281,24 @@ impl RunArgs {
                 return Err(InvalidSetting::new(setting, value, rule));
             }
         }
-        let lease = LeaseConfig::new(
-            &self.lease_name,
-            &self.pod_namespace,
-            self.lease_duration_seconds,
-            self.lease_renew_deadline_seconds,
-            self.lease_retry_period_seconds,
-        )?;
         Ok(Election {
-            lease,
+            lease: self.lease(&self.pod_namespace)?,
             identity: Identity::of_new_process(&self.pod_name, &self.pod_uid),
             container_name: self.container_name.clone(),
             termination_log: self.termination_log.clone(),
             hint_address: self.enable_hint.then_some(self.hint_address),
             fence_probe: (!self.fence_probe.is_empty()).then(|| self.fence_probe.clone()),
         })
+    }
+
+    fn lease(&self, namespace: &str) -> Result<LeaseConfig, InvalidSetting> {
+        LeaseConfig::new(
+            &self.lease_name,
+            namespace,
+            self.lease_duration_seconds,
+            self.lease_renew_deadline_seconds,
+            self.lease_retry_period_seconds,
+        )
     }
 }
 
@@ -384,6 +400,30 @@ mod tests {
     fn without_election_no_pod_name_is_needed() {
         let config = config(&["--enable-leader-election=false"]).unwrap();
         assert!(config.election.is_none());
+    }
+
+    #[rstest]
+    #[case::by_default(&["fence"], "5spot-system", "5spot-leader")]
+    #[case::elsewhere(&["fence", "--pod-namespace=elsewhere"], "elsewhere", "5spot-leader")]
+    #[case::another(&["fence", "--lease-name=another"], "5spot-system", "another")]
+    fn the_fence_is_for_the_lease_that_is_set(
+        #[case] flags: &[&str],
+        #[case] namespace: &str,
+        #[case] name: &str,
+    ) {
+        let args = Args::try_parse_from([&["five-spot"], flags].concat()).unwrap();
+        let lease = args.lease().unwrap();
+        assert_eq!((lease.namespace(), lease.name()), (namespace, name));
+    }
+
+    #[test]
+    fn a_fence_for_a_name_that_no_lease_can_have_is_refused() {
+        let args = Args::try_parse_from(["five-spot", "fence", "--lease-name=a: b"]).unwrap();
+        let refused = args.lease().unwrap_err().to_string();
+        assert!(
+            refused.contains("LEASE_NAME") && refused.contains("a: b"),
+            "{refused}"
+        );
     }
 
     #[rstest]

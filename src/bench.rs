@@ -90,6 +90,7 @@ pub async fn run(url: &str, sizes: Sizes) -> Report {
     bench.promotion(sizes).await;
     bench.boundary(sizes).await;
     bench.quiet(sizes).await;
+    bench.crowd(sizes).await;
     bench.schedules();
     bench.report
 }
@@ -237,6 +238,23 @@ impl Bench {
         control.end();
     }
 
+    /// All other windows open in one second: the most that can be there.
+    async fn crowd(&mut self, sizes: Sizes) {
+        self.wall.set(server::CROWD);
+        let machines = sizes.objects - sizes.overdue - sizes.together;
+        let begun = Instant::now();
+        let control = self.begin_term();
+        self.creations_reach(machines as u64).await;
+        self.tell(
+            "all other machines created, after a promotion",
+            begun.elapsed().as_secs_f64(),
+            "s",
+            None,
+        );
+        self.tell_memory("resident memory of a leader of as many machines");
+        self.end("crowd", control).await;
+    }
+
     fn schedules(&mut self) {
         let schedule = Schedule::parse(&["mon-fri"], &["9-17"], "Europe/Berlin").unwrap();
         let first: Timestamp = server::BEFORE_OFFICE.parse().unwrap();
@@ -275,6 +293,18 @@ impl Bench {
     /// Waits until so many work writes have been accepted since the traffic was taken last.
     async fn writes_reach(&self, count: u64) {
         while self.written().await < count {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until so many Machines have been created since the traffic was taken last.
+    async fn creations_reach(&self, count: u64) {
+        let created = |traffic: &Traffic| {
+            traffic
+                .get("POST cluster.x-k8s.io/machines")
+                .map_or(0, |(count, _)| *count)
+        };
+        while created(&self.ask("/bench/traffic").await) < count {
             sleep(Duration::from_millis(20)).await;
         }
     }

@@ -18,6 +18,7 @@
 //! object is looked at again.
 
 mod act;
+mod announce;
 mod apply;
 mod bounded;
 mod caches;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Anything that JSON can say, a few levels deep, with names that mean something here.
-fn anything() -> impl Strategy<Value = Value> {
+pub(crate) fn anything() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "True",
         "Running",

@@ -15,7 +15,17 @@ fn main() -> ExitCode {
     match args.asked() {
         Command::Crd => report(print(manifest::crd_yaml()), 1),
         Command::Rbac => report(print(Ok::<_, Infallible>(manifest::rbac_yaml())), 1),
-        Command::Fence => report(print(Ok::<_, Infallible>(manifest::fence_yaml())), 1),
+        Command::Fence => match args.lease() {
+            Ok(lease) => {
+                let fence = manifest::fence_yaml(lease.namespace(), lease.name());
+                report(print(Ok::<_, Infallible>(fence)), 1)
+            }
+            Err(invalid) => report(Err(invalid.into()), 2),
+        },
+        Command::Reference => report(
+            print(Ok::<_, Infallible>(manifest::reference_markdown())),
+            1,
+        ),
         Command::Metrics => report(print(operator::metrics_table()), 1),
         Command::Run => match args.into_config() {
             Ok(config) => report(run(config), 1),

@@ -1,10 +1,13 @@
 //! The manifests that are derived from the code, and the tests that hold the others to it.
 //!
-//! Arrows run one way: `src/api` -> `deploy/crd.yaml`, `src/access.rs` -> `deploy/rbac.yaml` and `deploy/fence.yaml`.
-//! `five-spot crd`, `five-spot rbac` and `five-spot fence` print them; a test fails when they differ.
+//! Arrows run one way: `src/api` -> `deploy/crd.yaml` and `docs/reference.md`, `src/access.rs` -> `deploy/rbac.yaml` and
+//! `deploy/fence.yaml`.
+//! `five-spot crd`, `five-spot rbac` and `five-spot fence` print them, and `five-spot reference` the page for people; a
+//! test fails when they differ.
 
 mod fence;
 mod rbac;
+mod reference;
 
 use kube::CustomResourceExt;
 
@@ -12,6 +15,7 @@ use crate::api::ScheduledMachine;
 
 pub use fence::fence_yaml;
 pub use rbac::rbac_yaml;
+pub use reference::reference_markdown;
 
 /// The custom resource definition can't be rendered.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 //! could become expensive
 //! (<https://kubernetes.io/docs/reference/using-api/cel/#resource-constraints>).
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::Schema;
 use serde_json::{Value, json};
 
 use super::{
@@ -132,10 +132,6 @@ fn embedded(schema: &mut Schema, groups: &[&str]) {
 }
 
 /// The spec of an embedded object: its provider knows what is in it.
-pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
-}
-
 pub(super) fn labels(schema: &mut Schema) {
     metadata(
         schema,

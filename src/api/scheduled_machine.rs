@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduledMachineStatus, rules};
+use super::{ProviderSpec, ScheduledMachineStatus, rules};
 
 /// A machine that belongs to a cluster in weekly time windows, and not outside of them.
 #[derive(Clone, Debug, PartialEq, CustomResource, Deserialize, Serialize, JsonSchema)]
@@ -121,8 +121,7 @@ pub struct EmbeddedObject {
     pub kind: String,
 
     /// The object's spec, as its provider defines it.
-    #[schemars(schema_with = "rules::any_object")]
-    pub spec: serde_json::Map<String, serde_json::Value>,
+    pub spec: ProviderSpec,
 }
 
 /// What the Machine gets beside its references.

@@ -16,6 +16,9 @@ pub(super) const BEFORE_BOUNDARY: &str = "2026-03-02T09:59:45Z";
 /// When they do.
 pub(super) const BOUNDARY: &str = "2026-03-02T10:00:00Z";
 
+/// After all other windows have opened.
+pub(super) const CROWD: &str = "2026-03-08T03:01:00Z";
+
 /// Serves the objects of `sizes` on a port of this machine, and calls `listening` with it.
 pub async fn serve(sizes: Sizes, listening: impl FnOnce(u16)) -> std::io::Result<()> {
     let server = ApiServer::default();

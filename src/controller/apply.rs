@@ -1,24 +1,16 @@
-//! Writes the status, and tells people what is new in it. Every step is safe to repeat and goes through the term's client.
+//! Writes the status. Every step is safe to repeat and goes through the term's client.
 
 use std::sync::Arc;
 
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
 };
 use serde_json::{Map, Value, json};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
-use super::{
-    Category, ControllerError, FIELD_MANAGER,
-    plan::{Announcement, left_over},
-    reconcile::Context,
-};
-use crate::{
-    api::{ScheduledMachine, ScheduledMachineStatus},
-    errors::Chain,
-};
+use super::{ControllerError, FIELD_MANAGER, plan::left_over, reconcile::Context};
+use crate::api::{ScheduledMachine, ScheduledMachineStatus};
 
 /// Whether the object was still there to be written to.
 pub(super) async fn write_status(
@@ -117,49 +109,4 @@ async fn patch_status(
             })
         }
     }
-}
-
-/// Writes an Event, best effort: it is for people, and the status says the same.
-pub(super) async fn announce(
-    context: &Context,
-    object: &ScheduledMachine,
-    announcement: Announcement,
-) {
-    let Announcement {
-        reason,
-        action,
-        note,
-        is_warning,
-    } = announcement;
-    info!(reason, note, "news of a ScheduledMachine");
-    context.metrics.announced(reason);
-    let event = Event {
-        type_: if is_warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: reason.to_owned(),
-        note: Some(shortened(note)),
-        action: action.to_owned(),
-        secondary: None,
-    };
-    let reference = object.object_ref(&());
-    tokio::select! {
-        written = context.recorder.publish(&event, &reference) => {
-            if let Err(error) = written {
-                context.metrics.failed(Category::Event);
-                warn!(error = %Chain(&error), "failed to write an Event");
-            }
-        }
-        // A release does not wait for it.
-        () = context.term.winding_down() => {}
-    }
-}
-
-/// An Event's note is at most 1 kB; a longer one would be refused.
-fn shortened(mut note: String) -> String {
-    const LONGEST: usize = 1024;
-    note.truncate(note.floor_char_boundary(LONGEST));
-    note
 }

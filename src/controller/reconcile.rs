@@ -10,18 +10,15 @@ use jiff::Timestamp;
 use kube::{
     Client, ResourceExt,
     api::DynamicObject,
-    runtime::{
-        controller::Action,
-        events::{Recorder, Reporter},
-        reflector::ObjectRef,
-    },
+    runtime::{controller::Action, reflector::ObjectRef},
 };
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
-    Caches, ControllerError, ControllerMetrics, FIELD_MANAGER,
+    Caches, ControllerError, ControllerMetrics,
     act::{self, Done},
+    announce::{Events, announce},
     apply,
     bounded::bounded,
     observe::observe,
@@ -38,7 +35,7 @@ pub(super) struct Context {
     pub(super) term: Term,
     /// The term's client: it refuses writes once the term is over.
     pub(super) client: Client,
-    pub(super) recorder: Recorder,
+    pub(super) events: Events,
     pub(super) written: Written,
     pub(super) metrics: ControllerMetrics,
     pub(super) caches: Caches,
@@ -71,12 +68,8 @@ impl Context {
         pod_name: String,
     ) -> Self {
         let client = term.client(bounded(client));
-        let reporter = Reporter {
-            controller: FIELD_MANAGER.to_owned(),
-            instance: Some(pod_name),
-        };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone(), pod_name),
             term,
             client,
             written: Written::default(),
@@ -194,7 +187,7 @@ async fn write(
                     return Ok(None);
                 }
             }
-            Step::Announce(announcement) => apply::announce(context, object, announcement).await,
+            Step::Announce(announcement) => announce(context, object, announcement).await,
             Step::Act(action) => return Ok(Some(action)),
         }
     }

@@ -2,21 +2,26 @@
 //! replicas but the holder of the Lease.
 
 use super::{comment, list};
-use crate::access::{
-    FENCE, Guard, LEASE, LENIENT_FENCE, NAMESPACE, RIGHTS, Right, SERVICE_ACCOUNT, user_name,
-};
+use crate::access::{FENCE, Guard, LENIENT_FENCE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
 use crate::fence::BEHIND;
 
 /// Where the API server says which pod a ServiceAccount's token was made for.
 const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
 
-/// The probe, the policies and their bindings as YAML, ready to apply.
-pub fn fence_yaml() -> String {
-    let strict = strict_policy();
-    let lenient = lenient_policy();
-    let strict_binding = binding(FENCE, "# Nobody leads before there is a Lease.", "Deny");
+/// The probe, the policies and their bindings as YAML, ready to apply, for an operator in this namespace that elects by
+/// this Lease.
+pub fn fence_yaml(namespace: &str, lease: &str) -> String {
+    let strict = strict_policy(namespace);
+    let lenient = lenient_policy(namespace);
+    let strict_binding = binding(
+        FENCE,
+        (namespace, lease),
+        "# Nobody leads before there is a Lease.",
+        "Deny",
+    );
     let lenient_binding = binding(
         LENIENT_FENCE,
+        (namespace, lease),
         "# Without a Lease nobody could change a Node otherwise, kubelet included.",
         "Allow",
     );
@@ -47,8 +52,8 @@ apiVersion: coordination.k8s.io/v1
 kind: Lease
 metadata:
   # LEASE_NAME in operator.yaml.
-  name: {LEASE}
-  namespace: {NAMESPACE}
+  name: {lease}
+  namespace: {namespace}
   labels:
     app: {SERVICE_ACCOUNT}
 ---
@@ -57,7 +62,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {FENCE}
-  namespace: {NAMESPACE}
+  namespace: {namespace}
   labels:
     app: {SERVICE_ACCOUNT}
 ---
@@ -73,8 +78,8 @@ metadata:
 }
 
 /// For what only the operator writes, and for the tests of the fence.
-fn strict_policy() -> String {
-    let head = head(FENCE, Guard::Strict);
+fn strict_policy(namespace: &str) -> String {
+    let head = head(FENCE, namespace, Guard::Strict);
     format!(
         r#"{head}
     # What only the tests of the fence write.
@@ -99,8 +104,8 @@ fn strict_policy() -> String {
 }
 
 /// For what others write too.
-fn lenient_policy() -> String {
-    let head = head(LENIENT_FENCE, Guard::Lenient);
+fn lenient_policy(namespace: &str) -> String {
+    let head = head(LENIENT_FENCE, namespace, Guard::Lenient);
     format!(
         r"{head}
   validations:
@@ -117,8 +122,8 @@ const HOLDERS: &str = r"    - expression: variables.pod != '' && variables.pod =
         + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
         + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)";
 
-fn head(name: &str, guard: Guard) -> String {
-    let user = user_name();
+fn head(name: &str, namespace: &str, guard: Guard) -> String {
+    let user = user_name(namespace);
     let rules: Vec<_> = RIGHTS
         .iter()
         .filter(|right| right.guard == guard)
@@ -168,7 +173,7 @@ spec:
     )
 }
 
-fn binding(name: &str, comment: &str, not_found: &str) -> String {
+fn binding(name: &str, (namespace, lease): (&str, &str), comment: &str, not_found: &str) -> String {
     format!(
         r"apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -181,8 +186,8 @@ spec:
   validationActions: [Deny]
   paramRef:
     # LEASE_NAME in operator.yaml.
-    name: {LEASE}
-    namespace: {NAMESPACE}
+    name: {lease}
+    namespace: {namespace}
     {comment}
     parameterNotFoundAction: {not_found}"
     )

@@ -1,6 +1,7 @@
 //! `deploy/` agrees with the code, and with itself.
 
 mod access;
+mod docs;
 mod monitoring;
 
 use std::collections::BTreeMap;

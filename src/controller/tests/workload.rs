@@ -1,6 +1,7 @@
 //! Machines that become Nodes of another cluster.
 
 use k8s_openapi::ByteString;
+use rstest::rstest;
 
 use super::{
     life::{IN_OFFICE, MACHINES, cluster, condition, is, is_gone, status},
@@ -133,4 +134,47 @@ async fn a_node_of_the_name_that_another_machine_became_is_not_the_one() {
         workload.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"],
         Value::Null
     );
+}
+
+/// What a kubeconfig that was renewed is noticed by.
+#[rstest]
+#[case::in_its_own_time(false, Duration::from_mins(11))]
+#[case::the_old_one_is_refused(true, Duration::from_mins(2))]
+#[tokio::test(start_paused = true)]
+async fn a_kubeconfig_that_was_renewed_is_taken_up(
+    #[case] is_refused: bool,
+    #[case] within: Duration,
+) {
+    let (management, old, new) = (cluster(), ApiServer::default(), ApiServer::default());
+    management.set("/secrets", kubeconfig("old.example"));
+    let servers = [("old.example", old.clone()), ("new.example", new.clone())];
+    let connect = Connect::by(move |config| {
+        let host = config.cluster_url.host();
+        let server = servers.iter().find(|(name, _)| host == Some(name));
+        Ok(server.unwrap().1.client())
+    });
+    let mut replica = Replica::reaching(IN_OFFICE, &management, connect).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let node = management.get("/nodes", "", "node-a").unwrap();
+    old.set("/nodes", node.clone());
+    new.set("/nodes", node);
+    sleep(MOMENT).await;
+
+    management.set("/secrets", kubeconfig("new.example"));
+    if is_refused {
+        old.set_faults(Faults {
+            nodes_are_silent: true,
+            ..Faults::default()
+        });
+        old.break_watches();
+    }
+    sleep(within).await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(1)).await;
+    let cordoned = |server: &ApiServer| {
+        server.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"].clone()
+    };
+    assert_eq!(cordoned(&new), true);
+    assert_eq!(cordoned(&old), Value::Null);
 }

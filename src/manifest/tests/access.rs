@@ -56,7 +56,7 @@ fn rules(filter: fn(&Right) -> bool) -> Vec<PolicyRule> {
 
 #[rstest]
 #[case::rbac("rbac.yaml", rbac_yaml())]
-#[case::fence("fence.yaml", fence_yaml())]
+#[case::fence("fence.yaml", fence_yaml(NAMESPACE, LEASE))]
 fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
     #[case] name: &str,
     #[case] rendered: String,
@@ -65,6 +65,16 @@ fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
         read(name) == rendered,
         "deploy/{name} differs from src/access.rs; `just generate` renders it anew"
     );
+}
+
+#[test]
+fn the_fence_of_another_lease_names_that_and_no_other() {
+    let text = fence_yaml("elsewhere", "another");
+    assert!(!text.contains(NAMESPACE) && !text.contains(LEASE), "{text}");
+    let back = text
+        .replace("elsewhere", NAMESPACE)
+        .replace("another", LEASE);
+    assert_eq!(back, fence_yaml(NAMESPACE, LEASE));
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! The file-based catalog: every release that is kept, and this version.
+//!
+//! A release that was made is frozen in `bundle/releases/<version>`, with the reference of its image. A channel offers the
+//! versions whose annotations name it, each upgrading from what its ClusterServiceVersion replaces.
+
+mod entry;
+mod release;
+
+use std::path::PathBuf;
+
+use semver::Version;
+use serde_json::Value;
+
+use crate::{
+    files::FileError, generate::GenerateError, reference::InvalidReference, sources::Sources,
+};
+
+pub use release::{Imaged, Release, frozen, releases};
+
+use entry::{Channel, ChannelEntry, Package, PackageIcon, bundle_blob};
+
+/// Where frozen releases are, below `bundle/`.
+pub const RELEASES: &str = "releases";
+
+/// The catalog's file, below `bundle/`.
+pub const CATALOG: &str = "catalog/catalog.yaml";
+
+/// The catalog can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A file can't be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The bundle of this version can't be made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// An image can't be put together.
+    #[error("failed to put the bundle's image together")]
+    Image(#[source] std::io::Error),
+    /// A frozen release has no version as its name.
+    #[error("{}: the folder's name must be a semantic version", .path.display())]
+    Version {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: semver::Error,
+    },
+    /// A frozen release does not name its image.
+    #[error("{}: must hold the reference of the bundle's image by digest", .path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidReference,
+    },
+    /// A bundle lacks what a catalog tells of it.
+    #[error("the bundle of version {version} has no {what}")]
+    Lacking {
+        /// The version.
+        version: Version,
+        /// What.
+        what: &'static str,
+    },
+    /// The catalog can't be written as YAML.
+    #[error("failed to write the catalog as YAML")]
+    Yaml(#[from] serde_saphyr::ser::Error),
+}
+
+/// The catalog with these releases, oldest first, as YAML. A kept release of this very version gives way to it.
+pub fn catalog(
+    sources: &Sources,
+    kept: &[Release],
+    this: &Release,
+) -> Result<String, CatalogError> {
+    let (prose, release) = (&sources.base.prose, &sources.base.release);
+    let all: Vec<&Release> = kept
+        .iter()
+        .filter(|kept| kept.version != this.version)
+        .chain([this])
+        .collect();
+    let mut channels = Vec::new();
+    for name in &release.channels {
+        let entries = entries(&all, name)?;
+        // opm refuses a channel that offers nothing, as that for releases does while there are only candidates.
+        if !entries.is_empty() {
+            channels.push(Channel {
+                schema: "olm.channel",
+                package: &prose.package,
+                name,
+                entries,
+            });
+        }
+    }
+    let package = Package {
+        schema: "olm.package",
+        name: &prose.package,
+        default_channel: channels.first().map_or("", |channel| channel.name),
+        description: &sources.base.description,
+        icon: PackageIcon::svg(&sources.base.icon),
+    };
+    let mut documents = vec![serde_saphyr::to_string(&package)?];
+    for channel in &channels {
+        documents.push(serde_saphyr::to_string(channel)?);
+    }
+    for release in &all {
+        documents.push(serde_saphyr::to_string(&bundle_blob(
+            release,
+            &prose.package,
+        )?)?);
+    }
+    Ok(format!(
+        "# Generated from bundle/releases and bundle/manifests by `bundle generate`; edits are lost.\n{}",
+        documents.join("---\n")
+    ))
+}
+
+/// The versions that a channel offers.
+fn entries(all: &[&Release], channel: &str) -> Result<Vec<ChannelEntry>, CatalogError> {
+    let mut entries = Vec::new();
+    for release in all {
+        if release.channels().iter().any(|name| name == channel) {
+            let csv = release.csv()?;
+            let text = |pointer: &str| csv.text(pointer).map(str::to_owned);
+            let skips = csv.list("/spec/skips").iter();
+            entries.push(ChannelEntry {
+                name: release.name()?,
+                replaces: text("/spec/replaces"),
+                skips: skips.filter_map(Value::as_str).map(str::to_owned).collect(),
+                skip_range: text("/metadata/annotations/olm.skipRange"),
+            });
+        }
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;

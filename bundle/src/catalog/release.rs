@@ -1,0 +1,207 @@
+//! A version that a catalog offers, and the image of its bundle.
+
+use std::{collections::BTreeMap, path::Path, str::FromStr};
+
+use jiff::Timestamp;
+use semver::Version;
+
+use super::{CatalogError, RELEASES};
+use crate::{
+    bundle::{ANNOTATIONS, Bundle},
+    document::Document,
+    files::Files,
+    generate::{FOLDERS, generate},
+    images::{self, Stamp},
+    oci::Image,
+    reference::ImageReference,
+    sources::Sources,
+};
+
+/// The file in a frozen release that names its image.
+const IMAGE: &str = "image";
+
+/// A version that a catalog offers.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The version.
+    pub version: Version,
+    /// The image of the bundle.
+    pub image: ImageReference,
+    /// The bundle.
+    pub bundle: Bundle,
+}
+
+/// A release with the image of its bundle.
+#[derive(Clone, Debug)]
+pub struct Imaged {
+    /// The release, which refers to the image.
+    pub release: Release,
+    /// The image.
+    pub image: Image,
+    /// Version and age of the release.
+    pub stamp: Stamp,
+}
+
+/// The releases that are kept below a folder, oldest first.
+pub fn releases(folder: &Path) -> Result<Vec<Release>, CatalogError> {
+    let mut releases: BTreeMap<Version, Files> = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    for (path, content) in Files::read(folder)?.iter() {
+        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+        let version = Version::parse(name).map_err(|source| CatalogError::Version {
+            path: folder.join(name),
+            source,
+        })?;
+        releases.entry(version).or_default().insert(rest, content);
+    }
+    let read = |(version, files): (Version, Files)| {
+        let text = String::from_utf8_lossy(files.get(IMAGE).unwrap_or_default()).into_owned();
+        let image =
+            ImageReference::from_str(text.trim()).map_err(|source| CatalogError::Reference {
+                path: folder.join(version.to_string()).join(IMAGE),
+                source,
+            })?;
+        Ok(Release {
+            version,
+            image,
+            bundle: Bundle::from_files(files),
+        })
+    };
+    releases.into_iter().map(read).collect()
+}
+
+/// The files of a release to keep, below `bundle/`.
+pub fn frozen(release: &Release) -> Files {
+    let folder = format!("{RELEASES}/{}", release.version);
+    let mut files = Files::default();
+    for (path, content) in release.bundle.files.iter() {
+        files.insert(format!("{folder}/{path}"), content);
+    }
+    files.insert(format!("{folder}/{IMAGE}"), format!("{}\n", release.image));
+    files
+}
+
+impl Imaged {
+    /// This version.
+    pub fn this(sources: &Sources) -> Result<Self, CatalogError> {
+        Self::of(
+            sources.version.clone(),
+            &sources.base.prose.bundle_repository,
+            generate(sources)?,
+        )
+    }
+
+    /// A version with these files. Its image has the annotations as labels, and the age that its ClusterServiceVersion
+    /// tells.
+    fn of(version: Version, repository: &str, files: Files) -> Result<Self, CatalogError> {
+        let bundle = Bundle::from_files(files);
+        let created = created(&version, csv(&version, &bundle)?)?;
+        let stamp = Stamp {
+            version: version.clone(),
+            created,
+        };
+        let prefixes = FOLDERS.map(|folder| format!("{folder}/"));
+        let prefixes = prefixes.each_ref().map(String::as_str);
+        let image = images::bundle(&bundle.files.within(&prefixes), labels(&bundle), &stamp)
+            .map_err(CatalogError::Image)?;
+        let reference = format!("{repository}@{}", image.digest());
+        let reference = reference
+            .parse()
+            .map_err(|source| CatalogError::Reference {
+                path: "bundle/base/csv.yaml".into(),
+                source,
+            })?;
+        let release = Release {
+            version,
+            image: reference,
+            bundle,
+        };
+        Ok(Self {
+            release,
+            image,
+            stamp,
+        })
+    }
+}
+
+impl Release {
+    /// The release as it would be with another image of the operator.
+    ///
+    /// # Errors
+    /// Where it does not name its image of the operator.
+    pub fn with_operator(&self, operator: &ImageReference) -> Result<Imaged, CatalogError> {
+        let pointer = "/metadata/annotations/containerImage";
+        let named = self.csv()?.text(pointer);
+        let named: ImageReference = named
+            .and_then(|named| named.parse().ok())
+            .ok_or_else(|| lacking(&self.version, "annotation containerImage with a digest"))?;
+        let mut files = Files::default();
+        for (path, content) in self.bundle.files.iter() {
+            let text = String::from_utf8_lossy(content);
+            files.insert(
+                path,
+                text.replace(&named.to_string(), &operator.to_string()),
+            );
+        }
+        Imaged::of(self.version.clone(), self.image.repository(), files)
+    }
+
+    /// The ClusterServiceVersion.
+    pub(super) fn csv(&self) -> Result<&Document, CatalogError> {
+        csv(&self.version, &self.bundle)
+    }
+
+    /// The name of the ClusterServiceVersion.
+    pub(super) fn name(&self) -> Result<String, CatalogError> {
+        let name = self.csv()?.text("/metadata/name").map(str::to_owned);
+        name.ok_or_else(|| lacking(&self.version, "name"))
+    }
+
+    /// The channels that its annotations name.
+    pub(super) fn channels(&self) -> Vec<String> {
+        let labels = labels(&self.bundle);
+        let channels = labels.get("operators.operatorframework.io.bundle.channels.v1");
+        channels
+            .into_iter()
+            .flat_map(|channels| channels.split(','))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn lacking(version: &Version, what: &'static str) -> CatalogError {
+    CatalogError::Lacking {
+        version: version.clone(),
+        what,
+    }
+}
+
+fn csv<'a>(version: &Version, bundle: &'a Bundle) -> Result<&'a Document, CatalogError> {
+    let mut documents = bundle.documents.iter();
+    documents
+        .find(|document| document.text("/kind") == Some("ClusterServiceVersion"))
+        .ok_or_else(|| lacking(version, "ClusterServiceVersion"))
+}
+
+/// When the release was made.
+fn created(version: &Version, csv: &Document) -> Result<Timestamp, CatalogError> {
+    let created = csv.text("/metadata/annotations/createdAt");
+    created
+        .and_then(|created| created.parse().ok())
+        .ok_or_else(|| lacking(version, "annotation createdAt with an instant"))
+}
+
+/// The annotations of the bundle, which are the labels of its image.
+fn labels(bundle: &Bundle) -> BTreeMap<String, String> {
+    let mut documents = bundle.documents.iter();
+    let annotations = documents
+        .find(|document| document.file == ANNOTATIONS)
+        .and_then(|document| document.at("/annotations")?.as_object());
+    annotations
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! The ClusterServiceVersion, put together.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use five_spot::access::{Reach, SERVICE_ACCOUNT};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{GenerateError, access, annotations, deployment, descriptors};
+use crate::{
+    csv::{
+        ClusterServiceVersion, Definitions, Icon, Install, InstallMode, InstallSpec, Permissions,
+        RelatedImage, Spec,
+    },
+    sources::Sources,
+};
+
+/// The kinds of operator groups, and whether each is supported: the operator watches all namespaces.
+const INSTALL_MODES: [(&str, bool); 4] = [
+    ("OwnNamespace", false),
+    ("SingleNamespace", false),
+    ("MultiNamespace", false),
+    ("AllNamespaces", true),
+];
+
+pub(super) fn csv(sources: &Sources) -> Result<ClusterServiceVersion, GenerateError> {
+    let name = |version| format!("{}.v{version}", sources.base.prose.package);
+    Ok(ClusterServiceVersion {
+        api_version: "operators.coreos.com/v1alpha1",
+        kind: "ClusterServiceVersion",
+        metadata: ObjectMeta {
+            name: Some(name(&sources.version)),
+            annotations: Some(annotations::annotations(sources)?),
+            labels: Some(annotations::labels(sources)),
+            ..ObjectMeta::default()
+        },
+        spec: spec(sources, sources.base.release.replaces.as_ref().map(name))?,
+    })
+}
+
+fn spec(sources: &Sources, replaces: Option<String>) -> Result<Spec, GenerateError> {
+    let (prose, release) = (&sources.base.prose, &sources.base.release);
+    Ok(Spec {
+        display_name: prose.display_name.clone(),
+        version: sources.version.to_string(),
+        replaces,
+        min_kube_version: prose.min_kube_version.to_string(),
+        maturity: prose.maturity.clone(),
+        keywords: prose.keywords.clone(),
+        provider: prose.provider.clone(),
+        maintainers: prose.maintainers.clone(),
+        links: prose.links.clone(),
+        icon: vec![Icon {
+            base64data: BASE64_STANDARD.encode(&sources.base.icon),
+            mediatype: "image/svg+xml",
+        }],
+        description: sources.base.description.clone(),
+        install_modes: INSTALL_MODES
+            .map(|(type_, supported)| InstallMode { type_, supported })
+            .to_vec(),
+        install: Install {
+            strategy: "deployment",
+            spec: InstallSpec {
+                cluster_permissions: vec![Permissions {
+                    rules: access::rules(Reach::Cluster),
+                    service_account_name: SERVICE_ACCOUNT.to_owned(),
+                }],
+                deployments: vec![deployment::deployment(sources)?],
+            },
+        },
+        customresourcedefinitions: Definitions {
+            owned: vec![descriptors::owned(&sources.definition)?],
+        },
+        related_images: vec![RelatedImage {
+            name: "operator".to_owned(),
+            image: release.operator_image.reference(),
+        }],
+    })
+}

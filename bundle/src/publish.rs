@@ -1,0 +1,316 @@
+//! The images of this version, put together to be written as archives or pushed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use semver::Version;
+
+use crate::{
+    catalog::{self, CatalogError, Imaged, RELEASES, Release, releases},
+    files::FileError,
+    generate::GenerateError,
+    images::{self, Stamp},
+    oci::{Image, archive, artifact},
+    reference::{ImageReference, InvalidReference},
+    sbom::{Bom, CYCLONEDX, CargoError, Graph},
+    sources::{SourceError, Sources},
+};
+
+/// An image with its name.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// What it is: `operator`, `bundle` or `catalog`; those of earlier versions with a dash and the version.
+    pub what: String,
+    /// Registry and path.
+    pub repository: String,
+    /// The version, with a `v`.
+    pub tag: String,
+    /// The image.
+    pub image: Image,
+}
+
+/// The images can't be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// What the bundle is derived from.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The bundle.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An image.
+    #[error("failed to put the image of the {what} together")]
+    Image {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The operator's image has a name that is none.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    /// A bill of materials.
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    /// A bill of materials can't be written as JSON.
+    #[error("failed to write a bill of materials as JSON")]
+    Json(#[from] serde_json::Error),
+    /// It is not known how Rust calls an architecture.
+    #[error(
+        "bundle/base/release.yaml: operatorImage.architectures has {value:?}: must be amd64 or arm64"
+    )]
+    Architecture {
+        /// The architecture.
+        value: String,
+    },
+    /// The binary is not the one that the bundle names.
+    #[error(
+        "the operator's image is {found}, and bundle/base/release.yaml has operatorImage.digest {pinned}: the bundle must name the image \
+         that is published with it; `just bundle-pin` writes it"
+    )]
+    Pinned {
+        /// What the binary gives.
+        found: String,
+        /// What is written.
+        pinned: String,
+    },
+}
+
+/// The operator's image of this binary.
+pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError> {
+    let content = fs::read(binary).map_err(|source| FileError {
+        action: "read",
+        path: binary.to_owned(),
+        source,
+    })?;
+    // There is one: Base::read sees to it.
+    let architecture = sources.base.release.operator_image.architectures.first();
+    let architecture = architecture.map_or("amd64", String::as_str);
+    let stamp = Stamp {
+        version: sources.version.clone(),
+        created: sources.base.release.created_at,
+    };
+    images::operator(content, architecture, &stamp).map_err(|source| PublishError::Image {
+        what: "operator".to_owned(),
+        source,
+    })
+}
+
+/// All three images. The operator's has to be the one that the bundle names.
+pub fn all(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
+    let sources = Sources::read(root)?;
+    let operator = operator(&sources, binary)?;
+    let pinned = &sources.base.release.operator_image.digest;
+    if operator.digest() != pinned {
+        return Err(PublishError::Pinned {
+            found: operator.digest().to_owned(),
+            pinned: pinned.clone(),
+        });
+    }
+    let kept = releases(&root.join("bundle").join(RELEASES))?;
+    let this = Imaged::this(&sources)?;
+    let mut images = vec![operator_named(&sources, operator)];
+    images.extend(offered(&sources, &kept, &this, "")?);
+    Ok(images)
+}
+
+/// All three images whatever the operator's is: the bundle names the one of this binary in place of the pinned one. With
+/// them come a bundle and a catalog for every release that is kept, naming the same operator, so that an upgrade can be
+/// tried where nothing can be pulled.
+pub fn as_built(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
+    let mut sources = Sources::read(root)?;
+    let operator = operator(&sources, binary)?;
+    operator
+        .digest()
+        .clone_into(&mut sources.base.release.operator_image.digest);
+    let reference = sources.base.release.operator_image.reference().parse()?;
+    let mut images = vec![operator_named(&sources, operator)];
+    let mut kept = Vec::new();
+    for release in releases(&root.join("bundle").join(RELEASES))? {
+        let release = release.with_operator(&reference)?;
+        let suffix = format!("-{}", release.release.version);
+        images.extend(offered(&sources, &kept, &release, &suffix)?);
+        kept.push(release.release);
+    }
+    images.splice(
+        1..1,
+        offered(&sources, &kept, &Imaged::this(&sources)?, "")?,
+    );
+    Ok(images)
+}
+
+fn operator_named(sources: &Sources, image: Image) -> Named {
+    Named {
+        what: "operator".to_owned(),
+        repository: sources.base.release.operator_image.repository.clone(),
+        tag: tag(&sources.version),
+        image,
+    }
+}
+
+/// The bundle of a release, and the catalog that offers it and what came before.
+fn offered(
+    sources: &Sources,
+    before: &[Release],
+    this: &Imaged,
+    suffix: &str,
+) -> Result<[Named; 2], PublishError> {
+    let prose = &sources.base.prose;
+    let text = catalog::catalog(sources, before, &this.release)?;
+    let catalog = images::catalog(&text, &prose.package, &this.stamp);
+    let catalog = catalog.map_err(|source| PublishError::Image {
+        what: format!("catalog{suffix}"),
+        source,
+    })?;
+    let named = |what, repository: &str, image| Named {
+        what: format!("{what}{suffix}"),
+        repository: repository.to_owned(),
+        tag: tag(&this.release.version),
+        image,
+    };
+    Ok([
+        named("bundle", &prose.bundle_repository, this.image.clone()),
+        named("catalog", &prose.catalog_repository, catalog),
+    ])
+}
+
+/// The tag of a version; a `+` is no part of one.
+fn tag(version: &Version) -> String {
+    format!("v{version}").replace('+', "_")
+}
+
+/// The bill of materials of each image, in their order.
+pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError> {
+    let sources = Sources::read(root)?;
+    let created = sources.base.release.created_at;
+    let operator = &sources.base.release.operator_image;
+    let architecture = operator
+        .architectures
+        .first()
+        .map_or("amd64", String::as_str);
+    let target = rust_target(architecture).ok_or_else(|| PublishError::Architecture {
+        value: architecture.to_owned(),
+    })?;
+    let kept = releases(&root.join("bundle").join(RELEASES))?;
+    let this = Imaged::this(&sources)?.release;
+    let offered: Vec<_> = kept
+        .iter()
+        .chain([&this])
+        .map(|release| release.image.clone())
+        .collect();
+    let named: ImageReference = operator.reference().parse()?;
+    let of_references = |what: &str, references: &[ImageReference]| {
+        Bom::of_references(
+            &format!("{}-{what}", sources.base.prose.package),
+            &sources.version,
+            created,
+            references,
+        )
+    };
+    let bom = |image: &Named| -> Result<Vec<u8>, PublishError> {
+        Ok(match image.what.as_str() {
+            "operator" => Bom::of_program(&Graph::read(root, OPERATOR, target)?, created),
+            what @ "bundle" => of_references(what, std::slice::from_ref(&named)),
+            what => of_references(what, &offered),
+        }
+        .to_json()?)
+    };
+    images.iter().map(bom).collect()
+}
+
+/// The package whose program is the operator.
+const OPERATOR: &str = "five-spot";
+
+/// What the operator is compiled for, by the architecture in Go's words.
+fn rust_target(architecture: &str) -> Option<&'static str> {
+    match architecture {
+        "amd64" => Some("x86_64-unknown-linux-gnu"),
+        "arm64" => Some("aarch64-unknown-linux-gnu"),
+        _ => None,
+    }
+}
+
+/// A bill of materials as an artifact about an image.
+pub fn bom_artifact(bom: Vec<u8>, root: &Path, subject: &Image) -> Result<Image, PublishError> {
+    let created = Sources::read(root)?.base.release.created_at;
+    artifact(CYCLONEDX, bom, created, subject).map_err(|source| PublishError::Image {
+        what: "bill of materials".to_owned(),
+        source,
+    })
+}
+
+/// Writes the archives to a folder; gives where each is.
+pub fn write(images: &[Named], folder: &Path) -> Result<Vec<PathBuf>, PublishError> {
+    let mut paths = Vec::new();
+    for Named {
+        what,
+        repository,
+        tag,
+        image,
+    } in images
+    {
+        let bytes = archive(image, repository, tag).map_err(|source| PublishError::Image {
+            what: what.clone(),
+            source,
+        })?;
+        paths.push(write_file(folder, &format!("{what}.tar"), &bytes)?);
+    }
+    Ok(paths)
+}
+
+/// Writes the bill of materials of each image to a folder.
+pub fn write_boms(images: &[Named], boms: &[Vec<u8>], folder: &Path) -> Result<(), PublishError> {
+    for (Named { what, .. }, bom) in images.iter().zip(boms) {
+        write_file(folder, &format!("{what}.cdx.json"), bom)?;
+    }
+    Ok(())
+}
+
+fn write_file(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, FileError> {
+    fs::create_dir_all(folder).map_err(|source| FileError {
+        action: "create",
+        path: folder.to_owned(),
+        source,
+    })?;
+    let path = folder.join(name);
+    match fs::write(&path, content) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(FileError {
+            action: "write",
+            path,
+            source,
+        }),
+    }
+}
+
+/// Writes the digest of the operator's image where the bundle takes it from; gives the digest.
+pub fn pin(root: &Path, binary: &Path) -> Result<String, PublishError> {
+    let sources = Sources::read(root)?;
+    let digest = operator(&sources, binary)?.digest().to_owned();
+    let path = root.join("bundle/base/release.yaml");
+    let failed = |action| {
+        let path = path.clone();
+        move |source| FileError {
+            action,
+            path,
+            source,
+        }
+    };
+    let text = fs::read_to_string(&path).map_err(failed("read"))?;
+    // As text, so that the comments stay.
+    let pinned = text.replace(&sources.base.release.operator_image.digest, &digest);
+    fs::write(&path, pinned).map_err(failed("write"))?;
+    Ok(digest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Two builds give the same images, and the three belong together.
+
+use std::io::Write;
+
+use super::*;
+use crate::{bundle::Bundle, document::Document, files::Files};
+
+/// A repository with what the bundle is derived from, and a binary.
+fn repository() -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["deploy", "bundle/base", "bundle/releases"] {
+        Files::read(&root.join(folder))
+            .unwrap()
+            .write(&place.path().join(folder), &[])
+            .unwrap();
+    }
+    let binary = place.path().join("five-spot");
+    fs::File::create(&binary)
+        .unwrap()
+        .write_all(b"a binary")
+        .unwrap();
+    (place, binary)
+}
+
+#[test]
+fn every_image_has_a_bill_of_materials_that_is_attached_to_it_and_to_no_other() {
+    let (place, binary) = repository();
+    pin(place.path(), &binary).unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let boms = boms(&root, &images).unwrap();
+    let names: Vec<_> = boms
+        .iter()
+        .map(|bom| {
+            let bom: serde_json::Value = serde_json::from_slice(bom).unwrap();
+            bom["metadata"]["component"]["name"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(names, ["five-spot", "5-spot-bundle", "5-spot-catalog"]);
+    for (named, bom) in images.iter().zip(boms) {
+        let artifact = bom_artifact(bom, &root, &named.image).unwrap();
+        assert_eq!(
+            artifact.manifest.subject.unwrap().digest,
+            named.image.digest()
+        );
+    }
+}
+
+#[test]
+fn two_builds_in_two_places_give_the_same_archives() {
+    let archives = [(), ()].map(|()| {
+        let (place, binary) = repository();
+        pin(place.path(), &binary).unwrap();
+        let images = all(place.path(), &binary).unwrap();
+        let paths = write(&images, &place.path().join("images")).unwrap();
+        paths
+            .iter()
+            .map(|path| fs::read(path).unwrap())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(archives[0].len(), 3);
+    assert!(archives[0] == archives[1]);
+}
+
+#[test]
+fn a_binary_that_the_bundle_does_not_name_is_refused() {
+    let (place, binary) = repository();
+    let error = all(place.path(), &binary).unwrap_err().to_string();
+    assert!(
+        error.contains("has operatorImage.digest sha256:"),
+        "{error}"
+    );
+    assert!(error.contains("must name the image"), "{error}");
+}
+
+#[test]
+fn a_pinned_image_is_the_one_that_the_bundle_names_and_the_comments_stay() {
+    let (place, binary) = repository();
+    let before = fs::read_to_string(place.path().join("bundle/base/release.yaml")).unwrap();
+    let digest = pin(place.path(), &binary).unwrap();
+    let sources = Sources::read(place.path()).unwrap();
+    assert_eq!(sources.base.release.operator_image.digest, digest);
+    let after = fs::read_to_string(place.path().join("bundle/base/release.yaml")).unwrap();
+    assert_eq!(before.lines().count(), after.lines().count());
+    assert_eq!(before.matches('#').count(), after.matches('#').count());
+}
+
+#[test]
+fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
+    let (place, binary) = repository();
+    pin(place.path(), &binary).unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    let paths = write(&images, &place.path().join("images")).unwrap();
+    let bundle = Bundle::read(&paths[1]).unwrap();
+    let report = crate::check::check(&bundle, None, None);
+    assert_eq!(report.findings, []);
+    assert_eq!(bundle.image.unwrap().file, "image configuration");
+}
+
+#[test]
+fn the_catalog_names_the_bundle_and_the_bundle_the_operator_by_digest() {
+    let (place, binary) = repository();
+    pin(place.path(), &binary).unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    let whats: Vec<_> = images
+        .iter()
+        .map(|named| (named.what.as_str(), named.tag.as_str()))
+        .collect();
+    let tag = concat!("v", env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        whats,
+        [("operator", tag), ("bundle", tag), ("catalog", tag)]
+    );
+    let text = |named: &Named| {
+        let layer = &named.image.manifest.layers[0].digest;
+        String::from_utf8_lossy(&named.image.blobs[layer]).into_owned()
+    };
+    let reference = |named: &Named| format!("{}@{}", named.repository, named.image.digest());
+    assert!(text(&images[1]).contains(&reference(&images[0])));
+    assert!(text(&images[2]).contains(&reference(&images[1])));
+}
+
+#[test]
+fn as_built_every_release_names_the_operator_of_the_binary_and_upgrades_to_the_next() {
+    let (place, binary) = repository();
+    let images = as_built(place.path(), &binary).unwrap();
+    let whats: Vec<_> = images.iter().map(|named| named.what.as_str()).collect();
+    let earlier = "0.1.0-rc.1";
+    assert_eq!(
+        whats,
+        [
+            "operator",
+            "bundle",
+            "catalog",
+            &format!("bundle-{earlier}"),
+            &format!("catalog-{earlier}")
+        ]
+    );
+    let paths = write(&images, &place.path().join("images")).unwrap();
+    let operator = &images[0];
+    let reference = format!("{}@{}", operator.repository, operator.image.digest());
+    for path in [&paths[1], &paths[3]] {
+        let bundle = Bundle::read(path).unwrap();
+        assert_eq!(crate::check::check(&bundle, None, None).findings, []);
+        let text = bundle
+            .files
+            .get("manifests/5-spot.clusterserviceversion.yaml");
+        let text = std::str::from_utf8(text.unwrap()).unwrap();
+        assert!(text.contains(&reference), "{}", path.display());
+    }
+    let offered = |named: &Named| {
+        let layer = &named.image.manifest.layers[0].digest;
+        let mut archive = tar::Archive::new(named.image.blobs[layer].as_slice());
+        let mut text = Vec::new();
+        let mut entry = archive.entries().unwrap().nth(2).unwrap().unwrap();
+        std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
+        let documents = Document::parse("catalog.yaml", &text).unwrap();
+        let images = documents
+            .iter()
+            .filter_map(|document| document.text("/image"));
+        images.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let reference = |named: &Named| format!("{}@{}", named.repository, named.image.digest());
+    let (this, before) = (reference(&images[1]), reference(&images[3]));
+    assert_eq!(offered(&images[2]), [before.as_str(), &this]);
+    assert_eq!(offered(&images[4]), [before]);
+}
+
+#[test]
+fn a_binary_that_is_not_there_is_named() {
+    let (place, _) = repository();
+    let error = pin(place.path(), Path::new("/nowhere/five-spot")).unwrap_err();
+    assert_eq!(error.to_string(), "failed to read /nowhere/five-spot");
+}

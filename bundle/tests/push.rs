@@ -1,0 +1,178 @@
+//! Pushes to a real registry, Debian's docker-registry, which `just bundle-push-test` unpacks. It fails where that is not
+//! there: a test that passes without a registry would show nothing.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the functions beside them"
+)]
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use five_spot_bundle::{
+    oci::{ContainerSettings, Entry, Image, ImageOptions, artifact},
+    publish::Named,
+    push::{Pusher, RegistryAuth, Target},
+    sbom::CYCLONEDX,
+};
+use oci_client::{
+    Client, Reference,
+    client::{ClientConfig, ClientProtocol},
+};
+
+/// A registry of its own, which ends with the test.
+struct Registry {
+    process: Child,
+    address: String,
+    _place: tempfile::TempDir,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // One that has ended by itself needs no end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn registry() -> Registry {
+    let program = std::env::var("BUNDLE_REGISTRY")
+        .expect("BUNDLE_REGISTRY names the registry; `just bundle-push-test` sets it");
+    let place = tempfile::tempdir().unwrap();
+    // The port is free again when the registry asks for it.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let config = place.path().join("config.yaml");
+    let folder = place.path().join("data");
+    let text = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{address}'}}\n",
+        folder.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let process = Command::new(&program)
+        .arg("serve")
+        .arg(&config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let registry = Registry {
+        process,
+        address,
+        _place: place,
+    };
+    for _ in 0..100 {
+        if tokio::net::TcpStream::connect(&registry.address)
+            .await
+            .is_ok()
+        {
+            return registry;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the registry did not come up within 10 s");
+}
+
+fn named() -> Named {
+    let entry = Entry {
+        path: "manifests/a.yaml".to_owned(),
+        content: b"a: 1\n".to_vec(),
+        is_program: false,
+    };
+    let options = ImageOptions {
+        architecture: "amd64".to_owned(),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        settings: ContainerSettings::default(),
+        annotations: [].into(),
+    };
+    Named {
+        what: "bundle".to_owned(),
+        repository: "ghcr.io/finos/5spot-bundle".to_owned(),
+        tag: "v1".to_owned(),
+        image: Image::new(vec![entry], options).unwrap(),
+    }
+}
+
+fn pusher(registry: &Registry) -> Pusher {
+    Pusher::new(Target {
+        registry: registry.address.clone(),
+        is_plain_http: true,
+        auth: RegistryAuth::Anonymous,
+    })
+    .unwrap()
+}
+
+fn client() -> Client {
+    Client::new(ClientConfig {
+        protocol: ClientProtocol::Http,
+        ..ClientConfig::default()
+    })
+}
+
+#[tokio::test]
+async fn what_is_pushed_has_the_digest_that_it_was_written_with_and_its_bill_of_materials() {
+    let registry = registry().await;
+    let (named, pusher) = (named(), pusher(&registry));
+    let digest = named.image.digest();
+    let reference = pusher.push(&named).await.unwrap();
+    assert_eq!(
+        reference,
+        format!("{}/finos/5spot-bundle@{digest}", registry.address)
+    );
+
+    let by_tag: Reference = format!("{}/finos/5spot-bundle:v1", registry.address)
+        .parse()
+        .unwrap();
+    let found = client()
+        .fetch_manifest_digest(&by_tag, &RegistryAuth::Anonymous)
+        .await
+        .unwrap();
+    assert_eq!(found, digest);
+
+    let bom = artifact(
+        CYCLONEDX,
+        b"{}\n".to_vec(),
+        jiff::Timestamp::UNIX_EPOCH,
+        &named.image,
+    )
+    .unwrap();
+    let another = artifact(
+        "text/plain",
+        b"x".to_vec(),
+        jiff::Timestamp::UNIX_EPOCH,
+        &named.image,
+    )
+    .unwrap();
+    // Twice, as when a push is repeated.
+    for one in [&bom, &another, &bom] {
+        pusher.attach(&named, one).await.unwrap();
+    }
+    let subject: Reference = reference.parse().unwrap();
+    let all = client().pull_referrers(&subject, None).await.unwrap();
+    let digests: Vec<_> = all
+        .manifests
+        .iter()
+        .map(|one| one.digest.as_str())
+        .collect();
+    assert_eq!(digests, [bom.digest(), another.digest()]);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_named() {
+    let registry = registry().await;
+    let pusher = pusher(&registry);
+    let address = registry.address.clone();
+    drop(registry);
+    let error = pusher.push(&named()).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("failed to log in for {address}/finos/5spot-bundle:v1")
+    );
+}

@@ -1,0 +1,151 @@
+//! Tells people what is new: an Event on the object, best effort, because the status says the same.
+
+use std::sync::{Mutex, PoisonError};
+
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use tracing::{info, warn};
+
+use super::{Category, FIELD_MANAGER, plan::Announcement, reconcile::Context};
+use crate::{api::ScheduledMachine, errors::Chain};
+
+/// How many Events are remembered, so that one that is repeated soon is counted and not written anew.
+///
+/// The memory is searched as a whole for each Event, and would hold every Event of the last six minutes.
+const REMEMBERED: usize = 128;
+
+/// Writes Events.
+pub(super) struct Events {
+    client: Client,
+    reporter: Reporter,
+    memory: Mutex<Memory>,
+}
+
+struct Memory {
+    recorder: Recorder,
+    written: usize,
+}
+
+impl Events {
+    /// Events that name `pod_name` as the instance that reports them.
+    pub(super) fn new(client: Client, pod_name: String) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(pod_name),
+        };
+        let recorder = Recorder::new(client.clone(), reporter.clone());
+        Self {
+            client,
+            reporter,
+            memory: Mutex::new(Memory {
+                recorder,
+                written: 0,
+            }),
+        }
+    }
+
+    /// The one to write the next Event with.
+    fn recorder(&self) -> Recorder {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.written >= REMEMBERED {
+            memory.recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            memory.written = 0;
+        }
+        memory.written += 1;
+        memory.recorder.clone()
+    }
+}
+
+/// Writes an Event.
+pub(super) async fn announce(
+    context: &Context,
+    object: &ScheduledMachine,
+    announcement: Announcement,
+) {
+    let Announcement {
+        reason,
+        action,
+        note,
+        is_warning,
+    } = announcement;
+    info!(reason, note, "news of a ScheduledMachine");
+    context.metrics.announced(reason);
+    let event = Event {
+        type_: if is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason.to_owned(),
+        note: Some(shortened(note)),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    let reference = object.object_ref(&());
+    let recorder = context.events.recorder();
+    tokio::select! {
+        written = recorder.publish(&event, &reference) => {
+            if let Err(error) = written {
+                context.metrics.failed(Category::Event);
+                warn!(error = %Chain(&error), "failed to write an Event");
+            }
+        }
+        // A release does not wait for it.
+        () = context.term.winding_down() => {}
+    }
+}
+
+/// An Event's note is at most 1 kB; a longer one would be refused.
+fn shortened(mut note: String) -> String {
+    const LONGEST: usize = 1024;
+    note.truncate(note.floor_char_boundary(LONGEST));
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::fixture, api_server::ApiServer};
+
+    fn news(reason: String) -> Event {
+        Event {
+            type_: EventType::Normal,
+            reason,
+            note: None,
+            action: "Looking".to_owned(),
+            secondary: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_repeated_soon_is_counted_and_the_memory_of_it_has_an_end() {
+        let server = ApiServer::default();
+        let events = Events::new(server.client(), "pod-a".to_owned());
+        let object = fixture::office("a").object_ref(&());
+        let again: Vec<_> = ["Again".to_owned(), "Again".to_owned()]
+            .into_iter()
+            .chain((0..REMEMBERED).map(|other| format!("Other{other}")))
+            .chain(["Again".to_owned()])
+            .collect();
+        for reason in again {
+            let event = news(reason);
+            events.recorder().publish(&event, &object).await.unwrap();
+        }
+        let counted: Vec<_> = server
+            .events()
+            .iter()
+            .filter(|event| event["reason"] == "Again")
+            .map(|event| event["series"]["count"].as_u64())
+            .collect();
+        assert_eq!(counted, [None, Some(2), None]);
+    }
+
+    #[test]
+    fn a_long_note_is_cut_at_a_character() {
+        let note = shortened("é".repeat(600));
+        assert_eq!(note.len(), 1024);
+        assert_eq!(shortened("short".to_owned()), "short");
+    }
+}
