@@ -4,7 +4,7 @@
 //! off, is caught here and reported in a condition. Repeated are the rules about `clusterName`, the API groups of the
 //! embedded objects, the reserved keys of `machineTemplate` and the timeouts; the schedule's are in
 //! [`schedule`](crate::schedule). Not repeated are those about what no verdict depends on: `kind` and version of the
-//! embedded objects, the values of labels, `nodeTaints`, `killIfCommands`, and how many there may be of anything.
+//! embedded objects, the version and the values of labels of `machineTemplate`, `nodeTaints`, `killIfCommands`, and how many there may be of anything.
 
 use kube::ResourceExt;
 

@@ -19,6 +19,8 @@ pub(super) const KIND: &str = "^[A-Za-z][A-Za-z0-9]*$";
 const DAY: &str = "(mon|tue|wed|thu|fri|sat|sun)";
 const HOUR: &str = "([01]?[0-9]|2[0-3])";
 const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+/// As Cluster API checks it; a backslash would have to be escaped for CEL.
+const KUBERNETES_VERSION: &str = "^v(0|[1-9][0-9]*)([.](0|[1-9][0-9]*)){2}([-+_.0-9A-Za-z]*)$";
 const TAINT_KEY: &str =
     "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
@@ -88,6 +90,17 @@ pub(super) fn timeout(schema: &mut Schema) {
             // The pattern keeps the number far below what a CEL duration can hold, so the comparison can't fail.
             "self.matches('^0*[0-9]{1,6}[smh]$') && duration(self) <= duration('24h')",
             "must be a whole number with one unit, s, m or h (for example 5m), of at most 24h",
+        )]),
+    );
+}
+
+pub(super) fn version(schema: &mut Schema) {
+    schema.insert("maxLength".to_owned(), json!(256));
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([value_rule(
+            &format!("self.matches('{KUBERNETES_VERSION}')"),
+            "must be a version of Kubernetes, such as v1.34.4",
         )]),
     );
 }

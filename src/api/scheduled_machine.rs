@@ -48,7 +48,7 @@ pub struct ScheduledMachineSpec {
     #[schemars(transform = rules::infrastructure)]
     pub infrastructure_spec: EmbeddedObject,
 
-    /// Labels and annotations for the Machine.
+    /// Labels, annotations and version for the Machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_template: Option<MachineTemplate>,
 
@@ -124,7 +124,7 @@ pub struct EmbeddedObject {
     pub spec: ProviderSpec,
 }
 
-/// Metadata for the Machine.
+/// What the Machine gets beside its references.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineTemplate {
@@ -137,6 +137,12 @@ pub struct MachineTemplate {
     #[serde(default)]
     #[schemars(transform = rules::annotations)]
     pub annotations: BTreeMap<String, String>,
+
+    /// Version of Kubernetes, for example `v1.34.4`. Some bootstrap providers, such as kubeadm's, read it from the
+    /// Machine; others have it in `bootstrapSpec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::version)]
+    pub version: Option<String>,
 }
 
 /// A taint for a Node.

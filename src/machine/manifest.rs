@@ -99,6 +99,10 @@ fn machine_spec(object: &ScheduledMachine, version: MachineVersion, drain: Durat
         "bootstrap": {"configRef": reference(&spec.bootstrap_spec)},
         "infrastructureRef": reference(&spec.infrastructure_spec),
     });
+    let template = spec.machine_template.as_ref();
+    if let Some(version) = template.and_then(|template| template.version.as_ref()) {
+        machine["version"] = json!(version);
+    }
     // For a Machine that somebody else deletes; the drain before our own deletion is ours.
     match version {
         _ if drain.is_zero() => {}

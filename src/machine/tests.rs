@@ -65,6 +65,18 @@ fn the_machine_of_v1beta2_refers_by_group() {
 }
 
 #[test]
+fn the_version_is_that_of_the_template_where_it_has_one() {
+    for version in MachineVersion::ALL {
+        let machine = manifest(Part::Machine, &office(&[]), version);
+        assert_eq!(machine["spec"].get("version"), None);
+        let template = json!({"version": "v1.34.4"});
+        let object = office(&[("/spec/machineTemplate", template)]);
+        let machine = manifest(Part::Machine, &object, version);
+        assert_eq!(machine["spec"]["version"], "v1.34.4");
+    }
+}
+
+#[test]
 fn all_parts_are_labelled_and_only_the_machine_is_owned() {
     let template =
         json!({"labels": {"example.com/pool": "x"}, "annotations": {"example.com/note": "y"}});

@@ -386,9 +386,14 @@ fn a_service_has_a_name_that_dns_takes() {
     );
 }
 
-#[test]
-fn the_sample_is_one_that_the_operator_acts_on() {
-    let sample: ScheduledMachine = object("sample.yaml");
+#[rstest::rstest]
+#[case("sample.yaml")]
+#[case("samples/first-window.yaml")]
+#[case("samples/kill-switch.yaml")]
+#[case("samples/kubeadm.yaml")]
+#[case("samples/workload-cluster.yaml")]
+fn a_sample_is_one_that_the_operator_acts_on(#[case] file: &str) {
+    let sample: ScheduledMachine = object(file);
     let texts = &sample.spec.schedule;
     Schedule::parse(&texts.days_of_week, &texts.hours_of_day, &texts.timezone).unwrap();
     sample.spec.check(Subject::References).unwrap();

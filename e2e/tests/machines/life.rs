@@ -1,11 +1,16 @@
 //! A machine comes with its window and goes with it, and only when its pods have gone.
 
-use kube::ResourceExt;
-use serde_json::json;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    rig::{FIRST_WINDOW, NAME, on_rig, until},
+    provider::machines,
+    rig::{DEPLOY, FIRST_WINDOW, NAME, NAMESPACE, on_rig, until},
     seen::{is, is_gone, is_ready, reason, shut},
     work::{STAYS, Work},
 };
@@ -53,7 +58,7 @@ fn a_machine_comes_with_its_window_and_goes_when_its_pods_have_gone() {
         assert_eq!(pods.len(), 1);
         let machine = rig.machine().await.unwrap().uid();
         rig.patch(NAME, shut()).await;
-        let held = |status: &serde_json::Value| {
+        let held = |status: &Value| {
             let message = status["message"].as_str().unwrap_or_default();
             reason(status, "Drained") == "Draining"
                 && message.contains("1 held by a disruption budget")
@@ -102,5 +107,72 @@ fn a_machine_comes_with_its_window_and_goes_when_its_pods_have_gone() {
         assert!(told.contains("NodeDrained"), "{told}");
         work.end().await;
         rig.remove(NAME).await;
+    });
+}
+
+#[test]
+fn a_machine_joins_by_the_bootstrap_data_of_kubeadm() {
+    on_rig(async |rig| {
+        let name = "kubeadm";
+        rig.apply(&[&format!("{DEPLOY}/samples/kubeadm.yaml")])
+            .await
+            .unwrap();
+        rig.until_status(name, "it is ready", is_ready).await;
+        let machine = rig.get(&machines(), name).await.unwrap();
+        assert_eq!(machine.data["spec"]["version"], "v1.34.4");
+        let secret = machine.data["spec"]["bootstrap"]["dataSecretName"].as_str();
+        let secrets: Api<Secret> = Api::namespaced(rig.client.clone(), NAMESPACE);
+        let data = secrets.get(secret.unwrap()).await.unwrap().data.unwrap();
+        let data = String::from_utf8_lossy(&data["value"].0).into_owned();
+        for part in ["kubeadm join", "example.com/pool=workstations"] {
+            assert!(data.contains(part), "{data}");
+        }
+        rig.remove(name).await;
+        assert!(is_gone(rig, name).await);
+    });
+}
+
+#[test]
+fn what_breaks_a_rule_of_the_schema_is_refused_with_the_value_and_the_rule() {
+    on_rig(async |rig| {
+        rig.apply(&[FIRST_WINDOW]).await.unwrap();
+        let cases = [
+            (
+                json!({"schedule": {"hoursOfDay": ["25"]}}),
+                "\"25\" must be hours from 0 to 23",
+            ),
+            (
+                json!({"schedule": {"daysOfWeek": ["monday"]}}),
+                "\"monday\" must be days",
+            ),
+            (
+                json!({"nodeDrainTimeout": "25h"}),
+                "\"25h\" must be a whole number",
+            ),
+            (
+                json!({"machineTemplate": {"version": "1.34"}}),
+                "\"1.34\" must be a version of Kubernetes",
+            ),
+            (
+                json!({"bootstrapSpec": {"apiVersion": "apps/v1"}}),
+                "\"apps/v1\" must be of the API group",
+            ),
+            (
+                json!({"machineTemplate": {"labels": {"5spot.finos.org/x": "x"}}}),
+                "keys must not begin with",
+            ),
+        ];
+        for (spec, rule) in cases {
+            let change = json!({"spec": spec});
+            let refused = rig
+                .scheduled()
+                .patch(NAME, &PatchParams::default(), &Patch::Merge(&change))
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(refused.contains(rule), "{change}: {refused}");
+        }
+        rig.remove(NAME).await;
+        assert!(is_gone(rig, NAME).await);
     });
 }

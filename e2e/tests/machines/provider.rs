@@ -41,6 +41,11 @@ pub(crate) fn bootstraps() -> ApiResource {
     resource("bootstrap.cluster.x-k8s.io", "v1beta1", "K0sWorkerConfig")
 }
 
+/// Cluster API's own bootstrap provider does these.
+pub(crate) fn kubeadm() -> ApiResource {
+    resource("bootstrap.cluster.x-k8s.io", "v1beta2", "KubeadmConfig")
+}
+
 pub(crate) fn remote_clusters() -> ApiResource {
     resource(
         "infrastructure.cluster.x-k8s.io",

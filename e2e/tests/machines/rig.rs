@@ -56,6 +56,9 @@ pub(crate) const NAME: &str = "first-window";
 pub(crate) const NAMESPACE: &str = "default";
 const OPERATOR_NAMESPACE: &str = "5spot-system";
 
+/// Where the server keeps its certificates.
+const AUTHORITY: &str = "/var/lib/rancher/k3s/server/tls";
+
 /// What keeps an object from going for a test.
 const HOLD: &str = "e2e.5spot.finos.org/hold";
 
@@ -156,7 +159,11 @@ impl Rig {
 
     /// What the operator and Cluster API logged, for whoever has to find out why a test failed.
     async fn tell(&self) {
-        for namespace in [OPERATOR_NAMESPACE, "capi-system"] {
+        for namespace in [
+            OPERATOR_NAMESPACE,
+            "capi-system",
+            "capi-kubeadm-bootstrap-system",
+        ] {
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
             for pod in pods.list(&ListParams::default()).await.unwrap() {
                 for previous in [true, false] {
@@ -234,7 +241,7 @@ impl Rig {
             secret("lab-kubeconfig", json!({"value": kubeconfig})),
             secret(
                 "lab-ca",
-                json!({"tls.crt": String::from_utf8_lossy(&authority)}),
+                json!({"tls.crt": String::from_utf8_lossy(&authority), "tls.key": self.authority_key().await?}),
             ),
             secret("server-bootstrap", json!({"value": "#!/bin/sh\n"})),
             json!({
@@ -288,6 +295,20 @@ impl Rig {
         })
         .await;
         Ok(())
+    }
+
+    /// The key of the cluster's authority, without which kubeadm's provider takes the certificate for incomplete. The node
+    /// image and k3s keep it under names of their own.
+    async fn authority_key(&self) -> Result<String, String> {
+        let look = format!(
+            "cd {AUTHORITY} && if test -e ca.key; then cat ca.key; else cat server-ca.key; fi"
+        );
+        let command = ["sh", "-c", &look];
+        let output = self.cluster.on_node(&self.server, &command).await;
+        output
+            .and_then(|output| output.success(&self.server, &command))
+            .map(|output| output.stdout)
+            .map_err(|error| chain(&error))
     }
 
     /// An object in the namespace of the machines.

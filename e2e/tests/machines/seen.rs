@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    provider::{bootstraps, machines, remote_machines},
+    provider::{bootstraps, kubeadm, machines, remote_machines},
     rig::Rig,
 };
 
@@ -40,7 +40,8 @@ pub(crate) fn shut() -> Value {
 
 /// Nothing of a machine is left, its Node included.
 pub(crate) async fn is_gone(rig: &Rig, name: &str) -> bool {
-    for resource in [machines(), bootstraps(), remote_machines()] {
+    let kinds = [machines(), bootstraps(), kubeadm(), remote_machines()];
+    for resource in kinds {
         if rig.get(&resource, name).await.is_some() {
             return false;
         }
