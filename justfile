@@ -34,7 +34,7 @@ doctor: harness
 
 # All tests
 [group('test')]
-test: unit rules page-test node-test peer-test lease-manager-test cluster-api-test bundle-push-test cluster-test
+test: unit rules page-test node-test peer-test lease-manager-test cluster-api-test bundle-push-test olm-test cluster-test
 
 # Tests that need no cluster
 [group('test')]
@@ -85,10 +85,22 @@ lease-manager-test:
 cluster-api-test:
     cd e2e/cluster-api && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
 
+# The operator's own image comes after the mutants': its binary, which the test with OLM packages, is to be the last one.
+#
 # Tests on a real cluster, with operators broken on purpose
 [group('test')]
-cluster-test: image mutant-image peer-image lease-manager-image cluster-api-image cluster-image
+cluster-test: mutant-image image peer-image lease-manager-image cluster-api-image cluster-image olm
     cargo test --locked -p five-spot-e2e --test '*'
+
+# The operator as users of OLM have it: installed, upgraded, failed over and removed; its times are in target/olm/times.md
+[group('test')]
+e2e-olm: image cluster-image olm
+    cargo test --locked -p five-spot-e2e --test olm -- --nocapture
+
+# Tests of what puts OLM together, with the flags of the build
+[group('test')]
+olm-test: olm
+    cd e2e/olm && export CGO_ENABLED=0 GOFLAGS='-trimpath -tags=json1,netgo,osusergo,containers_image_openpgp' && go vet ./cmd/... && go test ./cmd/...
 
 # Format, lints, docs, dependencies, workflows, generated files, the bundle's rules
 [group('check')]
@@ -226,6 +238,11 @@ cluster-api-image: engine
 [group('build')]
 node: engine
     e2e/node/build.sh
+
+# The Operator Lifecycle Manager and opm, from Go modules (some five minutes)
+[group('build')]
+olm:
+    e2e/olm/build.sh
 
 # The cluster's image: k3s if it can be had, else the node
 [group('build')]

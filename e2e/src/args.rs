@@ -14,6 +14,7 @@ use crate::{
     budget::FaultKind,
     cluster::ClusterArgs,
     deploy::{BudgetShape, EnvOverride, Switch},
+    fault::RolloutCommand,
     gate::Gate,
 };
 
@@ -65,6 +66,9 @@ pub struct RunArgs {
     /// What the replicas tell of their roles [default: the file's metrics]
     #[arg(long, value_name = "KIND", value_enum)]
     pub metrics: Option<MetricsChoice>,
+    /// Command that has the operator rolled out anew, for the fault rolling-update [default: the pod template is annotated]
+    #[arg(long, value_name = "COMMAND")]
+    pub rollout: Option<RolloutCommand>,
     /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
     #[arg(long = "fail-if", value_name = "GATE")]
     pub fail_if: Vec<Gate>,
@@ -162,6 +166,7 @@ mod tests {
     #[case(&["--lease-duration", "1500ms"], "or \"lease\"")]
     #[case(&["--fail-if", "crash.work.p50"], "such as crash.work.p95>2s")]
     #[case(&["--set-env", "FOO"], "must be NAME=VALUE")]
+    #[case(&["--rollout", " "], "must not be empty")]
     fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {
         let error = parse(flags).unwrap_err();
         assert_eq!(error.exit_code(), 2);

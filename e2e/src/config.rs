@@ -155,6 +155,10 @@ pub struct RunTable {
     pub hint: Option<Switch>,
     /// Rule of the disruption budget, where it is not to be as the manifests have it.
     pub budget: Option<BudgetShape>,
+    /// Command that has the operator rolled out anew for the fault rolling-update, such as "helm upgrade operator ./chart";
+    /// without it the harness changes an annotation of the pod template.
+    #[schemars(with = "Option<String>")]
+    pub rollout: Option<Spanned<String>>,
     /// Limits over all trials of a fault, such as "crash.work.p95>2s".
     #[schemars(with = "Vec<String>")]
     pub fail_if: Vec<Spanned<String>>,

@@ -33,6 +33,7 @@ use crate::{
 pub(crate) use crash_loop::NO_IMAGE;
 pub use error::FaultError;
 pub use holder_overwritten::STRANGER;
+pub use rolling_update::RolloutCommand;
 
 /// How long the old leader is watched for late writes, unless a fault says otherwise.
 const AFTERMATH: Duration = Duration::from_millis(1500);

@@ -205,6 +205,7 @@ async fn measure(
         work: options.work.clone(),
         audit,
         fence,
+        rollout: options.rollout.as_ref(),
         repairs,
         journal,
         progress,

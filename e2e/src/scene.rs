@@ -11,6 +11,7 @@ use crate::{
     canary::{Canary, Pace},
     cluster::Cluster,
     deploy::Target,
+    fault::RolloutCommand,
     journal::Journal,
     leader_metric::{LeaderMetric, Role, RolesSeen},
     progress::Progress,
@@ -45,6 +46,8 @@ pub struct Scene<'a> {
     pub audit: bool,
     /// Whether the fence is part of what was deployed.
     pub fence: bool,
+    /// What has the Deployment rolled out anew; `None` where the harness does it itself.
+    pub rollout: Option<&'a RolloutCommand>,
     /// What faults have to undo.
     pub repairs: &'a Repairs,
     /// What is seen.

@@ -1,7 +1,13 @@
 //! What can be done to a running cluster from outside: commands on its nodes, images, signals, a frozen server.
 
+use futures::{StreamExt, stream};
+
 use super::choice::require;
+use super::on_node::Bytes;
 use super::{Aimed, Cluster, ClusterError, Containers, LineStream, Output, Signal, image, signal};
+
+/// How much of an archive goes to a node at once, in bytes.
+const PIECE: usize = 1 << 20;
 
 impl Cluster {
     /// Runs a command on the machine or container of a node, to its end.
@@ -55,11 +61,20 @@ impl Cluster {
         let found = image::find(docker, reference).await?;
         require(found, reference, image::advice(reference))?;
         let references = [reference.to_owned()];
+        self.import_into(node, image::archive(docker, &references))
+            .await
+    }
+
+    /// Loads an image into a node of a started cluster, from an archive that is an OCI layout or what `docker save` writes.
+    /// The node has it under each name that the archive gives it.
+    pub async fn import_image(&self, node: &str, archive: &[u8]) -> Result<(), ClusterError> {
+        let pieces = archive.chunks(PIECE).map(|piece| Ok(piece.to_vec()));
+        self.import_into(node, stream::iter(pieces).boxed()).await
+    }
+
+    async fn import_into(&self, node: &str, archive: Bytes<'_>) -> Result<(), ClusterError> {
         let command = ["ctr", "-n", "k8s.io", "images", "import", "-"];
-        let output = self
-            .access
-            .feed(node, &command, image::archive(docker, &references))
-            .await?;
+        let output = self.access.feed(node, &command, archive).await?;
         output.success(node, &command)?;
         Ok(())
     }

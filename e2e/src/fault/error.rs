@@ -37,6 +37,15 @@ pub enum FaultError {
         #[source]
         source: RequestError,
     },
+    /// The user's command can't be run.
+    #[error("--rollout (run.rollout): failed to run `{command}`")]
+    Rollout {
+        /// The command.
+        command: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// It was done and had no effect, or can't be done here.
     #[error("{0}")]
     NoEffect(String),

@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod reason;
+mod rollout;
 mod timing;
 mod writes;
 
@@ -207,7 +208,7 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
         .iter()
         .map(|takeover| format!("{} by {}", takeover.reason, takeover.to.holder))
         .collect();
-    let allowed = 1 + data.strike.repeated.len();
+    let allowed = 1 + data.strike.repeated.len() + rollout::forced_handovers(reading);
     match hops.len() {
         0 if reading.takeover.is_some() => {
             let leader = &data.before.holder;

@@ -13,6 +13,7 @@ use crate::{
     canary::CanarySpec,
     config::Config,
     deploy::{BudgetShape, GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a},
+    fault::RolloutCommand,
     leader_metric::{LeaderMetric, MetricSelector},
     limits::Limits,
     precision::Precision,
@@ -63,6 +64,8 @@ pub struct RunOptions {
     pub metrics: Option<MetricsSpec>,
     /// Which requests of the replicas are work.
     pub work: WorkRule,
+    /// What has the Deployment rolled out anew; `None` where the harness does it itself.
+    pub rollout: Option<RolloutCommand>,
     /// What the user asks of the results.
     pub limits: Limits,
     /// The takeover time promised; `None` means the lease duration.
@@ -193,6 +196,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             budget,
             metrics: merge.metrics()?,
             work: merge.work(canary.as_ref()),
+            rollout: merge.rollout()?,
             canary,
             within: merge.within()?,
             out: merge.out(),

@@ -39,7 +39,38 @@ pub(crate) fn failover<'a, B: Future<Output = ()> + 'a>(
     starts_with: impl FnOnce(ClusterOptions) -> ClusterOptions,
     beside: impl FnOnce(&'a Cluster) -> B,
 ) -> Outcome {
+    let (args, options) = asked(flags);
+    let start = || {
+        let asked = args.cluster.options().map_err(|error| chain(&error))?;
+        Ok(starts_with(asked))
+    };
+    on_cluster(start, async |cluster, console| {
+        measure(&options, cluster, console, beside(cluster)).await
+    })
+}
+
+/// Works on the one cluster when it is its turn; whoever comes first starts it.
+pub(crate) fn on_cluster<T>(
+    start: impl FnOnce() -> Result<ClusterOptions, String>,
+    work: impl AsyncFnOnce(&'static Cluster, &Console) -> T,
+) -> T {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+    let console = Console::start();
+    let cluster = CLUSTER.get_or_init(|| {
+        let options = ClusterOptions {
+            guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
+            ..start()?
+        };
+        let started = runtime.block_on(Cluster::start(&options, &console));
+        started.map_err(|error| chain(&error))
+    });
+    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    runtime.block_on(work(cluster, &console))
+}
+
+/// What these flags of `failover run` ask for, with a folder of its own for the results.
+pub(crate) fn asked(flags: &[&str]) -> (RunArgs, RunOptions) {
     let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
         .unwrap()
         .keep();
@@ -49,26 +80,22 @@ pub(crate) fn failover<'a, B: Future<Output = ()> + 'a>(
         .unwrap()
         .run;
     let options = RunOptions::try_from(&args).unwrap_or_else(|error| panic!("{}", chain(&error)));
-    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-    let console = Console::start();
-    let cluster = CLUSTER.get_or_init(|| {
-        let asked = args.cluster.options().map_err(|error| chain(&error))?;
-        let options = ClusterOptions {
-            guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
-            ..starts_with(asked)
-        };
-        let started = runtime.block_on(Cluster::start(&options, &console));
-        started.map_err(|error| chain(&error))
-    });
-    let cluster = cluster.as_ref().unwrap_or_else(|why| panic!("{why}"));
-    let outcome = runtime.block_on(async {
-        let pending = std::future::pending();
-        let running = run::run(&options, cluster, pending, &console, |_| {});
-        tokio::select! {
-            outcome = running => outcome.unwrap_or_else(|error| panic!("{}", chain(&error))),
-            () = beside(cluster) => panic!("what goes on beside the run ended"),
-        }
-    });
+    (args, options)
+}
+
+/// Makes a run, with something beside it that must not end before.
+pub(crate) async fn measure(
+    options: &RunOptions,
+    cluster: &Cluster,
+    console: &Console,
+    beside: impl Future<Output = ()>,
+) -> Outcome {
+    let pending = std::future::pending();
+    let running = run::run(options, cluster, pending, console, |_| {});
+    let outcome = tokio::select! {
+        outcome = running => outcome.unwrap_or_else(|error| panic!("{}", chain(&error))),
+        () = beside => panic!("what goes on beside the run ended"),
+    };
     console.note(&format!("report in {}", outcome.folder.display()));
     outcome
 }

@@ -418,3 +418,53 @@ fn a_holder_with_a_random_part_is_the_pod_before_it() {
         None
     );
 }
+
+/// old-1's pod is asked to stop at 5000 ms and old-2 takes; that one goes as well, and new-1 takes. `ready` is when new-1 is
+/// Ready.
+fn rollout_over(first: &str, ready: i64) -> TrialData {
+    let mut data = TrialData::of(FaultKind::RollingUpdate)
+        .change(2, 990)
+        .lease(20, 5_100, "", "u/1")
+        .lease(21, 5_120, first, "v/1")
+        .work(first, 25, 5_200, 2)
+        .lease(30, 7_000, "", "v/1")
+        .lease(31, 7_020, "new-1", "w/1")
+        .work("new-1", 35, 7_100, 3)
+        .roles(&[("new-1", Role::Leading), ("new-2", Role::Standby)]);
+    data.before.holder = "old-1".to_owned();
+    for lease in &mut data.leases {
+        if lease.record.holder == "a" {
+            lease.record.holder = "old-1".to_owned();
+        }
+    }
+    let going = PodSeen {
+        presence: Presence::Terminating,
+        ..pod_at("old-1", 5_000, 0)
+    };
+    data.pods = vec![
+        pod_at("old-1", 0, 0),
+        pod_at("old-2", 0, 0),
+        pod_at("new-1", ready, 0),
+        going,
+    ];
+    data.pods.sort_by_key(|pod| pod.at);
+    data
+}
+
+#[rstest::rstest]
+#[case::to_the_only_one_there_is("old-2", 6_500, Verdict::Pass)]
+#[case::although_a_new_one_was_ready("old-2", 4_000, Verdict::Fail)]
+#[case::away_from_one_that_stays("new-2", 6_500, Verdict::Fail)]
+fn a_rollout_that_takes_the_leader_first_hands_over_once_more_and_not_without_need(
+    #[case] first: &str,
+    #[case] ready: i64,
+    #[case] verdict: Verdict,
+) {
+    let result = judge(&rollout_over(first, ready), PROMISE);
+    assert_eq!(
+        verdict_of(&result, CheckId::Takeover),
+        verdict,
+        "{:#?}",
+        result.checks
+    );
+}

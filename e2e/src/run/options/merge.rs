@@ -15,6 +15,7 @@ use crate::{
     cluster::Provider,
     config::{CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Time, json},
     deploy::{BudgetShape, EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches},
+    fault::RolloutCommand,
     gate::Gate,
     leader_metric::MetricSelector,
     limits::Limits,
@@ -247,6 +248,22 @@ impl<'a> Merge<'a> {
             ignore: self.run.ignore_writes.clone(),
             answer: canary.map(|canary| canary.answer.clone()),
         }
+    }
+
+    /// What has the Deployment rolled out anew.
+    pub(super) fn rollout(&self) -> Result<Option<RolloutCommand>, RunError> {
+        let file = match &self.run.rollout {
+            Some(text) => Some(self.parse("run.rollout", text)?),
+            None => None,
+        };
+        let rollout = self.args.rollout.clone().or(file);
+        if rollout.is_some() && !self.faults().contains(&FaultKind::RollingUpdate) {
+            return Err(RunError::Alone {
+                given: "--rollout (run.rollout)",
+                needs: "--faults rolling-update (run.faults)",
+            });
+        }
+        Ok(rollout)
     }
 
     /// What the user asks of the results.

@@ -299,3 +299,21 @@ fn a_baseline_is_read_where_the_file_says() {
     let flag = refused(FILE, &["--baseline", "/nonexistent.json"]);
     assert!(flag.contains("--baseline"), "{flag}");
 }
+
+#[test]
+fn a_rollout_of_the_users_own_is_a_command_of_file_or_flag() {
+    let file = FILE.replace("[run]", "[run]\nrollout = \"helm upgrade it ./chart\"");
+    let rollout = |flags: &[&str]| {
+        let flags = [&["--faults", "rolling-update"], flags].concat();
+        let file = file.replace("fail_if = [\"crash.lease.max>2s\"]", "");
+        with_file(&file, &flags)
+            .unwrap()
+            .rollout
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(rollout(&[]), "helm upgrade it ./chart");
+    assert_eq!(rollout(&["--rollout", "make upgrade"]), "make upgrade");
+    let said = refused(&file, &[]);
+    assert!(said.contains("rolling-update"), "{said}");
+}

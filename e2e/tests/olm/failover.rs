@@ -1,0 +1,137 @@
+//! Failover of the operator as OLM runs it, measured and judged by the harness itself.
+
+use std::sync::{Mutex, PoisonError};
+
+use five_spot_e2e::{
+    budget::FaultKind,
+    run::Outcome,
+    takeover::Reason,
+    verdict::{CheckId, Verdict},
+};
+use futures::TryStreamExt as _;
+use kube::api::{WatchEvent, WatchParams};
+use tokio::time::{Duration, sleep};
+
+use crate::{
+    images::Images,
+    install::documented,
+    rig::{DEPLOYMENT, NAMESPACE, Rig},
+    settings::phase,
+    shared_cluster::{asked, measure},
+    times::Times,
+};
+
+/// Runs what `failover run --running` would run with these flags: once for each fault, with two replicas.
+pub(crate) async fn run(
+    rig: &Rig<'_>,
+    flags: &[&str],
+    beside: impl Future<Output = ()>,
+) -> Outcome {
+    let target = [
+        "--running",
+        "--namespace",
+        NAMESPACE,
+        "--deployment",
+        DEPLOYMENT,
+        "--canary",
+        "scheduled-machine",
+        "--metrics",
+        "5spot",
+    ];
+    // The cluster is one that exists already, as far as what is put to the test goes.
+    let shape = [
+        "--provider",
+        "kubeconfig",
+        "--replicas",
+        "2",
+        "--trials",
+        "1",
+        "--seed",
+        "7",
+    ];
+    let (_, mut options) = asked(&[target.as_slice(), &shape, flags].concat());
+    // Which image runs is OLM's to say, whatever the environment names.
+    options.overrides.image = None;
+    Box::pin(measure(&options, rig.cluster, rig.console, beside)).await
+}
+
+/// Adds the fence by the command of the documents.
+pub(crate) async fn add_fence(rig: &Rig<'_>) {
+    rig.step("adding the fence");
+    let command = documented("console", "/five-spot fence");
+    rig.shell(&command).await;
+}
+
+/// Kills the leader, drains its node and deletes it, while OLM is to see nothing amiss.
+pub(crate) async fn fail_over(rig: &Rig<'_>, images: &Images, times: &mut Times) {
+    let phases = Mutex::default();
+    let Outcome { report, .. } = run(
+        rig,
+        &["--faults", "crash,graceful,drain"],
+        watch(rig, &images.this, &phases),
+    )
+    .await;
+    times.took("failover: evictions and three faults");
+    times.measured("failover: ", &report);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    assert!(report.run.fence, "the fence is not found");
+    let reasons: Vec<_> = report
+        .trials
+        .iter()
+        .map(|trial| (trial.id.fault, trial.reason))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            (FaultKind::Crash, Some(Reason::Hint)),
+            (FaultKind::Graceful, Some(Reason::Released)),
+            (FaultKind::Drain, Some(Reason::Released)),
+        ]
+    );
+    for trial in &report.trials {
+        assert!(trial.exclusion.overlap.is_empty() && trial.exclusion.by_non_holder.is_empty());
+    }
+    let [disruption] = report.disruptions.as_slice() else {
+        panic!("one, not {}", report.disruptions.len())
+    };
+    let codes: Vec<u16> = disruption
+        .evictions
+        .iter()
+        .map(|eviction| eviction.code)
+        .collect();
+    assert_eq!(codes, [201, 429], "{disruption:#?}");
+    let drained: Vec<_> = report
+        .all_checks()
+        .filter(|check| check.id == CheckId::Drained)
+        .collect();
+    assert!(
+        drained
+            .iter()
+            .all(|check| check.detail.contains("evictions allowed"))
+            && !drained.is_empty(),
+        "{drained:?}"
+    );
+    let phases = phases.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(
+        !phases.is_empty() && phases.iter().all(|phase| phase == "Succeeded"),
+        "{phases:?}"
+    );
+}
+
+/// Writes down every phase that the version has. Never returns.
+async fn watch(rig: &Rig<'_>, csv: &str, phases: &Mutex<Vec<String>>) {
+    let versions = rig.olm("ClusterServiceVersion");
+    let by_name = WatchParams::default().fields(&format!("metadata.name={csv}"));
+    loop {
+        if let Ok(events) = versions.watch(&by_name, "0").await {
+            let mut events = std::pin::pin!(events);
+            while let Ok(Some(event)) = events.try_next().await {
+                if let WatchEvent::Added(seen) | WatchEvent::Modified(seen) = event {
+                    let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner);
+                    phases.push(phase(&seen));
+                }
+            }
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}

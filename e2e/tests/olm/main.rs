@@ -1,0 +1,71 @@
+//! The operator as users of the Operator Lifecycle Manager have it: installed from the catalog, failed over, upgraded,
+//! drained, configured and removed, on a cluster into which nothing is pulled.
+//!
+//! One test, because each step begins where the one before it ended. Its times are printed and written to
+//! `target/olm/times.md`. Needs a container engine, the cluster image, the operator image, and the programs of OLM
+//! (`just e2e-olm` sees to them).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+mod access;
+mod alone;
+mod failover;
+mod images;
+mod install;
+mod lifecycle_manager;
+mod rig;
+mod settings;
+#[path = "../shared_cluster/mod.rs"]
+#[expect(
+    dead_code,
+    reason = "the runs of this test come in between its own steps"
+)]
+mod shared_cluster;
+mod times;
+mod uninstall;
+mod upgrade;
+
+use five_spot_e2e::cluster::ClusterOptions;
+
+use rig::Rig;
+use times::Times;
+
+/// Two, so that one can be drained.
+const AGENTS: u32 = 2;
+
+#[test]
+fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
+    let with_agents = || {
+        Ok(ClusterOptions {
+            agents: AGENTS,
+            // All images are loaded by digest, once it runs.
+            images: Vec::new(),
+            ..ClusterOptions::default()
+        })
+    };
+    shared_cluster::on_cluster(with_agents, async |cluster, console| {
+        let rig = Rig::new(cluster, console).await;
+        let mut times = Times::begin();
+        let images = images::load(&rig).await;
+        times.took("images loaded into both nodes");
+        lifecycle_manager::deploy(&rig, &images).await;
+        times.took("OLM runs");
+
+        install::install(&rig, &images, &mut times).await;
+        upgrade::upgrade(&rig, &images, &mut times).await;
+        settings::change(&rig, &images, &mut times).await;
+        failover::add_fence(&rig).await;
+        failover::fail_over(&rig, &images, &mut times).await;
+        access::stays_in_its_namespace(&rig).await;
+        alone::starts_without_olm(&rig).await;
+        times.took("access, and a start without OLM's variable");
+        uninstall::uninstall(&rig, &images).await;
+        times.took("uninstalled");
+        rig.nothing_was_pulled().await;
+        times.tell(console);
+    });
+}

@@ -1,0 +1,100 @@
+//! The upgrade to this version, measured as the rolling update that it is.
+
+use std::path::Path;
+
+use five_spot_e2e::{
+    judge::TrialResult, run::Outcome, takeover::Reason, trial::TrialData, verdict::Verdict,
+};
+use kube::ResourceExt as _;
+
+use crate::{
+    failover::run,
+    images::Images,
+    install::{is_available, plan_for, until_succeeded},
+    rig::{KUBECONFIG, NAMESPACE, Rig},
+    times::Times,
+};
+
+/// Approves the plan, and looks on while the leader hands over.
+pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
+    let budget = rig.budgets().await.remove(0);
+    let plan = plan_for(rig, &images.this).await;
+    times.took("upgrade offered");
+    let approve = format!(
+        "docker exec --env KUBECONFIG={KUBECONFIG} {} kubectl -n {NAMESPACE} patch installplan {plan} --type=merge --patch={{\"spec\":{{\"approved\":true}}}}",
+        rig.server
+    );
+    let Outcome { report, folder } = run(
+        rig,
+        &["--faults", "rolling-update", "--rollout", &approve],
+        std::future::pending(),
+    )
+    .await;
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    let [trial] = report.trials.as_slice() else {
+        panic!("one trial, not {}", report.trials.len())
+    };
+    assert_eq!(trial.reason, Some(Reason::Released));
+    assert!(trial.exclusion.overlap.is_empty() && trial.exclusion.by_non_holder.is_empty());
+    until_succeeded(rig, &images.this).await;
+    times.took("upgraded, with the evictions before it");
+    times.measured("upgrade: ", &report);
+    let gap = longest_gap(&folder, trial);
+    times.add(
+        "upgrade: longest time without a work write",
+        &format!("{gap:.3} s"),
+    );
+    let settings = report.settings.unwrap();
+    // A handover, and then the first write of whoever leads next.
+    let limit = settings.budget(trial.id.fault, true).work_limit_ms() / 1000.0;
+    assert!(gap <= limit, "{gap} s without work, of {limit} s");
+    let versions = rig.olm("ClusterServiceVersion");
+    rig.until("waiting for the version before to go", async || {
+        versions
+            .get_opt(&images.previous)
+            .await
+            .ok()?
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    is_available(rig).await;
+    let kept = rig.budgets().await.remove(0);
+    assert_eq!(
+        kept.uid(),
+        budget.uid(),
+        "the disruption budget was away for a moment"
+    );
+    let image = &rig
+        .deployment()
+        .await
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap()
+        .containers[0]
+        .image;
+    assert_eq!(image.as_ref(), Some(&images.operator));
+}
+
+/// The longest time between two work writes during the upgrade, in seconds, by the API server's clock. There is work ten
+/// times a second.
+fn longest_gap(folder: &Path, result: &TrialResult) -> f64 {
+    let id = result.id;
+    let file = format!("trials/{}-{}-{}.json", id.replicas, id.fault, id.number);
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    let trial: TrialData = serde_json::from_str(&text).unwrap();
+    let is_work = |call: &&five_spot_e2e::audit::ApiCall| call.accepted() && trial.is_work(call);
+    let mut writes: Vec<_> = trial
+        .calls
+        .iter()
+        .filter(is_work)
+        .map(|call| call.completed)
+        .collect();
+    writes.sort();
+    let gaps = writes
+        .windows(2)
+        .map(|pair| pair[1].since(pair[0]) / 1000.0);
+    gaps.fold(0.0, f64::max)
+}
