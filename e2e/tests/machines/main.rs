@@ -11,6 +11,7 @@
 )]
 
 mod failover;
+mod lab;
 mod life;
 mod provider;
 mod removal;
