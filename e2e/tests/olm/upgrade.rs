@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use five_spot_e2e::{
-    judge::TrialResult, run::Outcome, takeover::Reason, trial::TrialData, verdict::Verdict,
+    judge::TrialResult,
+    run::Outcome,
+    takeover::Reason,
+    trial::TrialData,
+    verdict::{CheckId, Verdict},
 };
 use kube::ResourceExt as _;
 
@@ -39,6 +43,12 @@ pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     until_succeeded(rig, &images.this).await;
     times.took("upgraded, with the evictions before it");
     times.measured("upgrade: ", &report);
+    let takeovers = report
+        .all_checks()
+        .find(|check| check.id == CheckId::Takeover)
+        .unwrap();
+    let handovers = takeovers.detail.split(", then ").count();
+    times.add("upgrade: handovers", &handovers.to_string());
     let gap = longest_gap(&folder, trial);
     times.add(
         "upgrade: longest time without a work write",
