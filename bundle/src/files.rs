@@ -23,6 +23,17 @@ pub struct FileError {
     pub source: io::Error,
 }
 
+impl FileError {
+    /// What to make of an error when `action` was attempted on the file or folder at `path`.
+    pub fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
 impl Files {
     /// Reads a folder with everything in it. Symbolic links are followed.
     pub fn read(folder: &Path) -> Result<Self, FileError> {
@@ -32,14 +43,7 @@ impl Files {
     }
 
     fn read_into(&mut self, folder: &Path, prefix: &str) -> Result<(), FileError> {
-        let failed = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| FileError {
-                action,
-                path,
-                source,
-            }
-        };
+        let failed = FileError::of;
         for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
             let path = entry.map_err(failed("list", folder))?.path();
             let name = path.file_name().and_then(|name| name.to_str());
@@ -111,14 +115,7 @@ impl Files {
         }
         for (name, content) in self.iter() {
             let path = folder.join(name);
-            let failed = |action| {
-                let path = path.clone();
-                move |source| FileError {
-                    action,
-                    path,
-                    source,
-                }
-            };
+            let failed = |action| FileError::of(action, &path);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(failed("create the folder of"))?;
             }

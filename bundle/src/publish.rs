@@ -87,11 +87,7 @@ pub enum PublishError {
 
 /// The operator's image of this binary.
 pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError> {
-    let content = fs::read(binary).map_err(|source| FileError {
-        action: "read",
-        path: binary.to_owned(),
-        source,
-    })?;
+    let content = fs::read(binary).map_err(FileError::of("read", binary))?;
     // There is one: Base::read sees to it.
     let architecture = sources.base.release.operator_image.architectures.first();
     let architecture = architecture.map_or("amd64", String::as_str);
@@ -276,20 +272,10 @@ pub fn write_boms(images: &[Named], boms: &[Vec<u8>], folder: &Path) -> Result<(
 }
 
 fn write_file(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, FileError> {
-    fs::create_dir_all(folder).map_err(|source| FileError {
-        action: "create",
-        path: folder.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(folder).map_err(FileError::of("create", folder))?;
     let path = folder.join(name);
-    match fs::write(&path, content) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(FileError {
-            action: "write",
-            path,
-            source,
-        }),
-    }
+    fs::write(&path, content).map_err(FileError::of("write", &path))?;
+    Ok(path)
 }
 
 /// Writes the digest of the operator's image where the bundle takes it from; gives the digest.
@@ -297,14 +283,7 @@ pub fn pin(root: &Path, binary: &Path) -> Result<String, PublishError> {
     let sources = Sources::read(root)?;
     let digest = operator(&sources, binary)?.digest().to_owned();
     let path = root.join("bundle/base/release.yaml");
-    let failed = |action| {
-        let path = path.clone();
-        move |source| FileError {
-            action,
-            path,
-            source,
-        }
-    };
+    let failed = |action| FileError::of(action, &path);
     let text = fs::read_to_string(&path).map_err(failed("read"))?;
     // As text, so that the comments stay.
     let pinned = text.replace(&sources.base.release.operator_image.digest, &digest);

@@ -94,11 +94,7 @@ impl Sources {
 
 fn manifest<T: DeserializeOwned>(root: &Path, file: &str) -> Result<T, SourceError> {
     let path = root.join(file);
-    let text = fs::read_to_string(&path).map_err(|source| FileError {
-        action: "read",
-        path,
-        source,
-    })?;
+    let text = fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
     parse(file, &text)
 }
 

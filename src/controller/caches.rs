@@ -310,8 +310,8 @@ impl Feed {
     }
 }
 
-/// Whether the API server does not know the kind.
-fn is_missing(error: &watcher::Error) -> bool {
+/// Whether the API server does not know the kind (any more).
+pub(super) fn is_missing(error: &watcher::Error) -> bool {
     let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
         error
     else {

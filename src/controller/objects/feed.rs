@@ -25,7 +25,7 @@ use crate::{
     api::SCHEDULED_MACHINE_LABEL,
     controller::{
         Category, ControllerMetrics,
-        caches::{Announcer, WATCH_SECONDS},
+        caches::{Announcer, WATCH_SECONDS, is_missing},
         clusters::Clusters,
         retry::Retry,
         timers::Key,
@@ -283,14 +283,4 @@ fn undiscovered(error: &kube::Error) -> Over {
         kube::Error::Discovery(_) => Over::NotServed,
         error => Over::Failed(Chain(error).to_string()),
     }
-}
-
-/// Whether the API server does not know the kind (any more).
-fn is_missing(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
-        error
-    else {
-        return false;
-    };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }

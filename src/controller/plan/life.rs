@@ -261,7 +261,7 @@ fn obstacle(observed: &Observed<'_>) -> Option<Stage> {
 
 /// There is an object of the name that is somebody else's.
 pub(in crate::controller) fn taken(part: &str) -> String {
-    format!("there is a {part} of this name that belongs to somebody else; it is left alone")
+    format!("another {part} of this name belongs to somebody else; it is left alone")
 }
 
 /// What a machine in its window may need.
