@@ -103,6 +103,7 @@ cluster-test: mutant-image image peer-image lease-manager-image cluster-image
     wait $beside || { cat target/beside.log; echo 'just cluster-test: Cluster API or OLM could not be built, see above' >&2; exit 1; }
     trap - EXIT
     cargo test --locked -p five-spot-e2e $(printf ' --test %s' $last)
+    cat target/olm/times.md
 
 # The operator as users of OLM have it: installed, upgraded, failed over and removed; its times are in target/olm/times.md
 [group('test')]
@@ -160,7 +161,8 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json bundle
+    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle
+    @new=$(git ls-files --others --exclude-standard -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle); [ -z "$new" ] || { echo "just drift: generated and not committed: $new" >&2; exit 1; }
 
 # Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]

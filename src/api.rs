@@ -13,6 +13,7 @@ mod scheduled_machine;
 mod status;
 mod timeout;
 
+pub(crate) use limits::is_cluster_name;
 pub use limits::{InvalidField, Subject};
 pub use provider_spec::ProviderSpec;
 pub use scheduled_machine::{

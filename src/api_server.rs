@@ -139,7 +139,7 @@ impl ApiServer {
     }
 
     /// Requests of each sort, and the bytes of their answers, since they were taken last.
-    #[cfg(feature = "bench")]
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn traffic(&self) -> BTreeMap<String, (u64, u64)> {
         self.state().traffic.clone()
     }

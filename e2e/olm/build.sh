@@ -18,7 +18,7 @@ if [ "$(cat "$out/sources" 2>/dev/null)" = "$hash" ]; then
 	say "up to date"
 	exit 0
 fi
-command -v go >/dev/null || fail "go is missing: install Go 1.24 or later"
+command -v go >/dev/null || fail "go is missing: install Go 1.26.3 or later"
 mkdir -p "$out/bin"
 rm -f "$out/sources"
 

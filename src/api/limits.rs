@@ -118,7 +118,8 @@ impl ScheduledMachineSpec {
     }
 }
 
-fn is_cluster_name(name: &str) -> bool {
+/// Whether a Cluster may have this name.
+pub(crate) fn is_cluster_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name

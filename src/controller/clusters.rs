@@ -19,7 +19,10 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
-use crate::machine::{MachineSight, NodeSeen};
+use crate::{
+    api::is_cluster_name,
+    machine::{MachineSight, NodeSeen},
+};
 
 pub(super) use feed::ClusterFeeds;
 pub use kubeconfig::Connect;
@@ -102,7 +105,14 @@ impl Clusters {
 
     /// Has the Nodes of a cluster watched, unless they are already.
     pub(super) fn ask_for(&self, namespace: Option<&str>, cluster: &str) {
-        self.ask_for_key(ClusterKey::new(namespace, cluster));
+        let key = ClusterKey::new(namespace, cluster);
+        if is_cluster_name(cluster) {
+            self.ask_for_key(key);
+        } else {
+            // It becomes part of the name of the Secret that is asked for.
+            let refused = Reach::Failed(format!("{cluster:?} can't be the name of a cluster"));
+            self.write().entry(key).or_insert(refused);
+        }
     }
 
     fn ask_for_key(&self, key: ClusterKey) {
@@ -247,12 +257,33 @@ fn resolve<'a>(known: &'a HashMap<ClusterKey, Reach>, key: &ClusterKey) -> &'a R
     }
 }
 
-/// Where both sides say which Node or machine they mean, they must agree.
+/// Whether the Node is the one that the machine says it became.
 fn is_of(node: &NodeSeen, machine: &MachineSight) -> bool {
-    let agree = |one: Option<&String>, other: Option<&String>| match (one, other) {
-        (Some(one), Some(other)) => one == other,
-        (None, _) | (_, None) => true,
-    };
-    agree(node.provider_id.as_ref(), machine.provider_id.as_ref())
-        && agree(Some(&node.uid), machine.node_uid.as_ref())
+    // Cluster API finds the Node of a Machine by the provider's ID, so a Node without one is another.
+    let is_same_host = machine.provider_id.is_none() || node.provider_id == machine.provider_id;
+    let is_same_node = machine.node_uid.as_ref().is_none_or(|uid| *uid == node.uid);
+    is_same_host && is_same_node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_no_cluster_is_never_asked_for() {
+        let (clusters, mut asked) = Clusters::new();
+        let machine = MachineSight {
+            cluster: "lab?".to_owned(),
+            node: Some("node-a".to_owned()),
+            ..MachineSight::default()
+        };
+        clusters.ask_for(Some("default"), &machine.cluster);
+        assert!(asked.try_recv().is_err());
+        assert_eq!(
+            clusters.node_of(Some("default"), &machine),
+            NodeSight::Unreachable("\"lab?\" can't be the name of a cluster".to_owned())
+        );
+        clusters.ask_for(Some("default"), "lab");
+        assert!(asked.try_recv().is_ok());
+    }
 }

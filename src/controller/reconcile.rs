@@ -159,8 +159,7 @@ async fn look(
                 drain = Some(progress);
             }
             Ok(Done::Overtaken) => {
-                let soon = look_again.map_or(OVERTAKEN, |delay| delay.min(OVERTAKEN));
-                return Ok(Some(soon));
+                return Ok(Some(no_later_than(OVERTAKEN, look_again)));
             }
             Err(error) => {
                 note_trouble(context, cached, &action, &error, drain).await?;
@@ -214,6 +213,14 @@ async fn note_trouble(
     Ok(())
 }
 
+/// `delay`, or the time to the next change of the plan if that is sooner. A change that is overdue is what was just tried,
+/// and no reason to hurry.
+fn no_later_than(delay: Duration, look_again: Option<Duration>) -> Duration {
+    look_again
+        .filter(|look_again| !look_again.is_zero())
+        .map_or(delay, |look_again| delay.min(look_again))
+}
+
 /// When a failed look is repeated: soon at first, then ever later, not at the same moment as all others, and at the
 /// latest when the plan changes anyway.
 pub(super) fn error_policy(
@@ -240,7 +247,7 @@ pub(super) fn error_policy(
     };
     let observed = observe(object, &context.caches, None, None);
     let look_again = plan(&observed, context.clock.now()).look_again;
-    let delay = look_again.map_or(delay, |at| delay.min(context.until(at)));
+    let delay = no_later_than(delay, look_again.map(|at| context.until(at)));
     warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");
     context.timers.set(key, Some(Instant::now() + delay));
     Action::await_change()

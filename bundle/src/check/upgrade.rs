@@ -38,8 +38,8 @@ pub(super) const RULES: &[Rule] = &[
         code: "upgrade/definition",
         level: Level::Error,
         needs: Needs::Previous,
-        holds: "No definition, version or field is gone; no field is newly required, of another type or default, or allows less than \
-                before.",
+        holds: "No definition, version or field is gone; no field is newly required, of another type or default, or of a tighter \
+                enum, pattern or bound than before.",
         why: "OLM v0 fails the plan when an object does not keep the new schema; OLM v1 refuses the change whatever the objects.",
         check: definition::definition,
     },

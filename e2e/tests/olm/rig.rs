@@ -14,6 +14,8 @@ use kube::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use crate::lifecycle_manager;
+
 /// The namespace of the operator; not the one that the documents name, for nothing may depend on that.
 pub(crate) const NAMESPACE: &str = "scheduling";
 /// The Deployment in the bundle.
@@ -155,8 +157,12 @@ impl<'a> Rig<'a> {
 
     /// That every image was there from the start.
     pub(crate) async fn nothing_was_pulled(&self) {
-        let events: Api<Event> = Api::all(self.client.clone());
-        let events = events.list(&ListParams::default()).await.unwrap();
+        // A cluster may well pull what is its own.
+        let mut events = Vec::new();
+        for namespace in [NAMESPACE, lifecycle_manager::NAMESPACE] {
+            let of_one: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+            events.extend(of_one.list(&ListParams::default()).await.unwrap());
+        }
         let is_of_a_pull = |event: &&Event| {
             let reason = event.reason.as_deref().unwrap_or_default();
             matches!(

@@ -14,9 +14,9 @@ pub struct Connect(Arc<dyn Fn(Config) -> Result<Client, kube::Error> + Send + Sy
 /// Why a kubeconfig is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KubeconfigError {
-    /// It can't be read.
-    #[error("the kubeconfig can't be read")]
-    Unreadable(#[source] kube::config::KubeconfigError),
+    /// It can't be read. The parser's words would repeat lines of it, which may be credentials.
+    #[error("the kubeconfig can't be read; what is wrong is not shown, as it may be a secret")]
+    Unreadable,
     /// It has a field that would be run, read from a file, or weaken the connection.
     #[error("the kubeconfig sets {0}, and only inline credentials are accepted")]
     Refused(&'static str),
@@ -53,13 +53,13 @@ impl fmt::Debug for Connect {
 
 async fn read(text: &[u8]) -> Result<Config, KubeconfigError> {
     let text = String::from_utf8_lossy(text);
-    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(KubeconfigError::Unreadable)?;
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|_secret| KubeconfigError::Unreadable)?;
     if let Some(field) = refused(&kubeconfig) {
         return Err(KubeconfigError::Refused(field));
     }
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(KubeconfigError::Unreadable)?;
+        .map_err(|_secret| KubeconfigError::Unreadable)?;
     // To an eviction that a budget forbids the API server answers with "Retry-After: 10": waited for inside of the
     // client, that answer would never be heard.
     config.default_retry = false;
@@ -183,6 +183,15 @@ mod tests {
         ]) {
             let _read_or_refused = futures::FutureExt::now_or_never(read(&text));
         }
+    }
+
+    #[tokio::test]
+    async fn an_error_does_not_repeat_what_may_be_a_secret() {
+        let broken = text("", r#""token": {"value": "s3cr3t"}"#);
+        let error = read(broken.as_bytes()).await.unwrap_err();
+        let told = crate::errors::Chain(&error).to_string();
+        assert!(!told.contains("s3cr3t"), "{told}");
+        assert!(matches!(error, KubeconfigError::Unreadable));
     }
 
     #[tokio::test]

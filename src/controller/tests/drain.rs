@@ -145,6 +145,24 @@ async fn a_drain_that_fails_all_the_time_ends_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_may_not_be_cordoned_holds_its_machine_up_for_a_bounded_time_without_a_spin() {
+    let (server, _replica, _control) = busy().await;
+    server.set_faults(Faults {
+        refuse: [("PATCH /nodes".to_owned(), (403, "not you".to_owned()))].into(),
+        ..Faults::default()
+    });
+    sleep(Duration::from_mins(19)).await;
+    assert_eq!(server.names(MACHINES), ["a"]);
+    let message = status(&server)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("not you"), "{message}");
+    sleep(Duration::from_mins(3)).await;
+    assert!(is_gone(&server));
+    assert_eq!(condition(&server, "Drained"), is("False", "NodeOutOfReach"));
+    let asked = server.traffic()["REFUSED PATCH /nodes"].0;
+    assert!((3..60).contains(&asked), "asked {asked} times");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_that_takes_too_long_ends_and_is_told() {
     let (server, replica, _control) = busy().await;
     server.set_faults(Faults {

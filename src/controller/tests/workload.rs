@@ -114,14 +114,17 @@ async fn a_kubeconfig_that_would_run_something_is_not_used() {
     assert!(message.contains("the kubeconfig sets exec"), "{message}");
 }
 
+#[rstest]
+#[case::of_another_host(json!("another://one"))]
+#[case::of_no_host(Value::Null)]
 #[tokio::test(start_paused = true)]
-async fn a_node_of_the_name_that_another_machine_became_is_not_the_one() {
+async fn a_node_of_the_name_that_another_machine_became_is_not_the_one(#[case] host: Value) {
     let (management, workload, _replica, _control) = split().await;
     workload.change(
         "/nodes",
         "",
         "node-a",
-        &json!({"spec": {"providerID": "another://one"}}),
+        &json!({"spec": {"providerID": host}}),
     );
     sleep(MOMENT).await;
     management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));

@@ -73,6 +73,10 @@ impl<'a> Leaving<'a> {
         if !observed.may_have_parts() {
             return Life::at(goal, Stage::Gone, DrainNews::Same);
         }
+        if observed.parts.contains(&PartSeen::Unknown) {
+            // What was not looked at yet is not given up.
+            return Life::at(goal, Stage::Unknown, DrainNews::Same);
+        }
         let limit = observed
             .deleted_at()
             .map(|at| later(later(at, self.drain), CLEANUP_TIMEOUT));
@@ -182,6 +186,14 @@ impl<'a> Leaving<'a> {
             node: node_key.clone(),
             wish,
         });
+        let refused = match &self.observed.trouble {
+            Some(Trouble {
+                action: Action::ShapeNode { .. },
+                message,
+                ..
+            }) if cordon.is_some() => Some(message.clone()),
+            _ => None,
+        };
         if self.now < grace_ends {
             return self
                 .until(grace_ends, latest, Stage::Grace(grace_ends))
@@ -189,7 +201,7 @@ impl<'a> Leaving<'a> {
         }
         if self.drain.is_zero() {
             let news = DrainNews::Skipped("nodeDrainTimeout is 0");
-            return match cordon {
+            return match cordon.filter(|_| refused.is_none()) {
                 Some(cordon) => self.life(Stage::Removing, news).then(Some(cordon)),
                 None => self.remove(seen, news),
             };
@@ -202,6 +214,10 @@ impl<'a> Leaving<'a> {
         let deadline = later(since, self.drain);
         let progress = self.observed.drain.clone();
         let stage = Stage::Draining(progress.clone());
+        if let Some(message) = refused.filter(|_| deadline <= self.now) {
+            // Without a cordon there is no drain, and without an end of it there would be no end at all.
+            return self.remove(seen, DrainNews::OutOfReach(message));
+        }
         if cordon.is_some() {
             return self.until(deadline, deadline, stage).then(cordon);
         }
