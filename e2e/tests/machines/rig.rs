@@ -59,7 +59,7 @@ const OPERATOR_NAMESPACE: &str = "5spot-system";
 const HOLD: &str = "e2e.5spot.finos.org/hold";
 
 /// How long anything may take; a host needs some ten seconds to be a Node that is ready.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(180);
 const PACE: Duration = Duration::from_millis(100);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
