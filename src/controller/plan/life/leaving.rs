@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{Action, Cause, DrainNews, Goal, Life, NodeKey, Stage, delete, whole_seconds};
 use crate::{
     api::{Shutdown, parse_timeout},
-    controller::plan::{NodeSight, Observed, PartSeen, Trouble},
+    controller::plan::{NodeSight, Observed, PartSeen},
     machine::{NodeWish, Part, Seen},
 };
 
@@ -99,7 +99,6 @@ impl<'a> Leaving<'a> {
         let goal = Goal::Gone(self.cause);
         for part in &observed.parts {
             match part {
-                PartSeen::Unknown => return Life::at(goal, Stage::Unknown, DrainNews::Same),
                 PartSeen::Failed(message) => {
                     let (reason, message) = ("KindNotReadable", message.clone());
                     return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
@@ -109,7 +108,8 @@ impl<'a> Leaving<'a> {
                     let (reason, message) = ("KindNotServed", message.clone());
                     return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
                 }
-                PartSeen::Absent | PartSeen::Foreign | PartSeen::Present(_) => {}
+                PartSeen::Unknown | PartSeen::Absent | PartSeen::Foreign | PartSeen::Present(_) => {
+                }
             }
         }
         if observed.parts.iter().all(|part| part.seen().is_none()) {
@@ -161,19 +161,11 @@ impl<'a> Leaving<'a> {
         let latest = later(grace_ends, self.drain);
         let node = match &self.observed.node {
             NodeSight::None | NodeSight::Gone => return self.remove(seen, DrainNews::NoNode),
-            NodeSight::Unreachable(error) if latest <= self.now => {
-                let news = DrainNews::OutOfReach(error.clone());
-                return self.remove(seen, news);
-            }
-            NodeSight::Unknown if latest <= self.now => {
-                let news = DrainNews::OutOfReach("its cluster does not answer".to_owned());
-                return self.remove(seen, news);
-            }
             NodeSight::Unreachable(error) => {
-                let stage = Stage::OutOfReach(Some(error.clone()));
-                return self.until(latest, latest, stage);
+                let error = Some(error.clone());
+                return self.out_of_reach(seen, latest, error);
             }
-            NodeSight::Unknown => return self.until(latest, latest, Stage::OutOfReach(None)),
+            NodeSight::Unknown => return self.out_of_reach(seen, latest, None),
             NodeSight::Present(node) => node,
         };
         let wish = NodeWish {
@@ -186,14 +178,9 @@ impl<'a> Leaving<'a> {
             node: node_key.clone(),
             wish,
         });
-        let refused = match &self.observed.trouble {
-            Some(Trouble {
-                action: Action::ShapeNode { .. },
-                message,
-                ..
-            }) if cordon.is_some() => Some(message.clone()),
-            _ => None,
-        };
+        let refused = self
+            .refusal(|action| matches!(action, Action::ShapeNode { .. }))
+            .filter(|_| cordon.is_some());
         if self.now < grace_ends {
             return self
                 .until(grace_ends, latest, Stage::Grace(grace_ends))
@@ -230,21 +217,32 @@ impl<'a> Leaving<'a> {
                 let soon = self.now.checked_add(DRAIN_PACE).unwrap_or(deadline);
                 self.until(soon.min(deadline), deadline, stage)
             }
-            // Even when nobody led in all that time, every pod is asked once.
             None if deadline <= self.now
-                && let Some(Trouble {
-                    action: Action::Drain(_),
-                    message,
-                    ..
-                }) = &self.observed.trouble =>
+                && let Some(message) =
+                    self.refusal(|action| matches!(action, Action::Drain(_))) =>
             {
-                let news = DrainNews::OutOfReach(message.clone());
-                self.remove(seen, news)
+                self.remove(seen, DrainNews::OutOfReach(message))
             }
+            // Even when nobody led in all that time, every pod is asked once.
             None => self
                 .until(deadline, deadline, stage)
                 .then(Some(Action::Drain(node_key))),
         }
+    }
+
+    /// Waits for a Node that can't be reached, in words where they are known, and not for ever.
+    fn out_of_reach(self, seen: &Seen, latest: Timestamp, error: Option<String>) -> Life {
+        if self.now < latest {
+            return self.until(latest, latest, Stage::OutOfReach(error));
+        }
+        let error = error.unwrap_or_else(|| "its cluster does not answer".to_owned());
+        self.remove(seen, DrainNews::OutOfReach(error))
+    }
+
+    /// What the API server said against the last action, if that was one of these.
+    fn refusal(&self, is_one: impl Fn(&Action) -> bool) -> Option<String> {
+        let trouble = self.observed.trouble.as_ref()?;
+        is_one(&trouble.action).then(|| trouble.message.clone())
     }
 
     /// Deletes the Machine, and with it the others.
