@@ -10,6 +10,7 @@ peer := "five-spot/client-go-peer:dev"
 lease_manager := "five-spot/lease-manager-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
+generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle"
 bundle := "cargo run --quiet --locked -p five-spot-bundle --bin bundle --"
 failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
 
@@ -161,8 +162,8 @@ rules: promtool
 # What is generated is what is committed
 [group('check')]
 drift: generate
-    git diff --exit-code -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle
-    @new=$(git ls-files --others --exclude-standard -- deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle); [ -z "$new" ] || { echo "just drift: generated and not committed: $new" >&2; exit 1; }
+    git diff --exit-code -- {{ generated }}
+    @new=$(git ls-files --others --exclude-standard -- {{ generated }}); [ -z "$new" ] || { echo "just drift: generated and not committed: $new" >&2; exit 1; }
 
 # Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]

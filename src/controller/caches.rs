@@ -23,6 +23,7 @@ use super::{
     objects::{Feeds, Objects},
     observe::kind_of,
     retry::Retry,
+    timers,
 };
 use crate::{
     api::{Phase, ScheduledMachine},
@@ -321,11 +322,7 @@ pub(super) fn is_missing(error: &watcher::Error) -> bool {
 }
 
 fn reference(object: &DeserializeGuard<ScheduledMachine>) -> ObjectRef<ScheduledMachine> {
-    let reference = ObjectRef::new(&object.name_any());
-    match object.namespace() {
-        Some(namespace) => reference.within(&namespace),
-        None => reference,
-    }
+    timers::reference((object.namespace(), object.name_any()))
 }
 
 fn phase(object: &ScheduledMachine) -> Phase {

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use super::{
     caches::{Caches, Change},
-    timers::{Key, Timers},
+    timers::{Key, Timers, reference},
     wall_clock::{Steps, WallClock},
 };
 use crate::api::ScheduledMachine;
@@ -204,14 +204,6 @@ fn in_order(objects: &[Arc<ScheduledMachine>], now: Timestamp) -> BTreeSet<Place
         .iter()
         .map(|object| Place::of(object, now))
         .collect()
-}
-
-fn reference((namespace, name): Key) -> ObjectRef<ScheduledMachine> {
-    let reference = ObjectRef::new(&name);
-    match namespace {
-        Some(namespace) => reference.within(&namespace),
-        None => reference,
-    }
 }
 
 fn urgency(object: &ScheduledMachine, now: Timestamp) -> (Urgency, Option<Timestamp>) {

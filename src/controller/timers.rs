@@ -8,13 +8,25 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use kube::runtime::reflector::ObjectRef;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
 
+use crate::api::ScheduledMachine;
+
 /// Namespace and name.
 pub(super) type Key = (Option<String>, String);
+
+/// The `ScheduledMachine` of this key.
+pub(super) fn reference((namespace, name): Key) -> ObjectRef<ScheduledMachine> {
+    let reference = ObjectRef::new(&name);
+    match namespace {
+        Some(namespace) => reference.within(&namespace),
+        None => reference,
+    }
+}
 
 /// At most one timer for each object.
 #[derive(Debug, Default)]

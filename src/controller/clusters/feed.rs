@@ -8,7 +8,6 @@ use kube::{
     Api, Client, ResourceExt,
     runtime::{
         WatchStreamExt,
-        reflector::ObjectRef,
         watcher::{self, Event, watcher},
     },
 };
@@ -26,6 +25,7 @@ use crate::{
         caches::{Announcer, WATCH_SECONDS},
         objects::Objects,
         retry::Retry,
+        timers::reference,
     },
     errors::Chain,
 };
@@ -199,12 +199,8 @@ impl Feed {
 
     /// Whoever has a Node of that name, in whichever cluster: a look too many costs nothing.
     fn announce(&self, node: &str) {
-        for (namespace, name) in self.objects.on_node(node) {
-            let reference = ObjectRef::new(&name);
-            self.announcer.object(match namespace {
-                Some(namespace) => reference.within(&namespace),
-                None => reference,
-            });
+        for key in self.objects.on_node(node) {
+            self.announcer.object(reference(key));
         }
     }
 }

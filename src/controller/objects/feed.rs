@@ -13,7 +13,6 @@ use kube::{
     discovery::{self, Scope},
     runtime::{
         WatchStreamExt,
-        reflector::ObjectRef,
         watcher::{self, Event, watcher},
     },
 };
@@ -28,7 +27,7 @@ use crate::{
         caches::{Announcer, WATCH_SECONDS, is_missing},
         clusters::Clusters,
         retry::Retry,
-        timers::Key,
+        timers::{Key, reference},
     },
     errors::Chain,
     machine::{CLUSTER_API, Kind, MachineVersion, Seen},
@@ -244,12 +243,8 @@ impl Feed {
         }
     }
 
-    fn announce(&self, (namespace, name): Key) {
-        let reference = ObjectRef::new(&name);
-        self.announcer.object(match namespace {
-            Some(namespace) => reference.within(&namespace),
-            None => reference,
-        });
+    fn announce(&self, key: Key) {
+        self.announcer.object(reference(key));
     }
 
     fn settle(&self, state: &State) {
