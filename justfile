@@ -318,26 +318,21 @@ validators:
     cd bundle/validate && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o ../../target/validate/ .
     cd bundle/validate && CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags json1,netgo,osusergo,containers_image_openpgp -ldflags '-s -w' -o ../../target/validate/opm github.com/operator-framework/operator-registry/cmd/opm
 
-# Out of Debian's package, so that no registry is started as a service
 [private]
-docker-registry:
-    @test -x {{ tools }}/docker-registry/docker-registry || { \
-        command -v apt-get >/dev/null 2>&1 || { echo 'just bundle-push-test: there is no apt-get to take docker-registry from' >&2; exit 2; }; \
-        echo 'unpacking docker-registry from the Debian package into {{ tools }} (once, some 5 MB)'; \
-        mkdir -p {{ tools }}/docker-registry && cd {{ tools }}/docker-registry; \
-        apt-get -q download docker-registry || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download docker-registry; } \
-            || { echo 'just bundle-push-test: cannot download the package docker-registry' >&2; exit 2; }; \
-        dpkg-deb --fsys-tarfile docker-registry_*.deb | tar -x -O ./usr/bin/docker-registry > docker-registry.new; \
-        chmod +x docker-registry.new && mv docker-registry.new docker-registry && rm docker-registry_*.deb; }
+docker-registry: (unpacked "bundle-push-test" "docker-registry" "docker-registry" "some 5 MB")
 
-# Out of Debian's package, so that no Prometheus is installed, let alone started
 [private]
 promtool:
-    @command -v promtool >/dev/null 2>&1 || test -x {{ tools }}/promtool/promtool || { \
-        command -v apt-get >/dev/null 2>&1 || { echo 'just rules: promtool is missing; install Prometheus 2.42 or newer' >&2; exit 2; }; \
-        echo 'unpacking promtool from the Debian package prometheus into {{ tools }} (once, some 20 MB)'; \
-        mkdir -p {{ tools }}/promtool && cd {{ tools }}/promtool; \
-        apt-get -q download prometheus || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download prometheus; } \
-            || { echo 'just rules: cannot download the package prometheus; install it, or promtool, by hand' >&2; exit 2; }; \
-        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -O ./usr/bin/promtool > promtool.new; \
-        chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb; }
+    @command -v promtool >/dev/null 2>&1 || "{{ just_executable() }}" unpacked rules prometheus promtool 'some 20 MB'
+
+# One binary out of a Debian package, so that no service is installed, let alone started
+[private]
+unpacked recipe package binary size:
+    @test -x {{ tools }}/{{ binary }}/{{ binary }} || { \
+        command -v apt-get >/dev/null 2>&1 || { echo 'just {{ recipe }}: {{ binary }} is missing, and there is no apt-get to take it from the package {{ package }}' >&2; exit 2; }; \
+        echo 'unpacking {{ binary }} from the Debian package {{ package }} into {{ tools }} (once, {{ size }})'; \
+        mkdir -p {{ tools }}/{{ binary }} && cd {{ tools }}/{{ binary }}; \
+        apt-get -q download {{ package }} || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download {{ package }}; } \
+            || { echo 'just {{ recipe }}: cannot download the package {{ package }}; install it, or {{ binary }}, by hand' >&2; exit 2; }; \
+        dpkg-deb --fsys-tarfile {{ package }}_*.deb | tar -x -O ./usr/bin/{{ binary }} > {{ binary }}.new; \
+        chmod +x {{ binary }}.new && mv {{ binary }}.new {{ binary }} && rm {{ package }}_*.deb; }
