@@ -73,6 +73,18 @@ pub const RESERVED_METADATA_PREFIXES: [&str; 4] = [
     "5spot.finos.org/",
 ];
 
+/// Domains whose keys, and those of every domain below them, a `machineTemplate` may not use. The schema can't look into
+/// the middle of a key, so it knows the [`RESERVED_METADATA_PREFIXES`] only.
+pub const RESERVED_METADATA_DOMAINS: [&str; 4] =
+    ["kubernetes.io", "k8s.io", "x-k8s.io", "5spot.finos.org"];
+
+/// A domain that may be used all the same: Cluster API copies labels of it to the Node.
+pub const FREE_METADATA_DOMAIN: &str = "node.cluster.x-k8s.io";
+
+/// The largest spec of an embedded object, in bytes as JSON: twice what a host's first configuration may have with most
+/// providers.
+pub const LARGEST_PROVIDER_SPEC: usize = 128 << 10;
+
 /// Key prefixes that `nodeTaints` may not use: kubelet, scheduler and 5-Spot give them a meaning.
 pub const RESERVED_TAINT_PREFIXES: [&str; 4] = [
     "5spot.finos.org/",

@@ -160,7 +160,13 @@ impl ApiServer {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         let Some(target) = Target::of(&segments) else {
-            return self.state().discovery(&segments);
+            let mut state = self.state();
+            state
+                .traffic
+                .entry(format!("DISCOVER {path}"))
+                .or_default()
+                .0 += 1;
+            return state.discovery(&segments);
         };
         if target.group == "events.k8s.io" {
             return self.event(&body);
@@ -182,6 +188,8 @@ impl ApiServer {
         if crash == Some(Crash::Before) {
             return std::future::pending().await;
         }
+        let takes = self.state().faults.answers_take;
+        tokio::time::sleep(takes).await;
         let mut answer = if target.is_status() {
             self.write_status(parts, target, query, body).await
         } else {

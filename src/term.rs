@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Moment, SharedClock, sleep_until};
 use first_write::FirstWrite;
 
-pub use gate::Fenced;
+pub use gate::{Fence, Fenced};
 
 /// The right to write, held by the work of a leader.
 #[derive(Clone, Debug)]
@@ -172,7 +172,12 @@ impl Term {
     ///
     /// It shares the connections of `client`, so it costs no handshake.
     pub fn client(&self, client: Client) -> Client {
-        gate::gated(self.clone(), client)
+        self.client_of(client, Fence::Possible)
+    }
+
+    /// The same for a cluster that may not have the fence.
+    pub fn client_of(&self, client: Client, fence: Fence) -> Client {
+        gate::gated(self.clone(), client, fence)
     }
 }
 

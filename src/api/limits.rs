@@ -3,14 +3,16 @@
 //! The API server refuses a bad spec; what was accepted under an older schema, or with the schema's rules switched
 //! off, is caught here and reported in a condition. Repeated are the rules about `clusterName`, the API groups of the
 //! embedded objects, the reserved keys of `machineTemplate` and the timeouts; the schedule's are in
-//! [`schedule`](crate::schedule). Not repeated are those about what no verdict depends on: `kind` and version of the
+//! [`schedule`](crate::schedule). What the schema can't say is checked here alone: how large the specs of embedded objects
+//! may be, and keys of reserved domains below others. Not repeated are those about what no verdict depends on: `kind` and version of the
 //! embedded objects, the version and the values of labels of `machineTemplate`, `nodeTaints`, `killIfCommands`, and how many there may be of anything.
 
 use kube::ResourceExt;
 
 use super::{
-    BOOTSTRAP_GROUPS, EmbeddedObject, INFRASTRUCTURE_GROUPS, InvalidTimeout, MachineTemplate,
-    RESERVED_METADATA_PREFIXES, ScheduledMachine, ScheduledMachineSpec, parse_timeout,
+    BOOTSTRAP_GROUPS, EmbeddedObject, FREE_METADATA_DOMAIN, INFRASTRUCTURE_GROUPS, InvalidTimeout,
+    LARGEST_PROVIDER_SPEC, MachineTemplate, RESERVED_METADATA_DOMAINS, ScheduledMachine,
+    ScheduledMachineSpec, parse_timeout,
 };
 
 /// A field that the operator can't act on.
@@ -80,6 +82,8 @@ impl ScheduledMachineSpec {
             &INFRASTRUCTURE_GROUPS,
         )?;
         self.check_kinds()?;
+        check_size("bootstrapSpec.spec", &self.bootstrap_spec)?;
+        check_size("infrastructureSpec.spec", &self.infrastructure_spec)?;
         self.machine_template
             .as_ref()
             .map_or(Ok(()), check_metadata)
@@ -155,22 +159,41 @@ fn check_metadata(template: &MachineTemplate) -> Result<(), InvalidField> {
         .annotations
         .keys()
         .map(|key| ("machineTemplate.annotations", key));
-    let reserved = |key: &str| {
-        RESERVED_METADATA_PREFIXES
-            .iter()
-            .any(|prefix| key.starts_with(prefix))
-    };
     labels
         .chain(annotations)
-        .find(|(_field, key)| reserved(key))
+        .find(|(_field, key)| is_reserved(key))
         .map_or(Ok(()), |(field, key)| {
             Err(InvalidField {
                 field,
                 value: key.clone(),
                 rule: format!(
-                    "must not begin with {}",
-                    RESERVED_METADATA_PREFIXES.join(", ")
+                    "must not be of {} or a domain below, but for {FREE_METADATA_DOMAIN}",
+                    RESERVED_METADATA_DOMAINS.join(", ")
                 ),
             })
         })
+}
+
+/// Whether a key of labels or annotations belongs to Kubernetes, Cluster API or 5-Spot.
+fn is_reserved(key: &str) -> bool {
+    let Some((domain, _name)) = key.split_once('/') else {
+        return false;
+    };
+    let is_below = |reserved: &str| {
+        let rest = domain.strip_suffix(reserved);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    domain != FREE_METADATA_DOMAIN && RESERVED_METADATA_DOMAINS.iter().any(|of| is_below(of))
+}
+
+fn check_size(field: &'static str, object: &EmbeddedObject) -> Result<(), InvalidField> {
+    let size = object.spec.size();
+    if size <= LARGEST_PROVIDER_SPEC {
+        return Ok(());
+    }
+    Err(InvalidField {
+        field,
+        value: format!("{size} bytes"),
+        rule: format!("must be at most {LARGEST_PROVIDER_SPEC} bytes as JSON"),
+    })
 }

@@ -13,6 +13,13 @@ use serde_json::{Map, Value};
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProviderSpec(Box<str>);
 
+impl ProviderSpec {
+    /// Its size in bytes, as JSON.
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl fmt::Debug for ProviderSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -120,7 +120,7 @@ pub struct EmbeddedObject {
     #[schemars(length(min = 1, max = 63), regex(pattern = rules::KIND))]
     pub kind: String,
 
-    /// The object's spec, as its provider defines it.
+    /// The object's spec, as its provider defines it, of at most 128 KiB as JSON.
     pub spec: ProviderSpec,
 }
 
@@ -128,12 +128,14 @@ pub struct EmbeddedObject {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineTemplate {
-    /// Labels. Keys of Kubernetes, Cluster API and 5-Spot are reserved.
+    /// Labels. Keys of Kubernetes, Cluster API and 5-Spot are reserved, and those of domains below theirs, but for
+    /// node.cluster.x-k8s.io.
     #[serde(default)]
     #[schemars(transform = rules::labels)]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations. Keys of Kubernetes, Cluster API and 5-Spot are reserved.
+    /// Annotations. Keys of Kubernetes, Cluster API and 5-Spot are reserved, and those of domains below theirs, but for
+    /// node.cluster.x-k8s.io.
     #[serde(default)]
     #[schemars(transform = rules::annotations)]
     pub annotations: BTreeMap<String, String>,

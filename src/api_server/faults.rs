@@ -36,8 +36,8 @@ pub(crate) struct Faults {
     pub(crate) refuse_events: Option<u16>,
     /// Status writes are answered after this time only, and take effect then.
     pub(crate) status_takes: Duration,
-    /// Other writes to these resources, by verb, group and plural (`POST cluster.x-k8s.io/machines`), are answered with
-    /// this code and message.
+    /// Other writes to these resources and watches on them, by verb, group and plural (`POST cluster.x-k8s.io/machines`),
+    /// are answered with this code and message.
     pub(crate) refuse: BTreeMap<String, (u16, String)>,
     /// The leader dies at this write, counted from one.
     pub(crate) crash: Option<(usize, Crash)>,
@@ -49,4 +49,10 @@ pub(crate) struct Faults {
     pub(crate) nodes_are_silent: bool,
     /// Pods are never answered for.
     pub(crate) pods_are_silent: bool,
+    /// What is listed and watched of these resources, by group and plural, is as it was before there were any.
+    pub(crate) lag: Vec<&'static str>,
+    /// Every answer comes after this time only.
+    pub(crate) answers_take: Duration,
+    /// Lists are longer by this many bytes.
+    pub(crate) padding: usize,
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ApiServer, SCHEDULED_MACHINES, State, Target,
-    answers::{answer, refused},
+    answers::{answer, refused, refused_because},
 };
 
 /// Namespace (empty where there is none) and name.
@@ -170,6 +170,7 @@ impl ApiServer {
             return std::future::pending().await;
         }
         let is_watch = query.contains("watch=true");
+        tokio::time::sleep(faults.answers_take).await;
         if is_machines && is_watch && faults.stall_watches {
             return std::future::pending().await;
         }
@@ -177,15 +178,6 @@ impl ApiServer {
             let never = stream::pending::<std::io::Result<Bytes>>();
             return Response::new(Body::from_stream(never));
         }
-        let mut state = self.state();
-        let answer = if is_watch {
-            assert!(query.contains("timeoutSeconds=30"), "{query}");
-            state.watch(target, query)
-        } else if target.name.is_some() {
-            state.get(target)
-        } else {
-            state.list(target, query)
-        };
         let verb = if is_watch {
             "WATCH"
         } else if target.name.is_some() {
@@ -193,11 +185,20 @@ impl ApiServer {
         } else {
             "LIST"
         };
+        let sort = format!("{verb} {}", target.sort());
+        let mut state = self.state();
+        let answer = if let Some((code, message)) = faults.refuse.get(&sort) {
+            refused_because(*code, message)
+        } else if is_watch {
+            assert!(query.contains("timeoutSeconds=30"), "{query}");
+            state.watch(target, query)
+        } else if target.name.is_some() {
+            state.get(target)
+        } else {
+            state.list(target, query)
+        };
         let bytes = answer.body().size_hint().exact().unwrap_or_default();
-        let counted = state
-            .traffic
-            .entry(format!("{verb} {}", target.sort()))
-            .or_default();
+        let counted = state.traffic.entry(sort).or_default();
         (counted.0, counted.1) = (counted.0 + 1, counted.1 + bytes);
         answer
     }
@@ -220,6 +221,11 @@ impl State {
         !is_missing && table.is_some_and(|table| table.versions.contains(&target.version))
     }
 
+    fn is_behind(&self, target: &Target<'_>) -> bool {
+        let table = target.table();
+        self.faults.lag.iter().any(|lagging| **lagging == table)
+    }
+
     fn get(&mut self, target: &Target<'_>) -> Response<Body> {
         match self.table(&target.table()).objects.get(&target.key()) {
             Some(object) => answer(200, object),
@@ -235,19 +241,21 @@ impl State {
             return refused(404);
         }
         let selector = Selector::of(query);
-        let version = self.version;
+        let is_behind = self.is_behind(target);
+        let version = if is_behind { 0 } else { self.version };
         let limit = pair(query, "limit")
             .and_then(|limit| limit.parse().ok())
             .unwrap_or(usize::MAX);
         let from: usize = pair(query, "continue")
             .and_then(|from| from.parse().ok())
             .unwrap_or_default();
+        let padding = self.faults.padding;
         let table = self.table(&target.table());
         table.compacted = 0;
         let chosen: Vec<_> = table
             .objects
             .values()
-            .filter(|object| selector.matches(object))
+            .filter(|object| !is_behind && selector.matches(object))
             .collect();
         let items: Vec<_> = chosen.iter().skip(from).take(limit).collect();
         let next = from + items.len();
@@ -255,6 +263,7 @@ impl State {
         if next < chosen.len() {
             metadata["continue"] = json!(next.to_string());
         }
+        metadata["selfLink"] = json!(" ".repeat(padding));
         let list = json!({
             "apiVersion": if target.group.is_empty() { target.version.to_owned() } else { format!("{}/{}", target.group, target.version) },
             "kind": format!("{}List", table.kind),
@@ -271,12 +280,18 @@ impl State {
         let from: u64 = pair(query, "resourceVersion")
             .and_then(|version| version.parse().ok())
             .unwrap();
+        let is_behind = self.is_behind(target);
         let table = self.table(&target.table());
         if from < table.compacted {
             // As the API server does it: the watch starts, and its first news is the error.
             let expired = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1",
                 "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}});
             return Response::new(Body::from(format!("{expired}\n")));
+        }
+        if is_behind {
+            return Response::new(Body::from_stream(
+                stream::pending::<std::io::Result<Bytes>>(),
+            ));
         }
         let (news, receiver) = mpsc::unbounded_channel();
         let selector = Selector::of(query);

@@ -6,19 +6,25 @@
 //!
 //! An object that turns out to be another one by now is no failure: the watch brings the news.
 
+use std::time::Duration;
+
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::ApiResource,
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::{
     ControllerError, FIELD_MANAGER, apply,
     drain::drain,
     observe::kind_of,
-    plan::{Action, DrainProgress, NodeKey, Trouble, taken},
+    plan::{
+        Action, CHANGE_REFUSED, CREATION_REFUSED, DELETION_REFUSED, DRAIN_FAILED, DrainProgress,
+        NAME_TAKEN, NodeKey, Trouble, taken,
+    },
     reconcile::Context,
     timers::Key,
 };
@@ -26,14 +32,17 @@ use crate::{
     api::{FINALIZER, ScheduledMachine},
     errors::Chain,
     machine::{
-        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, manifest,
-        patch,
+        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, Waits,
+        manifest, patch,
     },
 };
 use k8s_openapi::api::core::v1::Node;
 
 /// How often a Node that changes under us is tried anew before the next look has to do it.
 const NODE_ATTEMPTS: usize = 4;
+
+/// How long a round of the drain, or a change of a Node, may take; the rest of it is done in the next look.
+const LONGEST_AT_A_NODE: Duration = Duration::from_secs(30);
 
 /// What an action came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,29 +71,19 @@ pub(super) async fn act(
             })
             .await
         }
-        Action::RemoveFinalizer => {
-            act.finalizers(|finalizers| finalizers.retain(|present| present != FINALIZER))
-                .await
-        }
+        Action::RemoveFinalizer { looks } => act.let_go(*looks).await,
         Action::DisableSchedule => {
             act.patch_object(&json!({"spec": {"schedule": {"enabled": false}}}))
                 .await
         }
         Action::Create(part) => return act.create(*part).await,
         Action::Delete { part, uid } => act.delete(*part, uid).await,
-        Action::Exempt { uid, from_detach } => {
-            let mut annotations = json!({EXEMPT_FROM_DRAIN: EXEMPT_BY_US});
-            if *from_detach {
-                annotations[EXEMPT_FROM_DETACH] = json!(EXEMPT_BY_US);
-            }
-            act.annotate_machine(uid, &annotations).await
+        Action::Exempt { uid, from } => {
+            act.annotate_machine(uid, *from, &json!(EXEMPT_BY_US)).await
         }
-        Action::EndExemption { uid } => {
-            let annotations = json!({EXEMPT_FROM_DRAIN: null, EXEMPT_FROM_DETACH: null});
-            act.annotate_machine(uid, &annotations).await
-        }
-        Action::ShapeNode { node, wish } => act.shape(node, wish).await,
-        Action::Drain(node) => act.drain(node).await,
+        Action::EndExemption { uid, from } => act.annotate_machine(uid, *from, &Value::Null).await,
+        Action::ShapeNode { node, wish } => in_time(act.shape(node, wish)).await,
+        Action::Drain(node) => in_time(act.drain(node)).await,
     };
     let done = done.map_err(|source| ControllerError::Act {
         object: act.name(),
@@ -95,14 +94,23 @@ pub(super) async fn act(
     Ok(done)
 }
 
+/// Bounds what has to do with another cluster, of which each single answer may come slowly: whoever waits for it takes
+/// the place of another object.
+async fn in_time(
+    act: impl Future<Output = Result<Done, kube::Error>>,
+) -> Result<Done, kube::Error> {
+    let done = timeout(LONGEST_AT_A_NODE, act).await;
+    done.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
+}
+
 /// What people should know of a failure, if it is one that stays until somebody does something.
 pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Trouble> {
     let (reason, message) = match error {
-        ControllerError::NameTaken { part, .. } => ("NameTaken", taken(part)),
+        ControllerError::NameTaken { part, .. } => (NAME_TAKEN, taken(part)),
         _ if error.is_fenced() => return None,
         // A drain has a limit, and one that fails all the time must not have none.
         ControllerError::Act { source, .. } if matches!(action, Action::Drain(_)) => (
-            "DrainFailed",
+            DRAIN_FAILED,
             format!("failed to {}: {}", words(action), Chain(source.as_ref())),
         ),
         ControllerError::Act { source, .. } => {
@@ -113,9 +121,9 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
                 return None;
             }
             let reason = match action {
-                Action::Create(_) => "CreationRefused",
-                Action::Delete { .. } | Action::Exempt { .. } => "DeletionRefused",
-                _ => "ChangeRefused",
+                Action::Create(_) => CREATION_REFUSED,
+                Action::Delete { .. } | Action::Exempt { .. } => DELETION_REFUSED,
+                _ => CHANGE_REFUSED,
             };
             (
                 reason,
@@ -135,7 +143,7 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
 fn words(action: &Action) -> String {
     match action {
         Action::AddFinalizer => "add the finalizer".to_owned(),
-        Action::RemoveFinalizer => "remove the finalizer".to_owned(),
+        Action::RemoveFinalizer { .. } => "remove the finalizer".to_owned(),
         Action::Create(part) => format!("create the {}", part.word()),
         Action::Delete { part, .. } => format!("delete the {}", part.word()),
         Action::Exempt { .. } | Action::EndExemption { .. } => "annotate the Machine".to_owned(),
@@ -168,6 +176,25 @@ impl Act<'_> {
         let mut finalizers = self.object.finalizers().to_vec();
         change(&mut finalizers);
         self.patch_object(&json!({"metadata": {"finalizers": finalizers}}))
+            .await
+    }
+
+    /// Removes the finalizer. What is known may be behind what an earlier leader created last, so where it `looks`,
+    /// an object that is there after all is kept in mind instead.
+    async fn let_go(&self, looks: bool) -> Result<Done, kube::Error> {
+        let mut is_any_there = false;
+        for part in Part::ALL.into_iter().filter(|_| looks) {
+            let Some((kind, api)) = self.api(part) else {
+                continue;
+            };
+            if let Some(found) = api.get_opt(&self.object.name_any()).await? {
+                is_any_there |= self.keep(part, &kind, &found);
+            }
+        }
+        if is_any_there {
+            return Ok(Done::Changed);
+        }
+        self.finalizers(|finalizers| finalizers.retain(|present| present != FINALIZER))
             .await
     }
 
@@ -219,35 +246,30 @@ impl Act<'_> {
             }
             Err(error) => return Err(failed(error)),
         };
-        self.keep(part, &kind, &found)
+        if self.keep(part, &kind, &found) {
+            Ok(Done::Changed)
+        } else {
+            Err(ControllerError::NameTaken {
+                object: self.name(),
+                part: part.word(),
+            })
+        }
     }
 
-    /// Keeps what is there after all, if it is ours.
-    fn keep(
-        &self,
-        part: Part,
-        kind: &Kind,
-        found: &DynamicObject,
-    ) -> Result<Done, ControllerError> {
+    /// Keeps in mind what is there after all, if it is ours.
+    fn keep(&self, part: Part, kind: &Kind, found: &DynamicObject) -> bool {
         let seen = match part {
             Part::Machine => Seen::of_machine(found),
             Part::Bootstrap | Part::Infrastructure => Seen::of_metadata(&found.metadata),
         };
         let uid = self.object.uid().unwrap_or_default();
-        match seen {
-            Some(seen) if seen.is_of(part, &self.object.name_any(), &uid) => {
-                let version = found.metadata.resource_version.as_deref();
-                self.context
-                    .caches
-                    .objects()
-                    .wrote(kind, &self.key(), version, seen);
-                Ok(Done::Changed)
-            }
-            _ => Err(ControllerError::NameTaken {
-                object: self.name(),
-                part: part.word(),
-            }),
-        }
+        let Some(seen) = seen.filter(|seen| seen.is_of(part, &self.object.name_any(), &uid)) else {
+            return false;
+        };
+        let version = found.metadata.resource_version.as_deref();
+        let objects = self.context.caches.objects();
+        objects.wrote(kind, &self.key(), version, seen);
+        true
     }
 
     async fn delete(&self, part: Part, uid: &str) -> Result<Done, kube::Error> {
@@ -271,10 +293,24 @@ impl Act<'_> {
         }
     }
 
-    async fn annotate_machine(&self, uid: &str, annotations: &Value) -> Result<Done, kube::Error> {
+    async fn annotate_machine(
+        &self,
+        uid: &str,
+        from: Waits,
+        value: &Value,
+    ) -> Result<Done, kube::Error> {
         let Some((kind, api)) = self.api(Part::Machine) else {
             return Ok(Done::Overtaken);
         };
+        let keys = [
+            (EXEMPT_FROM_DRAIN, from.drain),
+            (EXEMPT_FROM_DETACH, from.detach),
+        ];
+        let annotations: serde_json::Map<_, _> = keys
+            .into_iter()
+            .filter(|(_key, is_meant)| *is_meant)
+            .map(|(key, _)| (key.to_owned(), value.clone()))
+            .collect();
         let change = json!({"metadata": {"uid": uid, "annotations": annotations}});
         match api
             .patch(&self.object.name_any(), &by_us(), &Patch::Merge(&change))
@@ -338,20 +374,16 @@ impl Act<'_> {
         let Some(client) = self.cluster(key) else {
             return Ok(Done::Overtaken);
         };
-        drain(&client, &key.name, &self.context.metrics)
-            .await
-            .map(Done::Drained)
+        let drain = drain(&client, &key.name, &self.context.metrics);
+        drain.await.map(Done::Drained)
     }
 
     /// The client of the cluster of a Node. Whichever cluster it is, nothing is written to it outside of the term.
     fn cluster(&self, key: &NodeKey) -> Option<Client> {
         let namespace = self.object.namespace();
-        let client = self
-            .context
-            .caches
-            .clusters()
-            .client(namespace.as_deref(), &key.cluster)?;
-        Some(self.context.term.client(client))
+        let clusters = self.context.caches.clusters();
+        let (client, fence) = clusters.client(namespace.as_deref(), &key.cluster)?;
+        Some(self.context.term.client_of(client, fence))
     }
 
     fn api(&self, part: Part) -> Option<(Kind, Api<DynamicObject>)> {

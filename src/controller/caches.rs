@@ -65,6 +65,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// shortly before the end), so this bounds how late a connection that died without a word is noticed.
 pub(super) const WATCH_SECONDS: u32 = 30;
 
+/// How often it is looked for what is watched and not in use any more.
+pub(super) const UNUSED_LASTS: Duration = Duration::from_mins(10);
+
 /// What `kubectl apply` leaves behind: the whole object once more, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -109,6 +112,7 @@ impl Caches {
         };
         let object_feeds = Feeds {
             client: client.clone(),
+            store: store.clone(),
             objects: objects.clone(),
             asked: kinds_asked,
             clusters: clusters.clone(),

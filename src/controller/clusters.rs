@@ -10,7 +10,7 @@ mod feed;
 mod kubeconfig;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -22,7 +22,11 @@ use tokio::sync::mpsc;
 use crate::{
     api::is_cluster_name,
     machine::{MachineSight, NodeSeen},
+    term::Fence,
 };
+
+/// Each has a watch, and all its Nodes are kept in memory.
+const MOST_CLUSTERS: usize = 500;
 
 pub(super) use feed::ClusterFeeds;
 pub use kubeconfig::Connect;
@@ -76,6 +80,13 @@ struct Row {
     node: Arc<NodeSeen>,
 }
 
+impl PartialEq for Row {
+    /// Whether all that matters of the Node is the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
+}
+
 /// The Node of a machine, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum NodeSight {
@@ -119,11 +130,27 @@ impl Clusters {
         if self.read().contains_key(&key) {
             return;
         }
-        self.write().entry(key.clone()).or_insert_with(|| {
+        let mut known = self.write();
+        let is_full = known.len() >= MOST_CLUSTERS && !key.is_own();
+        known.entry(key.clone()).or_insert_with(|| {
+            if is_full {
+                return Reach::Failed(format!(
+                    "{MOST_CLUSTERS} other clusters are watched, and no further one is"
+                ));
+            }
             // The feed is gone only when the process ends.
             let _ = self.asked.send(key);
             Reach::Unknown
         });
+    }
+
+    /// Drops the clusters that are not in use any more, and those for which there was no room.
+    fn keep_only(&self, used: &HashSet<ClusterKey>, has_feed: impl Fn(&ClusterKey) -> bool) {
+        let mut known = self.write();
+        known.retain(|key, _reach| key.is_own() || used.contains(key) && has_feed(key));
+        if !known.values().any(|reach| matches!(reach, Reach::Own)) {
+            known.remove(&ClusterKey::own());
+        }
     }
 
     /// The Node of a machine. One of the same name that another machine became is not it.
@@ -131,8 +158,15 @@ impl Clusters {
         let Some(name) = &machine.node else {
             return NodeSight::None;
         };
+        let key = ClusterKey::new(namespace, &machine.cluster);
         let known = self.read();
-        match resolve(&known, &ClusterKey::new(namespace, &machine.cluster)) {
+        if !known.contains_key(&key) {
+            drop(known);
+            // Dropped because it was out of use for a while.
+            self.ask_for(namespace, &machine.cluster);
+            return NodeSight::Unknown;
+        }
+        match resolve(&known, &key) {
             Reach::Unknown | Reach::Own => NodeSight::Unknown,
             Reach::Failed(error) => NodeSight::Unreachable(error.clone()),
             Reach::Reached(reached) => match reached.nodes.get(name) {
@@ -142,10 +176,16 @@ impl Clusters {
         }
     }
 
-    /// The client of a cluster.
-    pub(super) fn client(&self, namespace: Option<&str>, cluster: &str) -> Option<Client> {
-        match resolve(&self.read(), &ClusterKey::new(namespace, cluster)) {
-            Reach::Reached(reached) => Some(reached.client.clone()),
+    /// The client of a cluster, and whether that may have the fence.
+    pub(super) fn client(&self, namespace: Option<&str>, cluster: &str) -> Option<(Client, Fence)> {
+        let known = self.read();
+        let key = ClusterKey::new(namespace, cluster);
+        let fence = match known.get(&key) {
+            Some(Reach::Own) => Fence::Possible,
+            _ => Fence::Foreign,
+        };
+        match resolve(&known, &key) {
+            Reach::Reached(reached) => Some((reached.client.clone(), fence)),
             Reach::Unknown | Reach::Own | Reach::Failed(_) => None,
         }
     }
@@ -173,6 +213,7 @@ impl Clusters {
         let is_same = match (known.get(key), &reach) {
             (Some(Reach::Own), Reach::Own) => true,
             (Some(Reach::Failed(before)), Reach::Failed(now)) => before == now,
+            (Some(Reach::Reached(before)), Reach::Reached(now)) => before.nodes == now.nodes,
             _ => false,
         };
         known.insert(key.clone(), reach);
@@ -185,7 +226,7 @@ impl Clusters {
             Some(Reach::Reached(reached)) => {
                 let row = Row::of(node);
                 let before = reached.nodes.insert(node.name_any(), row.clone());
-                before.is_none_or(|before| before.node != row.node)
+                before.is_none_or(|before| before != row)
             }
             _ => false,
         }

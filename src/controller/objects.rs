@@ -15,12 +15,12 @@ use kube::core::ApiResource;
 use tokio::sync::mpsc;
 
 use super::timers::Key;
-use crate::machine::{Kind, MachineVersion, Seen};
+use crate::machine::{Kind, MachineSight, MachineVersion, Seen};
 
 pub(super) use feed::Feeds;
 
 /// More kinds than any cluster has providers, and few enough that nobody can have the operator watch without end.
-const MOST_KINDS: usize = 64;
+const MOST_WATCHES: usize = 64;
 
 /// What is known of all kinds. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ struct Tables {
 #[derive(Debug, Default)]
 struct Table {
     state: State,
+    /// Whether it has one of the [`MOST_WATCHES`].
+    is_watched: bool,
     rows: HashMap<Key, Arc<Seen>>,
     /// The newest version of the API server's that `rows` are sure to include.
     seen_up_to: Option<u128>,
@@ -85,32 +87,62 @@ impl Objects {
         (objects, asking)
     }
 
-    /// Has a kind watched, unless it is already.
+    /// Has a kind looked for and watched, unless it is already.
     pub(super) fn ask_for(&self, kind: &Kind) {
         if self.read().kinds.contains_key(kind) {
             return;
         }
-        let mut tables = self.write();
-        let table = if tables.kinds.len() < MOST_KINDS {
+        self.write().kinds.entry(kind.clone()).or_insert_with(|| {
             // The feed is gone only when the process ends.
             let _ = self.asked.send(kind.clone());
             Table::default()
-        } else {
-            let state = State::Failed(format!(
-                "more than {MOST_KINDS} kinds of objects are in use, and no further one is watched"
-            ));
-            Table {
-                state,
-                ..Table::default()
-            }
-        };
-        tables.kinds.entry(kind.clone()).or_insert(table);
+        });
+    }
+
+    /// Drops the kinds that are not in use any more, and returns them.
+    fn keep_only(&self, used: &HashSet<Kind>) -> Vec<Kind> {
+        let mut tables = self.write();
+        let unused = |kind: &&Kind| **kind != Kind::Machine && !used.contains(*kind);
+        let unused: Vec<_> = tables.kinds.keys().filter(unused).cloned().collect();
+        for kind in &unused {
+            // Only Machines have Nodes, so no other table is concerned.
+            tables.kinds.remove(kind);
+        }
+        unused
+    }
+
+    /// Whether one more kind may be watched.
+    fn may_watch(&self, kind: &Kind) -> bool {
+        let mut tables = self.write();
+        let others = tables.kinds.iter();
+        let others = others.filter(|(other, table)| *other != kind && table.is_watched);
+        let is_free = others.count() < MOST_WATCHES;
+        if let Some(table) = tables.kinds.get_mut(kind) {
+            table.is_watched = is_free;
+        }
+        is_free
+    }
+
+    fn is_watched_no_more(&self, kind: &Kind) {
+        if let Some(table) = self.write().kinds.get_mut(kind) {
+            table.is_watched = false;
+        }
+    }
+
+    /// How many kinds are looked for that are not served.
+    fn not_served(&self) -> usize {
+        let tables = self.read();
+        let states = tables.kinds.values().map(|table| &table.state);
+        states.filter(|state| **state == State::NotServed).count()
     }
 
     /// What is known of one object.
     pub(super) fn sight(&self, kind: &Kind, key: &Key) -> Sight {
         let tables = self.read();
         let Some(table) = tables.kinds.get(kind) else {
+            drop(tables);
+            // Dropped because it was out of use for a while.
+            self.ask_for(kind);
             return Sight::Unknown;
         };
         match &table.state {
@@ -149,6 +181,28 @@ impl Objects {
             .collect()
     }
 
+    /// Which `ScheduledMachine`s have a Machine in this cluster.
+    pub(super) fn in_cluster(&self, namespace: Option<&str>, cluster: &str) -> Vec<Key> {
+        let tables = self.read();
+        tables
+            .machines()
+            .filter(|((of, _name), machine)| {
+                of.as_deref() == namespace && machine.cluster == cluster
+            })
+            .map(|(key, _machine)| key.clone())
+            .collect()
+    }
+
+    /// The clusters that Machines with a Node belong to, by namespace and name.
+    pub(super) fn clusters(&self) -> HashSet<(Option<String>, String)> {
+        let tables = self.read();
+        tables
+            .machines()
+            .filter(|(_key, machine)| machine.node.is_some())
+            .map(|((namespace, _name), machine)| (namespace.clone(), machine.cluster.clone()))
+            .collect()
+    }
+
     /// Keeps the API server's answer to a write, unless the watch has got that far already.
     pub(super) fn wrote(&self, kind: &Kind, key: &Key, version: Option<&str>, seen: Seen) {
         let Some(version) = version.and_then(|version| version.parse::<u128>().ok()) else {
@@ -178,7 +232,9 @@ impl Objects {
 
     fn set_state(&self, kind: &Kind, state: State) -> bool {
         let mut tables = self.write();
-        let table = tables.kinds.entry(kind.clone()).or_default();
+        let Some(table) = tables.kinds.get_mut(kind) else {
+            return false;
+        };
         let is_other = table.state != state;
         table.state = state;
         is_other
@@ -226,6 +282,12 @@ impl Objects {
 }
 
 impl Tables {
+    fn machines(&self) -> impl Iterator<Item = (&Key, &MachineSight)> {
+        let rows = self.kinds.get(&Kind::Machine).map(|table| &table.rows);
+        let machines = rows.into_iter().flatten();
+        machines.filter_map(|(key, seen)| Some((key, seen.machine.as_ref()?)))
+    }
+
     fn put(&mut self, kind: &Kind, key: Key, seen: Seen) {
         let node = node_of(&seen);
         let table = self.kinds.entry(kind.clone()).or_default();

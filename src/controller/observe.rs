@@ -49,7 +49,7 @@ fn is_allowed(part: Part, kind: &Kind) -> bool {
 pub(super) fn observe<'a>(
     object: &'a ScheduledMachine,
     caches: &Caches,
-    trouble: Option<Trouble>,
+    troubles: Vec<Trouble>,
     drain: Option<DrainProgress>,
 ) -> Observed<'a> {
     let objects = caches.objects();
@@ -84,7 +84,7 @@ pub(super) fn observe<'a>(
         parts,
         node,
         machine_version: objects.machine_version(),
-        trouble,
+        troubles,
         drain,
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct Observed<'a> {
     pub(super) node: NodeSight,
     /// The version in which Machines are served.
     pub(super) machine_version: Option<MachineVersion>,
-    /// What the API server refused the last time.
-    pub(super) trouble: Option<Trouble>,
+    /// What the API server refused, and has not let pass since.
+    pub(super) troubles: Vec<Trouble>,
     /// What the drain in this very look came to.
     pub(super) drain: Option<DrainProgress>,
 }
@@ -84,6 +84,21 @@ pub(super) struct Trouble {
     /// Why, in words.
     pub(super) message: String,
 }
+
+/// The reasons of all troubles, as conditions carry them.
+pub(super) const REFUSALS: [&str; 5] = [
+    NAME_TAKEN,
+    CREATION_REFUSED,
+    DELETION_REFUSED,
+    CHANGE_REFUSED,
+    DRAIN_FAILED,
+];
+
+pub(super) const NAME_TAKEN: &str = "NameTaken";
+pub(super) const CREATION_REFUSED: &str = "CreationRefused";
+pub(super) const DELETION_REFUSED: &str = "DeletionRefused";
+pub(super) const CHANGE_REFUSED: &str = "ChangeRefused";
+pub(super) const DRAIN_FAILED: &str = "DrainFailed";
 
 /// How far a drain has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub(super) struct Context {
     clock: Arc<dyn WallClock>,
     timers: Arc<Timers>,
     failures: Mutex<HashMap<Key, Retry>>,
-    troubles: Mutex<HashMap<Key, Trouble>>,
+    troubles: Mutex<HashMap<Key, Vec<Trouble>>>,
 }
 
 /// How many actions one look may take: all that create a machine, and some to spare.
@@ -99,11 +99,34 @@ impl Context {
         Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default()
     }
 
+    fn troubles_of(&self, key: &Key) -> Vec<Trouble> {
+        self.troubles().get(key).cloned().unwrap_or_default()
+    }
+
+    /// Remembers a refusal, instead of what was refused of the same sort before.
+    fn refused(&self, key: &Key, trouble: Trouble) {
+        let mut troubles = self.troubles();
+        let of = troubles.entry(key.clone()).or_default();
+        of.retain(|before| !trouble.action.replaces(&before.action));
+        of.push(trouble);
+    }
+
+    /// Forgets that this action was refused.
+    fn passed(&self, key: &Key, action: &PlannedAction) {
+        let mut troubles = self.troubles();
+        if let Some(of) = troubles.get_mut(key) {
+            of.retain(|before| !action.replaces(&before.action));
+            if of.is_empty() {
+                troubles.remove(key);
+            }
+        }
+    }
+
     fn failures(&self) -> MutexGuard<'_, HashMap<Key, Retry>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn troubles(&self) -> MutexGuard<'_, HashMap<Key, Trouble>> {
+    fn troubles(&self) -> MutexGuard<'_, HashMap<Key, Vec<Trouble>>> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,8 +159,8 @@ async fn look(
     let mut drain = None;
     for _ in 0..MOST_ROUNDS {
         let object = context.written.latest(Arc::clone(cached));
-        let trouble = context.troubles().get(&key).cloned();
-        let observed = observe(&object, &context.caches, trouble, drain.clone());
+        let troubles = context.troubles_of(&key);
+        let observed = observe(&object, &context.caches, troubles, drain.clone());
         let plan = plan(&observed, context.clock.now());
         let look_again = plan.look_again.map(|at| context.until(at));
         let Some(action) = write(context, &object, plan.steps).await? else {
@@ -151,11 +174,9 @@ async fn look(
         // As it is after the status was written, or its version would be an old one.
         let object = context.written.latest(Arc::clone(cached));
         match act::act(context, &object, &action).await {
-            Ok(Done::Changed) => {
-                context.troubles().remove(&key);
-            }
+            Ok(Done::Changed) => context.passed(&key, &action),
             Ok(Done::Drained(progress)) => {
-                context.troubles().remove(&key);
+                context.passed(&key, &action);
                 drain = Some(progress);
             }
             Ok(Done::Overtaken) => {
@@ -205,9 +226,9 @@ async fn note_trouble(
         return Ok(());
     };
     let key = (cached.namespace(), cached.name_any());
-    context.troubles().insert(key, trouble.clone());
+    context.refused(&key, trouble);
     let object = context.written.latest(Arc::clone(cached));
-    let observed = observe(&object, &context.caches, Some(trouble), drain);
+    let observed = observe(&object, &context.caches, context.troubles_of(&key), drain);
     let steps = plan(&observed, context.clock.now()).steps;
     write(context, &object, steps).await?;
     Ok(())
@@ -245,7 +266,7 @@ pub(super) fn error_policy(
     } else {
         delay
     };
-    let observed = observe(object, &context.caches, None, None);
+    let observed = observe(object, &context.caches, Vec::new(), None);
     let look_again = plan(&observed, context.clock.now()).look_again;
     let delay = no_later_than(delay, look_again.map(|at| context.until(at)));
     warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");

@@ -27,10 +27,6 @@ pub(crate) struct Seen {
 
 /// What a Machine says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact that holds by itself"
-)]
 pub(crate) struct MachineSight {
     /// The cluster that it belongs to.
     pub(crate) cluster: String,
@@ -46,12 +42,22 @@ pub(crate) struct MachineSight {
     pub(crate) phase: Option<String>,
     /// Why it is not ready, in one word of Cluster API's.
     pub(crate) reason: Option<String>,
-    /// Whether we exempted it from Cluster API's own drain.
-    pub(crate) is_exempt_by_us: bool,
     /// Whether it is exempt from Cluster API's own drain.
-    pub(crate) is_exempt_from_drain: bool,
+    pub(crate) from_drain: Exemption,
     /// Whether it is exempt from Cluster API's wait for volumes.
-    pub(crate) is_exempt_from_detach: bool,
+    pub(crate) from_detach: Exemption,
+}
+
+/// Whether Cluster API leaves something out when it removes a Machine, and who wants that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Exemption {
+    /// It does not.
+    #[default]
+    None,
+    /// We do; it can be taken back.
+    ByUs,
+    /// Somebody else does; it is theirs to change.
+    ByOthers,
 }
 
 impl Seen {
@@ -113,7 +119,50 @@ impl Seen {
     }
 }
 
+/// What Cluster API waits for before it takes a Machine's host away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// Its own drain of the Node.
+    pub(crate) drain: bool,
+    /// That volumes are detached from the Node.
+    pub(crate) detach: bool,
+}
+
+impl Waits {
+    /// Whether there is anything to wait for.
+    pub(crate) fn any(self) -> bool {
+        self.drain || self.detach
+    }
+}
+
+impl Exemption {
+    fn of(value: Option<&String>) -> Self {
+        match value {
+            None => Self::None,
+            Some(value) if value == EXEMPT_BY_US => Self::ByUs,
+            Some(_) => Self::ByOthers,
+        }
+    }
+}
+
 impl MachineSight {
+    /// What Cluster API would wait for. Without a Node there is nothing.
+    pub(crate) fn waits(&self) -> Waits {
+        let waits = |exemption| self.node.is_some() && exemption == Exemption::None;
+        Waits {
+            drain: waits(self.from_drain),
+            detach: waits(self.from_detach),
+        }
+    }
+
+    /// What we keep Cluster API from waiting for.
+    pub(crate) fn exempted_by_us(&self) -> Waits {
+        Waits {
+            drain: self.from_drain == Exemption::ByUs,
+            detach: self.from_detach == Exemption::ByUs,
+        }
+    }
+
     fn of(object: &DynamicObject) -> Self {
         let text = |pointer: &str| {
             let found = object.data.pointer(pointer).and_then(Value::as_str);
@@ -132,7 +181,6 @@ impl MachineSight {
             ready["status"] == "True"
         });
         let annotations = object.annotations();
-        let exemption = annotations.get(EXEMPT_FROM_DRAIN);
         Self {
             cluster: text("/spec/clusterName").unwrap_or_default(),
             node_uid: text("/status/nodeRef/uid"),
@@ -144,9 +192,8 @@ impl MachineSight {
                 .filter(|ready| ready["status"] != "True")
                 .and_then(|ready| ready["reason"].as_str())
                 .map(str::to_owned),
-            is_exempt_by_us: exemption.is_some_and(|value| value == EXEMPT_BY_US),
-            is_exempt_from_drain: exemption.is_some(),
-            is_exempt_from_detach: annotations.contains_key(EXEMPT_FROM_DETACH),
+            from_drain: Exemption::of(annotations.get(EXEMPT_FROM_DRAIN)),
+            from_detach: Exemption::of(annotations.get(EXEMPT_FROM_DETACH)),
         }
     }
 }

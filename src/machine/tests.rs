@@ -110,7 +110,7 @@ fn a_drain_timeout_of_zero_exempts_the_machine_because_cluster_api_takes_zero_fo
         let machine = manifest(Part::Machine, &object, version);
         assert_eq!(machine["spec"]["nodeDrainTimeout"], Value::Null);
         assert_eq!(machine["spec"]["deletion"], Value::Null);
-        assert!(seen(machine).machine.unwrap().is_exempt_from_drain);
+        assert!(seen(machine).machine.unwrap().exempted_by_us().drain);
     }
 }
 

@@ -26,12 +26,21 @@ pub struct Fenced {
     pub message: String,
 }
 
+/// Whether the API server that a client talks to may have the fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// It is that of the operator's own cluster.
+    Possible,
+    /// It is another cluster's, and whatever it says is not about our Lease.
+    Foreign,
+}
+
 /// Wraps `client` so that requests which may change something need a live `term`.
-pub(super) fn gated(term: Term, client: Client) -> Client {
+pub(super) fn gated(term: Term, client: Client, fence: Fence) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
         let (term, client) = (term.clone(), client.clone());
-        async move { send(&term, &client, request).await }
+        async move { send(&term, &client, request, fence).await }
     });
     Client::new(service, namespace)
 }
@@ -40,6 +49,7 @@ async fn send(
     term: &Term,
     client: &Client,
     request: Request<Body>,
+    fence: Fence,
 ) -> Result<Response<Body>, BoxError> {
     if is_read(request.method()) {
         return Ok(client.send(request).await?);
@@ -54,7 +64,7 @@ async fn send(
         let refusal = tokio::select! {
             // Biased: an answer that is already here is kept even if the term ended in the same instant.
             biased;
-            answer = attempt(client, request) => match answer? {
+            answer = attempt(client, request, fence) => match answer? {
                 Ok(answer) => {
                     if is_work && answer.status().is_success() {
                         term.shared.first_write.accepted(term.shared.clock.now());
@@ -85,9 +95,12 @@ async fn send(
 async fn attempt(
     client: &Client,
     request: Request<Body>,
+    fence: Fence,
 ) -> Result<Result<Response<Body>, Refusal>, BoxError> {
     let answer = client.send(request).await?;
-    if ![StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status()) {
+    if fence == Fence::Foreign
+        || ![StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status())
+    {
         return Ok(Ok(answer));
     }
     let (head, body) = answer.into_parts();

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, convert::Infallible, pin::pin, time::Duration};
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{AbortHandle, Abortable, Aborted, BoxFuture},
+    stream::FuturesUnordered,
+};
 use k8s_openapi::api::core::v1::{Node, Secret};
 use kube::{
     Api, Client, ResourceExt,
@@ -13,7 +17,7 @@ use kube::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, interval_at, sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -22,7 +26,7 @@ use crate::{
     controller::{
         Category, ControllerMetrics,
         bounded::bounded,
-        caches::{Announcer, WATCH_SECONDS},
+        caches::{Announcer, UNUSED_LASTS, WATCH_SECONDS},
         objects::Objects,
         retry::Retry,
         timers::reference,
@@ -33,7 +37,10 @@ use crate::{
 /// How long a cluster that can't be reached is waited for before the next try.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
-/// How often the Secret is read again: credentials in it are renewed, and it may come later than the first Node.
+/// How often a Secret is looked for that is not there: it may come later than the first Node.
+const NO_SECRET_LASTS: Duration = Duration::from_mins(1);
+
+/// How often the Secret is read again: credentials in it are renewed.
 const SECRET_LASTS: Duration = Duration::from_mins(10);
 
 /// The watches of all clusters.
@@ -60,20 +67,52 @@ struct Feed {
 impl ClusterFeeds {
     /// Feeds for ever.
     pub(in crate::controller) async fn run(mut self) -> Infallible {
-        let mut feeds = FuturesUnordered::<BoxFuture<'static, Infallible>>::new();
+        let mut feeds = FuturesUnordered::<BoxFuture<'static, Result<Infallible, Aborted>>>::new();
+        let mut ends = HashMap::new();
+        let mut sweep = interval_at(Instant::now() + UNUSED_LASTS, UNUSED_LASTS);
         loop {
             tokio::select! {
-                Some(key) = self.asked.recv() => feeds.push(Box::pin(Feed {
-                    key,
-                    client: self.client.clone(),
-                    connect: self.connect.clone(),
-                    clusters: self.clusters.clone(),
-                    objects: self.objects.clone(),
-                    announcer: self.announcer.clone(),
-                    metrics: self.metrics.clone(),
-                }.run())),
-                Some(never) = feeds.next() => match never {},
+                Some(key) = self.asked.recv() => {
+                    let (end, registration) = AbortHandle::new_pair();
+                    feeds.push(Box::pin(Abortable::new(self.feed(key.clone()).run(), registration)));
+                    ends.insert(key, end);
+                }
+                Some(Err(Aborted)) = feeds.next() => {}
+                _ = sweep.tick() => self.sweep(&mut ends),
             }
+        }
+    }
+
+    fn feed(&self, key: ClusterKey) -> Feed {
+        Feed {
+            key,
+            client: self.client.clone(),
+            connect: self.connect.clone(),
+            clusters: self.clusters.clone(),
+            objects: self.objects.clone(),
+            announcer: self.announcer.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// Lets go of clusters in which no machine of ours is a Node any more.
+    fn sweep(&self, ends: &mut HashMap<ClusterKey, AbortHandle>) {
+        let used = self.objects.clusters();
+        let keys = used.iter();
+        let keys = keys.map(|(namespace, name)| ClusterKey::new(namespace.as_deref(), name));
+        self.clusters
+            .keep_only(&keys.collect(), |key| ends.contains_key(key));
+        ends.retain(|key, end| {
+            let is_kept = self.clusters.is_known(key);
+            if !is_kept {
+                info!(cluster = %key, "a cluster has no machine of ours any more, and is not watched");
+                end.abort();
+            }
+            is_kept
+        });
+        // One that came into use while this looked, or that there is room for by now.
+        for (namespace, cluster) in &used {
+            self.clusters.ask_for(namespace.as_deref(), cluster);
         }
     }
 }
@@ -91,10 +130,10 @@ impl Feed {
                     self.clusters.ask_for_own();
                     if self.clusters.set(&self.key, Reach::Own) {
                         info!(cluster = %self.key, "no kubeconfig for this cluster: its Nodes are looked for in our own");
-                        self.announcer.all();
+                        self.announce_all();
                     }
                     retry = Retry::up_to(LONGEST_RETRY);
-                    sleep(SECRET_LASTS).await;
+                    sleep(NO_SECRET_LASTS).await;
                     continue;
                 }
                 Ok(Some(kubeconfig)) => match self.connect.to(&kubeconfig).await {
@@ -137,7 +176,7 @@ impl Feed {
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         let mut events = pin!(watcher(nodes, config).backoff(Retry::up_to(LONGEST_RETRY)));
         let mut listing = HashMap::new();
-        let mut is_listed = false;
+        let mut listed: Option<Instant> = None;
         let mut read_again = pin!(sleep(SECRET_LASTS));
         loop {
             let event = tokio::select! {
@@ -160,10 +199,11 @@ impl Feed {
                     let nodes = std::mem::take(&mut listing);
                     info!(cluster = %self.key, nodes = nodes.len(), "listed the Nodes of a cluster");
                     let client = client.clone();
-                    self.clusters
-                        .set(&self.key, Reach::Reached(Reached { client, nodes }));
-                    (is_listed, *retry) = (true, Retry::up_to(LONGEST_RETRY));
-                    self.announcer.all();
+                    let reached = Reach::Reached(Reached { client, nodes });
+                    if self.clusters.set(&self.key, reached) {
+                        self.announce_all();
+                    }
+                    listed.get_or_insert_with(Instant::now);
                 }
                 Some(Ok(Event::Apply(node))) => {
                     if self.clusters.put(&self.key, &node) {
@@ -174,8 +214,12 @@ impl Feed {
                     self.clusters.remove(&self.key, &node.name_any());
                     self.announce(&node.name_any());
                 }
-                Some(Err(error)) if is_listed => {
-                    // The credentials may have been renewed, so all is done from the start.
+                Some(Err(error)) if let Some(listed) = listed => {
+                    // The credentials may have been renewed, so all is done from the start; soon, if all was well, and
+                    // ever later where there is a right to list and none to watch.
+                    if listed.elapsed() > LONGEST_RETRY {
+                        *retry = Retry::up_to(LONGEST_RETRY);
+                    }
                     self.metrics.failed(Category::Watch);
                     warn!(cluster = %self.key, error = %Chain(&error), "the watch on the Nodes of a cluster failed");
                     return;
@@ -193,7 +237,19 @@ impl Feed {
         self.metrics.failed(Category::Watch);
         warn!(cluster = %self.key, error, "a cluster can't be reached");
         if self.clusters.set(&self.key, Reach::Failed(error)) {
+            self.announce_all();
+        }
+    }
+
+    /// Whoever has a machine in the cluster. Any may be in the operator's own.
+    fn announce_all(&self) {
+        if self.key.is_own() {
             self.announcer.all();
+            return;
+        }
+        let namespace = self.key.namespace.as_deref();
+        for key in self.objects.in_cluster(namespace, &self.key.name) {
+            self.announcer.object(reference(key));
         }
     }
 
@@ -206,6 +262,10 @@ impl Feed {
 }
 
 impl Clusters {
+    fn is_known(&self, key: &ClusterKey) -> bool {
+        self.read().contains_key(key)
+    }
+
     /// Has the Nodes of the operator's own cluster watched.
     fn ask_for_own(&self) {
         self.ask_for_key(ClusterKey::own());

@@ -1,10 +1,15 @@
 //! Fills the tables from watches: one for each kind that was asked for.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    pin::pin,
+    time::Duration,
+};
 
 use futures::{
     StreamExt, TryStreamExt,
-    future::BoxFuture,
+    future::{AbortHandle, Abortable, Aborted, BoxFuture},
     stream::{BoxStream, FuturesUnordered},
 };
 use kube::{
@@ -13,28 +18,37 @@ use kube::{
     discovery::{self, Scope},
     runtime::{
         WatchStreamExt,
+        reflector::Store,
         watcher::{self, Event, watcher},
     },
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, interval_at, sleep},
+};
 use tracing::{info, warn};
 
-use super::{Objects, State};
+use super::{MOST_WATCHES, Objects, State};
 use crate::{
-    api::SCHEDULED_MACHINE_LABEL,
+    api::{SCHEDULED_MACHINE_LABEL, ScheduledMachine},
     controller::{
         Category, ControllerMetrics,
-        caches::{Announcer, WATCH_SECONDS, is_missing},
+        caches::{Announcer, UNUSED_LASTS, WATCH_SECONDS, is_missing},
         clusters::Clusters,
+        observe::kind_of,
         retry::Retry,
         timers::{Key, reference},
     },
     errors::Chain,
-    machine::{CLUSTER_API, Kind, MachineVersion, Seen},
+    machine::{CLUSTER_API, Kind, MachineVersion, Part, Seen},
 };
 
 /// How often a kind is looked for that is not served or can't be listed.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
+
+/// How many kinds that are not served are looked for that often; more are looked for less often, so that the requests
+/// stay as many.
+const LOOKED_FOR: u32 = 60;
 
 /// The longest pause of a watch that failed.
 const LONGEST_WATCH_RETRY: Duration = Duration::from_secs(5);
@@ -42,6 +56,7 @@ const LONGEST_WATCH_RETRY: Duration = Duration::from_secs(5);
 /// The watches of all kinds.
 pub(in crate::controller) struct Feeds {
     pub(in crate::controller) client: Client,
+    pub(in crate::controller) store: Store<ScheduledMachine>,
     pub(in crate::controller) objects: Objects,
     pub(in crate::controller) asked: mpsc::UnboundedReceiver<Kind>,
     pub(in crate::controller) clusters: Clusters,
@@ -68,19 +83,51 @@ enum Over {
 impl Feeds {
     /// Feeds for ever.
     pub(in crate::controller) async fn run(mut self) -> Infallible {
-        let mut feeds = FuturesUnordered::<BoxFuture<'static, Infallible>>::new();
+        let mut feeds = FuturesUnordered::<BoxFuture<'static, Result<Infallible, Aborted>>>::new();
+        let mut ends = HashMap::new();
+        let mut sweep = interval_at(Instant::now() + UNUSED_LASTS, UNUSED_LASTS);
         loop {
             tokio::select! {
-                Some(kind) = self.asked.recv() => feeds.push(Box::pin(Feed {
-                    client: self.client.clone(),
-                    objects: self.objects.clone(),
-                    clusters: self.clusters.clone(),
-                    announcer: self.announcer.clone(),
-                    metrics: self.metrics.clone(),
-                    kind,
-                }.run())),
-                Some(never) = feeds.next() => match never {},
+                Some(kind) = self.asked.recv() => {
+                    let (end, registration) = AbortHandle::new_pair();
+                    feeds.push(Box::pin(Abortable::new(self.feed(kind.clone()).run(), registration)));
+                    ends.insert(kind, end);
+                }
+                Some(Err(Aborted)) = feeds.next() => {}
+                _ = sweep.tick() => self.sweep(&mut ends),
             }
+        }
+    }
+
+    fn feed(&self, kind: Kind) -> Feed {
+        Feed {
+            client: self.client.clone(),
+            objects: self.objects.clone(),
+            clusters: self.clusters.clone(),
+            announcer: self.announcer.clone(),
+            metrics: self.metrics.clone(),
+            kind,
+        }
+    }
+
+    /// Ends the watches of kinds that no `ScheduledMachine` names any more.
+    fn sweep(&self, ends: &mut HashMap<Kind, AbortHandle>) {
+        let objects = self.store.state();
+        let kinds = |object: &ScheduledMachine| Part::ALL.map(|part| kind_of(part, object));
+        let used: HashSet<_> = objects
+            .iter()
+            .flat_map(|object| kinds(object))
+            .flatten()
+            .collect();
+        for kind in self.objects.keep_only(&used) {
+            info!(%kind, "a kind is not in use any more, and not watched");
+            if let Some(end) = ends.remove(&kind) {
+                end.abort();
+            }
+        }
+        // One that came into use while this looked.
+        for kind in &used {
+            self.objects.ask_for(kind);
         }
     }
 }
@@ -100,14 +147,21 @@ impl Feed {
         let mut retry = Retry::up_to(LONGEST_RETRY);
         loop {
             let over = match self.discover().await {
-                Ok(resource) => self.follow(&resource, &mut retry).await,
+                Ok(resource) if self.objects.may_watch(&self.kind) => {
+                    self.follow(&resource, &mut retry).await
+                }
+                Ok(_) => Over::Failed(format!(
+                    "{MOST_WATCHES} other kinds of objects are watched, and no further one is"
+                )),
                 Err(over) => over,
             };
+            self.objects.is_watched_no_more(&self.kind);
             let pause = match over {
                 // It may be installed at any time, and until then costs a request a minute.
                 Over::NotServed => {
                     self.settle(&State::NotServed);
-                    LONGEST_RETRY
+                    let kinds = u32::try_from(self.objects.not_served()).unwrap_or(u32::MAX);
+                    LONGEST_RETRY.saturating_mul(kinds.div_ceil(LOOKED_FOR).max(1))
                 }
                 Over::Failed(error) => {
                     self.metrics.failed(Category::Watch);

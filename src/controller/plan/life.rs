@@ -4,10 +4,12 @@ mod leaving;
 
 use jiff::Timestamp;
 
-use super::{DrainProgress, NodeSight, Observed, PartSeen, status::Findings, window::WindowState};
+use super::{
+    DrainProgress, NAME_TAKEN, NodeSight, Observed, PartSeen, status::Findings, window::WindowState,
+};
 use crate::{
     api::{Shutdown, parse_timeout},
-    machine::{MachineSight, NodeSeen, NodeWish, Part},
+    machine::{MachineSight, NodeSeen, NodeWish, Part, Waits},
 };
 use leaving::Leaving;
 
@@ -16,22 +18,33 @@ use leaving::Leaving;
 pub(in crate::controller) enum Action {
     /// Have the object wait for us when it is deleted.
     AddFinalizer,
-    /// Let the object go.
-    RemoveFinalizer,
+    /// Let the object go; once more it is looked whether there is nothing of it any more, unless that is given up.
+    RemoveFinalizer { looks: bool },
     /// Create an object.
     Create(Part),
     /// Delete the object of this UID.
     Delete { part: Part, uid: String },
-    /// Keep Cluster API from draining the Node of the Machine of this UID once more, or from waiting for its volumes.
-    Exempt { uid: String, from_detach: bool },
+    /// Keep Cluster API from waiting for these before the Machine of this UID goes.
+    Exempt { uid: String, from: Waits },
     /// Take that back.
-    EndExemption { uid: String },
+    EndExemption { uid: String, from: Waits },
     /// Make a Node what it should be.
     ShapeNode { node: NodeKey, wish: NodeWish },
     /// Evict pods from a Node.
     Drain(NodeKey),
     /// Switch the schedule off, so that a machine that its owner took back is not taken again.
     DisableSchedule,
+}
+
+impl Action {
+    /// Whether what became of it says more than what became of `other` before.
+    pub(in crate::controller) fn replaces(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Create(part), Self::Create(of))
+            | (Self::Delete { part, .. }, Self::Delete { part: of, .. }) => part == of,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
 }
 
 /// A Node of a cluster.
@@ -254,7 +267,7 @@ fn obstacle(observed: &Observed<'_>) -> Option<Stage> {
         .find_map(|part| match observed.part(part) {
             PartSeen::NotServed(message) => stuck("KindNotServed", message.clone()),
             PartSeen::Failed(message) => stuck("KindNotReadable", message.clone()),
-            PartSeen::Foreign => stuck("NameTaken", taken(part.word())),
+            PartSeen::Foreign => stuck(NAME_TAKEN, taken(part.word())),
             PartSeen::Unknown | PartSeen::Absent | PartSeen::Present(_) => None,
         })
 }
@@ -270,10 +283,15 @@ fn upkeep(observed: &Observed<'_>) -> Option<Action> {
     let seen = observed.part(Part::Machine).seen()?;
     let machine = seen.machine.as_ref()?;
     let drains = parse_timeout(&spec.node_drain_timeout).is_ok_and(|limit| !limit.is_zero());
-    if machine.is_exempt_by_us && drains {
-        return Some(Action::EndExemption {
-            uid: seen.uid.clone(),
-        });
+    let ours = machine.exempted_by_us();
+    // To Cluster API a timeout of zero is no limit, so then its drain is never wanted.
+    let from = Waits {
+        drain: ours.drain && drains,
+        ..ours
+    };
+    if from.any() {
+        let uid = seen.uid.clone();
+        return Some(Action::EndExemption { uid, from });
     }
     let NodeSight::Present(node) = &observed.node else {
         return None;

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{
-    Announcement, NodeSight, Observed, Step, Trouble,
+    Announcement, NodeSight, Observed, REFUSALS, Step, Trouble,
     life::{Cause, Goal, Life, Stage, whole_seconds},
     window::{Window, WindowState},
 };
@@ -62,10 +62,8 @@ pub(super) fn steps(
     life: &Life,
     now: Timestamp,
 ) -> Vec<Step> {
-    let trouble = observed
-        .trouble
-        .as_ref()
-        .filter(|trouble| Some(&trouble.action) == life.action.as_ref());
+    let mut troubles = observed.troubles.iter();
+    let trouble = troubles.find(|trouble| Some(&trouble.action) == life.action.as_ref());
     let verdict = verdict(observed, findings, life, trouble);
     let mut announcements = Vec::new();
     if let Stage::Abandoned(left) = &life.stage {
@@ -80,6 +78,10 @@ pub(super) fn steps(
         .status()
         .is_some_and(|present| is_settled(present, &wanted))
     {
+        return Vec::new();
+    }
+    if life.action.is_some() && trouble.is_none() && is_refusal_known(observed, &wanted) {
+        // What an earlier leader was refused is tried before it is told anew, or every failover would tell it twice.
         return Vec::new();
     }
     let from = observed.phase();
@@ -101,7 +103,7 @@ pub(super) fn steps(
 }
 
 fn is_last(life: &Life) -> bool {
-    life.action == Some(super::Action::RemoveFinalizer)
+    matches!(life.action, Some(super::Action::RemoveFinalizer { .. }))
 }
 
 fn abandoned(left: &[Part]) -> Announcement {
@@ -359,6 +361,22 @@ fn is_settled(present: &ScheduledMachineStatus, wanted: &ScheduledMachineStatus)
                 present == *wanted
             })
         })
+}
+
+/// Whether the status tells of a refusal and is in all else as it is to be.
+fn is_refusal_known(observed: &Observed<'_>, wanted: &ScheduledMachineStatus) -> bool {
+    let Some(present) = observed.status() else {
+        return false;
+    };
+    let ready = find(present, condition::READY);
+    let apart_from_that = ScheduledMachineStatus {
+        phase: present.phase,
+        message: present.message.clone(),
+        conditions: Vec::new(),
+        ..wanted.clone()
+    };
+    ready.is_some_and(|ready| REFUSALS.contains(&ready.reason.as_str()))
+        && is_settled(present, &apart_from_that)
 }
 
 /// The fields that `present` still has though `wanted` leaves them out, by their names in JSON.

@@ -41,7 +41,7 @@ fn empty(object: &ScheduledMachine) -> Observed<'_> {
         is_of_other_kinds: false,
         node: NodeSight::None,
         machine_version: Some(MachineVersion::V1Beta2),
-        trouble: None,
+        troubles: Vec::new(),
         drain: None,
     }
 }
@@ -167,6 +167,13 @@ fn the_phase_follows_from_spec_and_time(
     ("/spec/machineTemplate", json!({"labels": {"cluster.x-k8s.io/cluster-name": "x"}})), "machineTemplate.labels")]
 #[case::reserved_annotation(
     ("/spec/machineTemplate", json!({"annotations": {"5spot.finos.org/x": "x"}})), "machineTemplate.annotations")]
+#[case::reserved_label_below_a_reserved_domain(
+    ("/spec/machineTemplate", json!({"labels": {"node-restriction.kubernetes.io/x": "x"}})), "machineTemplate.labels")]
+#[case::hook_that_would_hold_the_machine_for_ever(
+    ("/spec/machineTemplate", json!({"annotations": {"pre-drain.delete.hook.machine.cluster.x-k8s.io/x": "x"}})),
+    "machineTemplate.annotations")]
+#[case::spec_of_an_unlikely_size(
+    ("/spec/bootstrapSpec/spec", json!({"files": "x".repeat(crate::api::LARGEST_PROVIDER_SPEC)})), "bootstrapSpec.spec")]
 fn a_reference_that_the_operator_may_not_act_on_is_named(
     #[case] change: (&str, Value),
     #[case] field: &str,
@@ -185,6 +192,18 @@ fn a_reference_that_the_operator_may_not_act_on_is_named(
         "{:?}",
         status.message
     );
+}
+
+#[rstest]
+#[case::not_reserved("example.com/pool")]
+#[case::without_a_domain("pool")]
+#[case::copied_to_the_node_by_cluster_api("node.cluster.x-k8s.io/pool")]
+#[case::with_a_longer_name("notkubernetes.io/pool")]
+fn a_label_of_others_may_be_used(#[case] key: &str) {
+    let object = object(&[("/spec/machineTemplate", json!({"labels": {key: "x"}}))]);
+    let status = plan_of(&object, MONDAY_NOON);
+    let status = written(&status);
+    assert_eq!(condition(status, "ReferencesValid").0, "True");
 }
 
 #[test]

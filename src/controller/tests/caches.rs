@@ -187,3 +187,67 @@ async fn the_metrics_have_their_documented_names() {
         assert!(text.contains(series), "{series} is missing:\n{text}");
     }
 }
+
+/// An object whose bootstrap object is of a kind of its own.
+fn with_kind(name: &str, kind: &str) -> Value {
+    let mut object = office_json(name);
+    object["spec"]["bootstrapSpec"]["kind"] = json!(kind);
+    object
+}
+
+/// Requests for the list of kinds of a group, which is how a kind is looked for.
+fn looked_for(server: &ApiServer) -> u64 {
+    let traffic = server.traffic();
+    let discovery = traffic
+        .iter()
+        .filter(|(sort, _)| sort.starts_with("DISCOVER"));
+    discovery.map(|(_, (requests, _))| requests).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_that_do_not_exist_keep_none_that_does_from_being_watched() {
+    let server = ApiServer::default();
+    server.run_cluster_api(ClusterApi::default());
+    for other in 0..300 {
+        server.put(with_kind(
+            &format!("wrong-{other:03}"),
+            &format!("Wrong{other}"),
+        ));
+    }
+    let mut replica = Replica::synced("2026-03-02T09:10:00Z", &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.put(office_json("a"));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(server.object("a")["status"]["phase"], "Active");
+
+    // However many there are, they are looked for once a second in all.
+    sleep(Duration::from_mins(10)).await;
+    let before = looked_for(&server);
+    sleep(Duration::from_mins(10)).await;
+    let requests = looked_for(&server) - before;
+    assert!((300..=700).contains(&requests), "{requests} in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_nobody_names_any_more_is_not_looked_for() {
+    let server = ApiServer::default();
+    server.put(with_kind("wrong", "Wrong"));
+    server.put(office_json("a"));
+    let _replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    sleep(Duration::from_mins(1)).await;
+    let watches = |server: &ApiServer| {
+        server.traffic()["WATCH bootstrap.cluster.x-k8s.io/k0sworkerconfigs"].0
+    };
+    server.delete("wrong");
+    server.delete("a");
+    sleep(Duration::from_mins(11)).await;
+    let before = looked_for(&server);
+    server.break_watches();
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(looked_for(&server), before);
+    let before = watches(&server);
+    server.put(office_json("a"));
+    sleep(Duration::from_secs(5)).await;
+    assert!(watches(&server) > before);
+}

@@ -201,3 +201,30 @@ async fn a_crash_at_any_write_is_repaired_by_the_successor(
     println!("{}: {} writes, a crash {crash:?} each", story.name, at - 1);
     assert!(at > 6, "{} has only {} writes", story.name, at - 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_successor_has_not_seen_yet_is_not_left_behind_by_a_deletion() {
+    let server = cluster();
+    let mut first = Replica::synced("2026-03-02T09:10:00Z", &server).await;
+    let _first_term = first.begin_term();
+    sleep(MOMENT).await;
+    first.work.shutdown().await;
+    let now = first.wall.now().to_string();
+    drop(first);
+
+    server.set_faults(Faults {
+        lag: ALL.to_vec(),
+        ..Faults::default()
+    });
+    server.delete_at(&now);
+    server.remove(SCHEDULED_MACHINES, "default", "a");
+    let mut second = Replica::synced(&now, &server).await;
+    let _second_term = second.begin_term();
+    sleep(Duration::from_secs(20)).await;
+    for table in ALL {
+        assert_eq!(server.names(table), Vec::<String>::new());
+    }
+    server.set_faults(Faults::default());
+    sleep(Duration::from_mins(1)).await;
+    assert!(server.names(SCHEDULED_MACHINES).is_empty());
+}

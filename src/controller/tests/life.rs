@@ -1,6 +1,7 @@
 //! The life of a machine over the objects of Cluster API.
 
 use super::*;
+use crate::api_server::SCHEDULED_MACHINES;
 
 /// What is created, in its order.
 const CREATION: [&str; 3] = [
@@ -229,7 +230,7 @@ async fn a_deletion_cleans_up_in_every_phase_and_leaves_other_finalizers_alone()
         let pause = if phase == "Inactive" { 7 } else { 1 };
         sleep(Duration::from_mins(pause)).await;
         assert_eq!(status(&server)["phase"], phase);
-        server.remove(crate::api_server::SCHEDULED_MACHINES, "default", "a");
+        server.remove(SCHEDULED_MACHINES, "default", "a");
         sleep(Duration::from_secs(10)).await;
         assert!(is_gone(&server), "{phase}");
         assert_eq!(
@@ -240,19 +241,28 @@ async fn a_deletion_cleans_up_in_every_phase_and_leaves_other_finalizers_alone()
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn objects_that_do_not_go_hold_a_deletion_up_for_a_bounded_time_and_everybody_is_told() {
+/// A machine in its window whose objects will not go, and is deleted at ten past nine.
+async fn stuck() -> (ApiServer, Replica, TermControl) {
     let server = cluster();
     let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    let control = replica.begin_term();
     sleep(MOMENT).await;
     server.run_cluster_api(ClusterApi {
         deletes_nothing: true,
         ..ClusterApi::default()
     });
-    // The clock of the object is that of the API server, which is at ten to nine.
-    server.remove(crate::api_server::SCHEDULED_MACHINES, "default", "a");
-    sleep(MOMENT).await;
+    server.delete_at(IN_OFFICE);
+    server.remove(SCHEDULED_MACHINES, "default", "a");
+    (server, replica, control)
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_do_not_go_hold_a_deletion_up_for_a_bounded_time_and_everybody_is_told() {
+    let (server, replica, _control) = stuck().await;
+    // Five minutes for the drain and ten for the rest.
+    sleep(Duration::from_mins(15) - Duration::from_secs(1)).await;
+    assert_eq!(server.names(SCHEDULED_MACHINES), ["a"]);
+    sleep(Duration::from_secs(2)).await;
     let events = server.events();
     let last = events.last().unwrap();
     assert_eq!(
@@ -260,15 +270,78 @@ async fn objects_that_do_not_go_hold_a_deletion_up_for_a_bounded_time_and_everyb
         (&json!("CleanupTimedOut"), &json!("Warning"))
     );
     assert!(last["note"].as_str().unwrap().contains("Machine"), "{last}");
-    assert!(
-        server
-            .names(crate::api_server::SCHEDULED_MACHINES)
-            .is_empty()
-    );
+    assert!(server.names(SCHEDULED_MACHINES).is_empty());
     assert_eq!(
         replica.metric("five_spot_finalizer_cleanup_timeouts_total"),
         1
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_nobody_led_for_long_is_as_graceful_as_any_other() {
+    let server = cluster();
+    let mut first = Replica::synced(IN_OFFICE, &server).await;
+    let control = first.begin_term();
+    sleep(MOMENT).await;
+    control.end();
+    first.work_ends().await;
+    server.set(
+        "/pods",
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+        }),
+    );
+    server.delete_at(IN_OFFICE);
+    server.remove(SCHEDULED_MACHINES, "default", "a");
+    sleep(Duration::from_hours(3)).await;
+
+    let _second_term = first.begin_term();
+    sleep(Duration::from_secs(10)).await;
+    assert!(is_gone(&server));
+    assert!(server.names("/pods").is_empty(), "the Node was drained");
+    assert!(server.names(SCHEDULED_MACHINES).is_empty());
+    let timeouts = "five_spot_finalizer_cleanup_timeouts_total";
+    assert_eq!(first.metric(timeouts), 0);
+}
+
+#[rstest::rstest]
+#[case::they_are_asked_to_go(None)]
+#[case::that_is_refused_too(Some((403, "no".to_owned())))]
+#[tokio::test(start_paused = true)]
+async fn nothing_is_given_up_before_it_was_asked_to_go(#[case] refusal: Option<(u16, String)>) {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let control = replica.begin_term();
+    sleep(MOMENT).await;
+    // A budget holds the drain back, so that nothing is deleted yet.
+    server.set(
+        "/pods",
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+        }),
+    );
+    server.set_faults(Faults {
+        budget_of: vec!["shop".to_owned()],
+        refuse: ALL
+            .iter()
+            .filter_map(|table| Some((format!("DELETE {table}"), refusal.clone()?)))
+            .collect(),
+        ..Faults::default()
+    });
+    server.delete_at(IN_OFFICE);
+    server.remove(SCHEDULED_MACHINES, "default", "a");
+    sleep(Duration::from_mins(1)).await;
+    control.end();
+    replica.work_ends().await;
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(server.names(MACHINES), ["a"]);
+
+    let _next_term = replica.begin_term();
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(is_gone(&server), refusal.is_none());
+    assert!(server.names(SCHEDULED_MACHINES).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -110,6 +110,131 @@ async fn a_refused_object_is_an_error_that_ends_with_the_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stays_refused_is_not_told_again_by_the_next_leader() {
+    let server = cluster();
+    let refuse = [(
+        "POST cluster.x-k8s.io/machines".to_owned(),
+        (422, "no such cluster".to_owned()),
+    )];
+    server.set_faults(Faults {
+        refuse: refuse.into(),
+        ..Faults::default()
+    });
+    let mut first = Replica::synced(IN_OFFICE, &server).await;
+    let control = first.begin_term();
+    sleep(Duration::from_mins(1)).await;
+    control.end();
+    first.work_ends().await;
+    assert_eq!(condition(&server, "Ready"), is("False", "CreationRefused"));
+    let told = (server.writes().len(), server.events().len());
+
+    let now = first.wall.now().to_string();
+    let mut second = Replica::synced(&now, &server).await;
+    let _second_term = second.begin_term();
+    sleep(Duration::from_mins(5)).await;
+    assert!(second.metric("five_spot_errors_total{category=\"action\"}") > 3);
+    assert_eq!((server.writes().len(), server.events().len()), told);
+
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(status(&server)["phase"], "Active");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exemption_of_somebody_else_survives_a_kill_that_was_taken_back() {
+    const FROM_DETACH: &str = "machine.cluster.x-k8s.io/exclude-wait-for-node-volume-detach";
+    const FROM_DRAIN: &str = "machine.cluster.x-k8s.io/exclude-node-draining";
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let theirs = json!({"metadata": {"annotations": {FROM_DETACH: "theirs"}}});
+    server.change(MACHINES, "default", "a", &theirs);
+    sleep(MOMENT).await;
+    let annotations = |server: &ApiServer| {
+        server.get(MACHINES, "default", "a").unwrap()["metadata"]["annotations"].clone()
+    };
+    let refuse = ALL.map(|table| (format!("DELETE {table}"), (403, "no".to_owned())));
+    server.set_faults(Faults {
+        refuse: refuse.into(),
+        ..Faults::default()
+    });
+    server.patch("a", "/spec", {
+        let mut spec = server.object("a")["spec"].clone();
+        spec["killSwitch"] = json!(true);
+        spec
+    });
+    sleep(MOMENT).await;
+    assert_eq!(annotations(&server)[FROM_DRAIN], "5spot.finos.org");
+    assert_eq!(annotations(&server)[FROM_DETACH], "theirs");
+
+    server.patch("a", "/spec/killSwitch", json!(false));
+    sleep(MOMENT).await;
+    assert_eq!(annotations(&server)[FROM_DRAIN], Value::Null);
+    assert_eq!(annotations(&server)[FROM_DETACH], "theirs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_goes_although_it_may_not_be_exempted() {
+    let server = cluster();
+    let refuse = (
+        "PATCH cluster.x-k8s.io/machines".to_owned(),
+        (403, "no".to_owned()),
+    );
+    server.set_faults(Faults {
+        refuse: [refuse].into(),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(7)).await;
+    assert!(is_gone(&server));
+    assert_eq!(status(&server)["phase"], "Inactive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_its_owner_wants_back_goes_and_stays_away_although_the_schedule_may_not_be_switched_off()
+ {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let refuse = (
+        "PATCH 5spot.finos.org/scheduledmachines".to_owned(),
+        (403, "a policy forbids it".to_owned()),
+    );
+    server.set_faults(Faults {
+        refuse: [refuse].into(),
+        ..Faults::default()
+    });
+    server.change(
+        "/nodes",
+        "",
+        "node-a",
+        &json!({"metadata": {"annotations": {"5spot.finos.org/reclaim-requested": "true"}}}),
+    );
+    sleep(Duration::from_mins(2)).await;
+    assert!(is_gone(&server));
+    sleep(Duration::from_hours(1)).await;
+    assert!(is_gone(&server), "it was not taken again");
+    let message = status(&server)["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("failed to switch the schedule off: a policy forbids it"),
+        "{message}"
+    );
+    let writes = server.writes().len();
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(server.writes().len(), writes);
+
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(server.object("a")["spec"]["schedule"]["enabled"], false);
+    assert_eq!(status(&server)["phase"], "Disabled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_window_finds_the_machine_of_the_public_implementation_and_keeps_it() {
     let server = cluster();
     let labels =

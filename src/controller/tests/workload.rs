@@ -181,3 +181,121 @@ async fn a_kubeconfig_that_was_renewed_is_taken_up(
     assert_eq!(cordoned(&new), true);
     assert_eq!(cordoned(&old), Value::Null);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kubeconfig_that_comes_after_the_first_node_is_taken_up_within_a_minute() {
+    let (management, workload) = (cluster(), ApiServer::default());
+    let other = workload.clone();
+    let connect = Connect::by(move |_| Ok(other.client()));
+    let mut replica = Replica::reaching(IN_OFFICE, &management, connect).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    let node = management.get("/nodes", "", "node-a").unwrap();
+    workload.set("/nodes", node);
+    management.set("/secrets", kubeconfig("workload.example"));
+    sleep(Duration::from_secs(61)).await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_secs(10)).await;
+    let cordoned = |server: &ApiServer| {
+        server.get("/nodes", "", "node-a").unwrap()["spec"]["unschedulable"].clone()
+    };
+    assert_eq!(cordoned(&workload), true);
+    assert_eq!(cordoned(&management), Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_to_list_without_one_to_watch_makes_no_stampede() {
+    let (_management, workload, replica, _control) = split().await;
+    workload.set_faults(Faults {
+        refuse: [("WATCH /nodes".to_owned(), (403, "no".to_owned()))].into(),
+        ..Faults::default()
+    });
+    workload.break_watches();
+    sleep(Duration::from_mins(5)).await;
+    let looks = "five_spot_reconciliations_total{result=\"success\"}";
+    let (lists, looked) = (workload.traffic()["LIST /nodes"].0, replica.metric(looks));
+    sleep(Duration::from_mins(10)).await;
+    let more = workload.traffic()["LIST /nodes"].0 - lists;
+    assert!((5..=15).contains(&more), "{more} lists in 10 minutes");
+    assert_eq!(
+        replica.metric(looks),
+        looked,
+        "the Nodes are what they were"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_whose_answers_are_endless_is_out_of_reach() {
+    let (management, workload, _replica, _control) = split().await;
+    workload.set_faults(Faults {
+        padding: 65 << 20,
+        ..Faults::default()
+    });
+    workload.compact();
+    sleep(Duration::from_mins(1)).await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_secs(10)).await;
+    let message = status(&management)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("length limit exceeded"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_whose_every_answer_is_slow_holds_nobody_else_up_for_long() {
+    let (management, workload, replica, _control) = split().await;
+    for pod in 0..100 {
+        workload.set(
+            "/pods",
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("web-{pod}"), "namespace": "shop"},
+                "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+            }),
+        );
+    }
+    management.patch("a", "/spec", {
+        let mut spec = management.object("a")["spec"].clone();
+        spec["gracefulShutdownTimeout"] = json!("0s");
+        spec["schedule"]["hoursOfDay"] = json!(["1"]);
+        spec
+    });
+    workload.set_faults(Faults {
+        answers_take: Duration::from_secs(9),
+        budget_of: vec!["shop".to_owned()],
+        ..Faults::default()
+    });
+    sleep(Duration::from_mins(2)).await;
+    let errors = "five_spot_errors_total{category=\"action\"}";
+    assert!(replica.metric(errors) >= 2, "{}", replica.metric(errors));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_cluster_says_of_a_fence_is_no_reason_to_doubt_the_term() {
+    let (management, workload, replica, control) = split().await;
+    let words = "ValidatingAdmissionPolicy '5spot-fence-shared' with binding '5spot-fence-shared' denied request: no";
+    workload.set_faults(Faults {
+        refuse: [("PATCH /nodes".to_owned(), (403, words.to_owned()))].into(),
+        ..Faults::default()
+    });
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_secs(30)).await;
+    assert!(replica.metric("five_spot_errors_total{category=\"action\"}") >= 1);
+    let doubt = timeout(Duration::from_secs(1), control.doubted()).await;
+    assert!(doubt.is_err(), "the Lease is not to be read for that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_without_a_machine_of_ours_is_let_go_and_found_again() {
+    let (management, workload, _replica, _control) = split().await;
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(7)).await;
+    assert!(is_gone(&management));
+    sleep(Duration::from_mins(21)).await;
+    workload.break_watches();
+    let watches = |server: &ApiServer| server.traffic()["WATCH /nodes"].0;
+    let before = watches(&workload);
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!(watches(&workload), before);
+
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["0-23"]));
+    sleep(Duration::from_secs(5)).await;
+    assert!(watches(&workload) > before);
+}

@@ -9,7 +9,7 @@ use super::{Action, Cause, DrainNews, Goal, Life, NodeKey, Stage, delete, whole_
 use crate::{
     api::{Shutdown, parse_timeout},
     controller::plan::{NodeSight, Observed, PartSeen},
-    machine::{NodeWish, Part, Seen},
+    machine::{MachineSight, NodeWish, Part, Seen, Waits},
 };
 
 /// How long the objects of a machine may take to go after the drain before a `ScheduledMachine` that is being deleted
@@ -69,7 +69,7 @@ impl<'a> Leaving<'a> {
         let observed = self.observed;
         let goal = Goal::Gone(self.cause);
         let is_deletion = observed.deleted_at().is_some();
-        let release = || is_deletion.then_some(Action::RemoveFinalizer);
+        let release = |looks| is_deletion.then_some(Action::RemoveFinalizer { looks });
         if !observed.may_have_parts() {
             return Life::at(goal, Stage::Gone, DrainNews::Same);
         }
@@ -77,26 +77,52 @@ impl<'a> Leaving<'a> {
             // What was not looked at yet is not given up.
             return Life::at(goal, Stage::Unknown, DrainNews::Same);
         }
-        let limit = observed
-            .deleted_at()
-            .map(|at| later(later(at, self.drain), CLEANUP_TIMEOUT));
+        // Counted from when somebody led, so that a deletion which nobody led for is no less graceful than another.
+        let limit = observed.deleted_at().map(|at| {
+            let begun = at.max(self.shutdown.since.0);
+            later(later(begun, self.drain), CLEANUP_TIMEOUT)
+        });
         if limit.is_some_and(|limit| limit <= self.now) {
-            let is_left =
-                |part: &Part| !matches!(observed.part(*part), PartSeen::Absent | PartSeen::Foreign);
-            let left = Part::ALL.into_iter().filter(is_left).collect();
-            return Life::at(goal, Stage::Abandoned(left), DrainNews::Same).then(release());
+            return self.give_up(release(false));
         }
+        let is_taken_back = self.shutdown.reclaimed && !is_deletion;
         let mut life = self.on_the_way();
         if life.stage == Stage::Gone {
-            return life.then(release());
+            if is_taken_back && observed.object.spec.schedule.enabled {
+                // Until the schedule is off, the machine would be taken from its owner again.
+                return life.then(Some(Action::DisableSchedule));
+            }
+            life.shutdown = None;
+            return life.then(release(true));
         }
         life.look_again = [life.look_again, limit].into_iter().flatten().min();
         life
     }
 
+    /// Time is up. What was never asked to go, because nobody led, is asked now.
+    fn give_up(self, release: Option<Action>) -> Life {
+        let observed = self.observed;
+        let unasked = |part| {
+            delete(observed, part).filter(|action| self.refusal(|of| of == action).is_none())
+        };
+        if let Some(action) = Part::ALL.into_iter().rev().find_map(unasked) {
+            return self
+                .life(Stage::Removing, DrainNews::Same)
+                .then(Some(action));
+        }
+        let is_left =
+            |part: &Part| !matches!(observed.part(*part), PartSeen::Absent | PartSeen::Foreign);
+        let left = Part::ALL.into_iter().filter(is_left).collect();
+        Life::at(
+            Goal::Gone(self.cause),
+            Stage::Abandoned(left),
+            DrainNews::Same,
+        )
+        .then(release)
+    }
+
     fn on_the_way(self) -> Life {
         let observed = self.observed;
-        let goal = Goal::Gone(self.cause);
         for part in &observed.parts {
             match part {
                 PartSeen::Failed(message) => {
@@ -113,7 +139,7 @@ impl<'a> Leaving<'a> {
             }
         }
         if observed.parts.iter().all(|part| part.seen().is_none()) {
-            return Life::at(goal, Stage::Gone, DrainNews::Same);
+            return self.life(Stage::Gone, DrainNews::Same);
         }
         match observed.part(Part::Machine).seen() {
             Some(seen) if self.cause == Cause::KillSwitch => self.kill(seen),
@@ -131,19 +157,11 @@ impl<'a> Leaving<'a> {
     /// Everything at once.
     fn kill(self, seen: &Seen) -> Life {
         let machine = seen.machine.clone().unwrap_or_default();
-        let waits = !machine.is_exempt_from_drain || !machine.is_exempt_from_detach;
-        let action = if machine.node.is_some() && waits {
-            Some(Action::Exempt {
-                uid: seen.uid.clone(),
-                from_detach: true,
-            })
-        } else {
-            let observed = self.observed;
-            Part::ALL
-                .into_iter()
-                .rev()
-                .find_map(|part| delete(observed, part))
-        };
+        let observed = self.observed;
+        let action = self.exempt(seen, machine.waits()).or_else(|| {
+            let mut parts = Part::ALL.into_iter().rev();
+            parts.find_map(|part| delete(observed, part))
+        });
         self.life(Stage::Removing, DrainNews::Skipped("the kill switch is on"))
             .then(action)
     }
@@ -151,7 +169,13 @@ impl<'a> Leaving<'a> {
     /// Cordon, give time, drain, delete.
     fn leave(mut self, seen: &Seen) -> Life {
         let machine = seen.machine.clone().unwrap_or_default();
-        if self.cause == Cause::Reclaim && self.observed.object.spec.schedule.enabled {
+        let may_switch_off = self
+            .refusal(|action| *action == Action::DisableSchedule)
+            .is_none();
+        if self.cause == Cause::Reclaim
+            && self.observed.object.spec.schedule.enabled
+            && may_switch_off
+        {
             // Not before it is in the status that the machine is to go: whoever reads the schedule next must know why.
             return self
                 .life(Stage::Draining(None), DrainNews::Pending)
@@ -239,26 +263,32 @@ impl<'a> Leaving<'a> {
         self.remove(seen, DrainNews::OutOfReach(error))
     }
 
-    /// What the API server said against the last action, if that was one of these.
+    /// What the API server said against an action, if that was one of these.
     fn refusal(&self, is_one: impl Fn(&Action) -> bool) -> Option<String> {
-        let trouble = self.observed.trouble.as_ref()?;
-        is_one(&trouble.action).then(|| trouble.message.clone())
+        let mut troubles = self.observed.troubles.iter();
+        let trouble = troubles.find(|trouble| is_one(&trouble.action))?;
+        Some(trouble.message.clone())
     }
 
     /// Deletes the Machine, and with it the others.
     fn remove(self, seen: &Seen, news: DrainNews) -> Life {
-        let machine = seen.machine.as_ref();
-        let would_drain =
-            machine.is_some_and(|machine| machine.node.is_some() && !machine.is_exempt_from_drain);
-        let uid = seen.uid.clone();
-        let action = if would_drain {
-            let from_detach = false;
-            Action::Exempt { uid, from_detach }
-        } else {
-            let part = Part::Machine;
-            Action::Delete { part, uid }
+        let waits = seen.machine.as_ref().map(MachineSight::waits);
+        let from = Waits {
+            detach: false,
+            ..waits.unwrap_or_default()
         };
+        let action = self.exempt(seen, from).unwrap_or_else(|| Action::Delete {
+            part: Part::Machine,
+            uid: seen.uid.clone(),
+        });
         self.life(Stage::Removing, news).then(Some(action))
+    }
+
+    /// Keeps Cluster API from waiting, unless it does not wait or that was refused: then it waits, and the machine goes.
+    fn exempt(&self, seen: &Seen, from: Waits) -> Option<Action> {
+        let was_refused = self.refusal(|action| matches!(action, Action::Exempt { .. }));
+        let uid = seen.uid.clone();
+        (from.any() && was_refused.is_none()).then_some(Action::Exempt { uid, from })
     }
 
     fn until(self, look_again: Timestamp, latest: Timestamp, stage: Stage) -> Life {
