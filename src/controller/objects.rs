@@ -89,7 +89,7 @@ impl Objects {
 
     /// Has a kind looked for and watched, unless it is already.
     pub(super) fn ask_for(&self, kind: &Kind) {
-        if self.read().kinds.contains_key(kind) {
+        if self.is_known(kind) {
             return;
         }
         self.write().kinds.entry(kind.clone()).or_insert_with(|| {
@@ -99,16 +99,16 @@ impl Objects {
         });
     }
 
-    /// Drops the kinds that are not in use any more, and returns them.
-    fn keep_only(&self, used: &HashSet<Kind>) -> Vec<Kind> {
+    /// Drops the kinds that are not in use any more.
+    fn keep_only(&self, used: &HashSet<Kind>) {
+        // Only Machines have Nodes, so the table of those is not concerned.
         let mut tables = self.write();
-        let unused = |kind: &&Kind| **kind != Kind::Machine && !used.contains(*kind);
-        let unused: Vec<_> = tables.kinds.keys().filter(unused).cloned().collect();
-        for kind in &unused {
-            // Only Machines have Nodes, so no other table is concerned.
-            tables.kinds.remove(kind);
-        }
-        unused
+        let is_used = |kind: &Kind| *kind == Kind::Machine || used.contains(kind);
+        tables.kinds.retain(|kind, _table| is_used(kind));
+    }
+
+    fn is_known(&self, kind: &Kind) -> bool {
+        self.read().kinds.contains_key(kind)
     }
 
     /// Whether one more kind may be watched.

@@ -75,7 +75,10 @@ impl ClusterFeeds {
                 Some(key) = self.asked.recv() => {
                     let (end, registration) = AbortHandle::new_pair();
                     feeds.push(Box::pin(Abortable::new(self.feed(key.clone()).run(), registration)));
-                    ends.insert(key, end);
+                    if let Some(before) = ends.insert(key, end) {
+                        // Dropped and asked for again before its feed had begun.
+                        before.abort();
+                    }
                 }
                 Some(Err(Aborted)) = feeds.next() => {}
                 _ = sweep.tick() => self.sweep(&mut ends),

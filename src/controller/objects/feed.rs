@@ -91,7 +91,10 @@ impl Feeds {
                 Some(kind) = self.asked.recv() => {
                     let (end, registration) = AbortHandle::new_pair();
                     feeds.push(Box::pin(Abortable::new(self.feed(kind.clone()).run(), registration)));
-                    ends.insert(kind, end);
+                    if let Some(before) = ends.insert(kind, end) {
+                        // Dropped and asked for again before its feed had begun.
+                        before.abort();
+                    }
                 }
                 Some(Err(Aborted)) = feeds.next() => {}
                 _ = sweep.tick() => self.sweep(&mut ends),
@@ -119,12 +122,15 @@ impl Feeds {
             .flat_map(|object| kinds(object))
             .flatten()
             .collect();
-        for kind in self.objects.keep_only(&used) {
-            info!(%kind, "a kind is not in use any more, and not watched");
-            if let Some(end) = ends.remove(&kind) {
+        self.objects.keep_only(&used);
+        ends.retain(|kind, end| {
+            let is_kept = self.objects.is_known(kind);
+            if !is_kept {
+                info!(%kind, "a kind is not in use any more, and not watched");
                 end.abort();
             }
-        }
+            is_kept
+        });
         // One that came into use while this looked.
         for kind in &used {
             self.objects.ask_for(kind);
