@@ -75,11 +75,13 @@ node-test:
 peer-test:
     cd e2e/examples/client-go && CGO_ENABLED=0 go vet -trimpath ./... && CGO_ENABLED=0 go test -trimpath ./...
 
+# With the flags and the profile of the image, for the same reason.
+#
 # Lints and tests of the operator with the crate kube-lease-manager
 [group('test')]
 lease-manager-test:
     cargo clippy --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager --all-targets -- -D warnings
-    cargo test --locked --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target-dir target/lease-manager
+    RUSTFLAGS='-C target-feature=+crt-static' cargo test --locked --release --manifest-path e2e/examples/kube-lease-manager/Cargo.toml --target {{ host }} --target-dir target/lease-manager
 
 # Tests of what renders the manifests of Cluster API
 [group('test')]
@@ -292,7 +294,7 @@ static-image tag features: (static-binary features)
 
 [private]
 cargo-deny:
-    @test -x target/tools/cargo-deny/bin/cargo-deny || { echo 'installing cargo-deny from crates.io into target/tools (once, some five minutes)'; cargo install cargo-deny --version 0.20.2 --locked --root target/tools/cargo-deny --target-dir target/tools/build; }
+    @test -x target/tools/cargo-deny/bin/cargo-deny || { echo 'installing cargo-deny from crates.io into target/tools (once, some three minutes)'; CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug cargo-deny --version 0.20.2 --locked --root target/tools/cargo-deny --target-dir target/tools/build; }
 
 [private]
 actionlint:
