@@ -1,8 +1,9 @@
 //! The provider of the tests' machines: what k0smotron does for its users, for one host that is a container.
 //!
 //! It keeps Cluster API's contract for bootstrap and infrastructure objects, and a machine of it is a real one: the host
-//! is switched on when its `RemoteMachine` is created and Cluster API has its bootstrap data, registers as a Node, gets
-//! the provider's identifier as a cloud's controller would give it, and is switched off when the object goes.
+//! is switched on when its `RemoteMachine` is created and Cluster API has its bootstrap data, registers as a Node, and is
+//! switched off when the object goes. The object has the Node's own identifier, which the cluster gave it where there is
+//! a cloud's controller, as in k3s, and the provider else: it can't be changed afterwards.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use tokio::time::sleep;
 /// The address of the machine that the control plane is on; any other is that of the one host that can be had.
 pub(crate) const SERVER_ADDRESS: &str = "192.0.2.1";
 
-/// Keeps a `RemoteMachine` until its host is off.
+/// Keeps a `RemoteMachine` whose host is on until it is off.
 const FINALIZER: &str = "remotemachine.e2e.5spot.finos.org";
 
 /// How often all objects are looked at.
@@ -131,17 +132,14 @@ impl Provider {
         for machine in &all {
             let is_server = machine.data["spec"]["address"] == SERVER_ADDRESS;
             let host = if is_server { &self.server } else { &self.host };
-            let provider_id = machine.data["spec"]["providerID"].as_str();
             if machine.metadata.deletion_timestamp.is_some() {
-                self.switch_off(machine, host, provider_id.is_some())
-                    .await?;
-            } else if let Some(provider_id) = provider_id {
-                self.name_node(host, provider_id).await?;
+                self.switch_off(machine, host).await?;
+            } else if is_on(machine) {
+                self.identify(machine, host).await?;
             } else {
                 let is_taken = all.iter().any(|other| {
                     let address = &other.data["spec"]["address"];
-                    other.data["spec"]["providerID"].is_string()
-                        && (*address == SERVER_ADDRESS) == is_server
+                    is_on(other) && (*address == SERVER_ADDRESS) == is_server
                 });
                 if !is_taken && self.is_bootstrapped(machine).await? {
                     self.switch_on(machine, host, is_server).await?;
@@ -163,30 +161,45 @@ impl Provider {
             let started = self.cluster.restart_node(host).await;
             started.map_err(|error| chain(&error))?;
         }
-        let id = format!("remote://{}", machine.uid().unwrap_or_default());
-        let change = json!({"metadata": {"finalizers": [FINALIZER]}, "spec": {"providerID": id}});
-        let hosts = self.api(&remote_machines(), machine);
-        let patch = Patch::Merge(&change);
-        hosts
-            .patch(&machine.name_any(), &PatchParams::default(), &patch)
-            .await
-            .map_err(|error| chain(&error))?;
+        let change = json!({"metadata": {"finalizers": [FINALIZER]}});
+        self.patch(machine, &change).await
+    }
+
+    /// Gives the Node an identifier where it has none, and has the object say which the Node has.
+    async fn identify(&self, machine: &DynamicObject, host: &str) -> Result<(), String> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let node = nodes.get_opt(host).await.map_err(|error| chain(&error))?;
+        let Some(node) = node else { return Ok(()) };
+        let Some(id) = node.spec.and_then(|spec| spec.provider_id) else {
+            // Where the cluster is quicker this is refused, and the next round takes over what it gave.
+            let id = format!("remote://{}", machine.uid().unwrap_or_default());
+            let change = json!({"spec": {"providerID": id}});
+            return nodes
+                .patch(host, &PatchParams::default(), &Patch::Merge(&change))
+                .await
+                .map(drop)
+                .map_err(|error| chain(&error));
+        };
+        if machine.data["status"]["ready"] == true {
+            return Ok(());
+        }
+        let change = json!({"spec": {"providerID": id}});
+        self.patch(machine, &change).await?;
         let ready = json!({"status": {"ready": true}});
         self.patch_status(&remote_machines(), machine, &ready).await
     }
 
-    async fn switch_off(
-        &self,
-        machine: &DynamicObject,
-        host: &str,
-        is_on: bool,
-    ) -> Result<(), String> {
-        if !machine.finalizers().iter().any(|known| known == FINALIZER) {
+    async fn switch_off(&self, machine: &DynamicObject, host: &str) -> Result<(), String> {
+        if !is_on(machine) {
             return Ok(());
         }
-        if is_on && host == self.host {
+        if host == self.host {
             let ended = self.cluster.kill_node(host).await;
             ended.map_err(|error| chain(&error))?;
+            if !machine.data["spec"]["providerID"].is_string() {
+                // Cluster API never knew the Node, and so can't remove it.
+                self.forget_node(host).await?;
+            }
         }
         let kept: Vec<_> = machine
             .finalizers()
@@ -196,13 +209,7 @@ impl Provider {
         let change = json!({"metadata": {
             "finalizers": kept, "resourceVersion": machine.resource_version(),
         }});
-        let hosts = self.api(&remote_machines(), machine);
-        let patch = Patch::Merge(&change);
-        hosts
-            .patch(&machine.name_any(), &PatchParams::default(), &patch)
-            .await
-            .map(drop)
-            .map_err(|error| chain(&error))
+        self.patch(machine, &change).await
     }
 
     /// Removes the Node of a host that is off.
@@ -213,25 +220,6 @@ impl Provider {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(error) => Err(chain(&error)),
         }
-    }
-
-    async fn name_node(&self, host: &str, id: &str) -> Result<(), String> {
-        let nodes: Api<Node> = Api::all(self.client.clone());
-        let node = nodes.get_opt(host).await.map_err(|error| chain(&error))?;
-        let Some(node) = node else { return Ok(()) };
-        let has_none = node
-            .spec
-            .as_ref()
-            .is_none_or(|spec| spec.provider_id.is_none());
-        if !has_none {
-            return Ok(());
-        }
-        let change = json!({"spec": {"providerID": id}});
-        nodes
-            .patch(host, &PatchParams::default(), &Patch::Merge(&change))
-            .await
-            .map(drop)
-            .map_err(|error| chain(&error))
     }
 
     /// Whether the Machine of this object has its bootstrap data, without which no host is of use.
@@ -257,6 +245,17 @@ impl Provider {
             .map_err(|error| format!("list {}: {}", resource.plural, chain(&error)))
     }
 
+    /// Changes a `RemoteMachine`.
+    async fn patch(&self, machine: &DynamicObject, change: &Value) -> Result<(), String> {
+        let hosts = self.api(&remote_machines(), machine);
+        let patch = Patch::Merge(change);
+        hosts
+            .patch(&machine.name_any(), &PatchParams::default(), &patch)
+            .await
+            .map(drop)
+            .map_err(|error| chain(&error))
+    }
+
     async fn patch_status(
         &self,
         resource: &ApiResource,
@@ -274,6 +273,11 @@ impl Provider {
     fn api(&self, resource: &ApiResource, beside: &DynamicObject) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &namespace(beside), resource)
     }
+}
+
+/// Whether the host of a `RemoteMachine` is on.
+fn is_on(machine: &DynamicObject) -> bool {
+    machine.finalizers().iter().any(|known| known == FINALIZER)
 }
 
 fn namespace(object: &DynamicObject) -> String {
