@@ -6,32 +6,22 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::{
-    Findings, Subject,
-    subject::{of_kind, told},
+use super::{
+    super::{Findings, Subject, subject::told},
+    kept::{self, Field},
 };
-use crate::document::{Document, escape};
+use crate::document::Document;
 
 pub(in crate::check) fn definition(subject: &Subject, findings: &mut Findings) {
-    let Some(previous) = subject.previous else {
-        return;
-    };
-    for before in of_kind(previous, "CustomResourceDefinition") {
-        let name = before.text("/metadata/name");
-        let same = subject
-            .of_kind("CustomResourceDefinition")
-            .find(|definition| definition.text("/metadata/name") == name);
-        match same {
-            Some(now) => versions(before, now, findings),
-            None => {
-                if let Some(csv) = subject.csv() {
-                    let message = format!(
-                        "definition {} of the release before is gone",
-                        told(before.at("/metadata/name"))
-                    );
-                    findings.at(csv, "/spec/customresourcedefinitions", message);
-                }
-            }
+    for (before, same) in kept::definitions(subject) {
+        if let Some(now) = same {
+            versions(before, now, findings);
+        } else if let Some(csv) = subject.csv() {
+            let message = format!(
+                "definition {} of the release before is gone",
+                told(before.at("/metadata/name"))
+            );
+            findings.at(csv, "/spec/customresourcedefinitions", message);
         }
     }
 }
@@ -45,37 +35,23 @@ fn versions(before: &Document, now: &Document, findings: &mut Findings) {
         );
         findings.at(now, "/spec/scope", message);
     }
-    let name = |version: &Value| {
-        version
-            .get("name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let kept = kept::of_definition(before, now);
     for old in before.list("/spec/versions") {
-        let index = now
-            .list("/spec/versions")
-            .iter()
-            .position(|new| name(new) == name(old));
-        let Some(index) = index else {
-            findings.at(
-                now,
-                "/spec/versions",
-                format!("version {} is gone", told(old.get("name"))),
-            );
-            continue;
-        };
-        let pointer = format!("/spec/versions/{index}/schema/openAPIV3Schema");
-        let old = old.pointer("/schema/openAPIV3Schema");
-        if let (Some(old), Some(new)) = (old, now.at(&pointer)) {
-            Comparison { now, findings }.compare(old, new, &pointer);
+        let name = old.get("name");
+        if !kept.iter().any(|version| version.old.get("name") == name) {
+            let message = format!("version {} is gone", told(name));
+            findings.at(now, "/spec/versions", message);
         }
+    }
+    for field in kept.iter().flat_map(kept::Version::fields) {
+        Comparison { now, findings }.compare(&field);
     }
 }
 
 /// A keyword, and whether its value now allows less than the one before.
 type Limit = (&'static str, fn(f64, f64) -> bool);
 
-/// Compares two schemas and notes what the newer one takes away.
+/// Compares two schemas of a field and notes what the newer one takes away.
 struct Comparison<'a, 'f> {
     now: &'a Document,
     findings: &'f mut Findings,
@@ -86,18 +62,16 @@ impl Comparison<'_, '_> {
         self.findings.at(self.now, pointer, message);
     }
 
-    fn compare(&mut self, old: &Value, new: &Value, pointer: &str) {
+    fn compare(&mut self, field: &Field) {
+        let Field { old, new, pointer } = field;
         for key in ["type", "default", "format"] {
-            let (before, now) = (old.get(key), new.get(key));
-            if before != now {
-                self.note(
-                    pointer,
-                    format!("{key} is {}, and was {}", told(now), told(before)),
-                );
+            if old.get(key) != new.get(key) {
+                self.note_change(field, key);
             }
         }
-        self.limits(old, new, pointer);
-        self.values(old, new, pointer);
+        self.limits(field);
+        self.values(field);
+        self.permissions(field);
         let names = |schema: &Value| -> BTreeSet<String> {
             let required = schema.get("required").and_then(Value::as_array);
             required
@@ -110,24 +84,24 @@ impl Comparison<'_, '_> {
         for name in names(new).difference(&names(old)) {
             self.note(pointer, format!("field {name:?} is newly required"));
         }
-        let properties =
-            |schema: &'_ Value| schema.get("properties").and_then(Value::as_object).cloned();
-        for (name, before) in properties(old).into_iter().flatten() {
-            let inner = format!("{pointer}/properties/{}", escape(&name));
-            match new.get("properties").and_then(|all| all.get(&name)) {
-                Some(now) => self.compare(&before, now, &inner),
-                None => self.note(pointer, format!("field {name:?} is gone")),
-            }
-        }
-        for key in ["items", "additionalProperties"] {
-            if let (Some(before), Some(now)) = (old.get(key), new.get(key)) {
-                self.compare(before, now, &format!("{pointer}/{key}"));
-            }
+        let properties = |schema: &Value| -> BTreeSet<String> {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            let names = properties.into_iter().flat_map(|all| all.keys().cloned());
+            names.collect()
+        };
+        for name in properties(old).difference(&properties(new)) {
+            self.note(pointer, format!("field {name:?} is gone"));
         }
     }
 
+    fn note_change(&mut self, field: &Field, key: &str) {
+        let (before, now) = (field.old.get(key), field.new.get(key));
+        let message = format!("{key} is {}, and was {}", told(now), told(before));
+        self.note(&field.pointer, message);
+    }
+
     /// Limits that are narrower than before.
-    fn limits(&mut self, old: &Value, new: &Value, pointer: &str) {
+    fn limits(&mut self, field: &Field) {
         let number = |schema: &Value, key: &str| schema.get(key).and_then(Value::as_f64);
         let narrower: [Limit; 8] = [
             ("maximum", |before, now| now < before),
@@ -139,6 +113,7 @@ impl Comparison<'_, '_> {
             ("minItems", |before, now| now > before),
             ("minProperties", |before, now| now > before),
         ];
+        let Field { old, new, pointer } = field;
         for (key, is_narrower) in narrower {
             let is_worse = match (number(old, key), number(new, key)) {
                 (Some(before), Some(now)) => is_narrower(before, now),
@@ -154,26 +129,42 @@ impl Comparison<'_, '_> {
                 self.note(pointer, message);
             }
         }
-        let (before, now) = (old.get("pattern"), new.get("pattern"));
-        if now.is_some() && before != now {
-            self.note(
-                pointer,
-                format!("pattern is {}, and was {}", told(now), told(before)),
-            );
+        // Which of two of these allows more is not to be told.
+        for key in ["pattern", "multipleOf", "allOf", "anyOf", "oneOf", "not"] {
+            if new.get(key).is_some() && old.get(key) != new.get(key) {
+                self.note_change(field, key);
+            }
         }
     }
 
     /// Values of a list that are gone.
-    fn values(&mut self, old: &Value, new: &Value, pointer: &str) {
+    fn values(&mut self, field: &Field) {
         let list = |schema: &Value| schema.get("enum").and_then(Value::as_array).cloned();
-        match (list(old), list(new)) {
+        match (list(field.old), list(field.new)) {
             (Some(before), Some(now)) => {
                 for gone in before.iter().filter(|value| !now.contains(value)) {
-                    self.note(pointer, format!("value {gone} is gone"));
+                    self.note(&field.pointer, format!("value {gone} is gone"));
                 }
             }
-            (None, Some(_)) => self.note(pointer, "values are newly listed".to_owned()),
+            (None, Some(_)) => self.note(&field.pointer, "values are newly listed".to_owned()),
             _ => {}
+        }
+    }
+
+    /// What was allowed by a word that is gone, or is forbidden by one that is new.
+    fn permissions(&mut self, field: &Field) {
+        let allow = ["nullable", "x-kubernetes-preserve-unknown-fields"];
+        let forbid = ["exclusiveMaximum", "exclusiveMinimum"];
+        let says = |schema: &Value, key: &str| schema.get(key) == Some(&Value::Bool(true));
+        for key in allow {
+            if says(field.old, key) && !says(field.new, key) {
+                self.note_change(field, key);
+            }
+        }
+        for key in forbid {
+            if says(field.new, key) && !says(field.old, key) {
+                self.note_change(field, key);
+            }
         }
     }
 }
