@@ -1,4 +1,4 @@
-// Validate holds a bundle against the validators of operator-framework/api, all of them, and fails on errors and on
+// Validate holds a bundle against the validators of operator-framework/api that are listed below, and fails on errors and on
 // warnings. A finding that is not ours to mend is named in exceptions.json with the reason; one that is named and does not
 // occur fails as well, so that the list stays true. And it holds the catalog against what opm renders of a bundle.
 package main
@@ -23,7 +23,8 @@ type exception struct {
 	Why string `json:"why"`
 }
 
-// validators are those that operator-sdk's suite operatorframework runs, and those that it leaves out.
+// validators are all but those of package manifests and of OperatorGroups, which are no part of a bundle, of the community,
+// which is deprecated, and of several architectures, which pulls the images.
 var validators = map[string]interfaces.Validator{
 	"bundle":          validation.BundleValidator,
 	"capabilities":    validation.StandardCapabilitiesValidator,
