@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, de::DeserializeOwned};
 use tar::Archive;
 
@@ -126,7 +126,8 @@ fn manifest(entries: &BTreeMap<String, Vec<u8>>, index: &str) -> Result<Manifest
 fn unpack(content: &[u8]) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let is_gzip = content.starts_with(&[0x1f, 0x8b]);
     let reader: Box<dyn Read> = if is_gzip {
-        Box::new(GzDecoder::new(content).take(LARGEST))
+        // Parallel compressors write several members, one after the other.
+        Box::new(MultiGzDecoder::new(content).take(LARGEST))
     } else {
         Box::new(content)
     };

@@ -162,6 +162,19 @@ fn a_compressed_archive_is_read_as_well() {
 }
 
 #[test]
+fn an_archive_compressed_piece_by_piece_is_read_to_its_end() {
+    let bytes = archive(&image(), "r.example/x", "v1").unwrap();
+    let half = bytes.len() / 2;
+    let members = [&bytes[..half], &bytes[half..]].map(|piece| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(piece).unwrap();
+        encoder.finish().unwrap()
+    });
+    let found = read_back(&members.concat()).unwrap();
+    assert_eq!(found.files.iter().count(), 2);
+}
+
+#[test]
 fn settings_that_a_bundle_has_no_use_for_are_told() {
     let mut options = options();
     options.settings.working_dir = Some("/x".to_owned());
