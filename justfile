@@ -98,9 +98,12 @@ cluster-test: mutant-image image peer-image lease-manager-image cluster-image
     set -eu
     last='machines olm'
     echo "building Cluster API and OLM beside the first tests, with a log in target/beside.log"
-    nice -n 19 "{{ just_executable() }}" cluster-api-test cluster-api-image olm-test >target/beside.log 2>&1 &
+    # As a process group of its own, so that all that it starts ends with it.
+    setsid nice -n 19 "{{ just_executable() }}" cluster-api-test cluster-api-image olm-test >target/beside.log 2>&1 &
     beside=$!
-    trap 'kill $beside 2>/dev/null || true' EXIT
+    trap 'kill -- -$beside 2>/dev/null || true' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     first=$(cd e2e/tests && ls -d *.rs */main.rs | sed 's/\.rs$//; s/\/main$//' | grep -vxF "$(printf '%s\n' $last)")
     cargo test --locked -p five-spot-e2e $(printf ' --test %s' $first)
     wait $beside || { cat target/beside.log; echo 'just cluster-test: Cluster API or OLM could not be built, see above' >&2; exit 1; }
