@@ -222,7 +222,7 @@ bundle-validate: validators
 # A push to a real registry
 [group('test')]
 bundle-push-test: docker-registry
-    BUNDLE_REGISTRY="$PWD/{{ tools }}/docker-registry/docker-registry" cargo test --locked -p five-spot-bundle --test push
+    PATH="$PWD/{{ tools }}/docker-registry:$PATH" BUNDLE_REGISTRY=docker-registry cargo test --locked -p five-spot-bundle --test push
 
 # The operator's image: one static binary, from scratch
 [group('build')]
@@ -324,7 +324,8 @@ validators:
     cd bundle/validate && CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags json1,netgo,osusergo,containers_image_openpgp -ldflags '-s -w' -o ../../target/validate/opm github.com/operator-framework/operator-registry/cmd/opm
 
 [private]
-docker-registry: (unpacked "bundle-push-test" "docker-registry" "docker-registry" "some 5 MB")
+docker-registry:
+    @command -v docker-registry >/dev/null 2>&1 || "{{ just_executable() }}" unpacked bundle-push-test docker-registry docker-registry 'some 5 MB'
 
 [private]
 promtool:

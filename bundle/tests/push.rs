@@ -1,4 +1,4 @@
-//! Pushes to a real registry, Debian's docker-registry, which `just bundle-push-test` unpacks. It fails where that is not
+//! Pushes to a real registry, docker-registry, which `just bundle-push-test` finds or unpacks. It fails where that is not
 //! there: a test that passes without a registry would show nothing.
 #![expect(
     clippy::unwrap_used,
