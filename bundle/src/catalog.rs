@@ -15,7 +15,7 @@ use crate::{
     files::FileError, generate::GenerateError, reference::InvalidReference, sources::Sources,
 };
 
-pub use release::{Imaged, Release, frozen, releases};
+pub use release::{Imaged, Release, earlier, frozen};
 
 use entry::{Channel, ChannelEntry, Package, PackageIcon, bundle_blob};
 
@@ -68,18 +68,14 @@ pub enum CatalogError {
     Yaml(#[from] serde_saphyr::ser::Error),
 }
 
-/// The catalog with these releases, oldest first, as YAML. A kept release of this very version gives way to it.
+/// The catalog with this release and those before it, oldest first, as YAML.
 pub fn catalog(
     sources: &Sources,
-    kept: &[Release],
+    before: &[Release],
     this: &Release,
 ) -> Result<String, CatalogError> {
     let (prose, release) = (&sources.base.prose, &sources.base.release);
-    let all: Vec<&Release> = kept
-        .iter()
-        .filter(|kept| kept.version != this.version)
-        .chain([this])
-        .collect();
+    let all: Vec<&Release> = before.iter().chain([this]).collect();
     let mut channels = Vec::new();
     for name in &release.channels {
         let entries = entries(&all, name)?;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use five_spot::errors::Chain;
 use five_spot_bundle::{
     bundle::{Bundle, BundleError},
-    catalog::{CATALOG, Imaged, RELEASES, catalog, frozen, releases},
+    catalog::{CATALOG, Imaged, catalog, earlier, frozen},
     check::{Level, check},
     document::Document,
     generate::FOLDERS,
@@ -125,9 +125,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Generate { root } => {
             let sources = Sources::read(&root)?;
-            let kept = releases(&root.join("bundle").join(RELEASES))?;
+            let before = earlier(&root, &sources.version)?;
             let this = Imaged::this(&sources)?.release;
-            let catalog = catalog(&sources, &kept, &this)?;
+            let catalog = catalog(&sources, &before, &this)?;
             let mut files = this.bundle.files;
             files.insert(CATALOG, catalog);
             files.write(&root.join("bundle"), &FOLDERS)?;

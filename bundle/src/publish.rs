@@ -8,7 +8,7 @@ use std::{
 use semver::Version;
 
 use crate::{
-    catalog::{self, CatalogError, Imaged, RELEASES, Release, releases},
+    catalog::{self, CatalogError, Imaged, Release, earlier},
     files::FileError,
     generate::GenerateError,
     images::{self, Stamp},
@@ -112,16 +112,16 @@ pub fn all(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
             pinned: pinned.clone(),
         });
     }
-    let kept = releases(&root.join("bundle").join(RELEASES))?;
+    let before = earlier(root, &sources.version)?;
     let this = Imaged::this(&sources)?;
     let mut images = vec![operator_named(&sources, operator)];
-    images.extend(offered(&sources, &kept, &this, "")?);
+    images.extend(offered(&sources, &before, &this, "")?);
     Ok(images)
 }
 
 /// All three images whatever the operator's is: the bundle names the one of this binary in place of the pinned one. With
-/// them come a bundle and a catalog for every release that is kept, naming the same operator, so that an upgrade can be
-/// tried where nothing can be pulled.
+/// them come a bundle and a catalog for every earlier release that is kept, naming the same operator, so that an upgrade can
+/// be tried where nothing can be pulled.
 pub fn as_built(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> {
     let mut sources = Sources::read(root)?;
     let operator = operator(&sources, binary)?;
@@ -130,16 +130,16 @@ pub fn as_built(root: &Path, binary: &Path) -> Result<Vec<Named>, PublishError> 
         .clone_into(&mut sources.base.release.operator_image.digest);
     let reference = sources.base.release.operator_image.reference().parse()?;
     let mut images = vec![operator_named(&sources, operator)];
-    let mut kept = Vec::new();
-    for release in releases(&root.join("bundle").join(RELEASES))? {
+    let mut before = Vec::new();
+    for release in earlier(root, &sources.version)? {
         let release = release.with_operator(&reference)?;
         let suffix = format!("-{}", release.release.version);
-        images.extend(offered(&sources, &kept, &release, &suffix)?);
-        kept.push(release.release);
+        images.extend(offered(&sources, &before, &release, &suffix)?);
+        before.push(release.release);
     }
     images.splice(
         1..1,
-        offered(&sources, &kept, &Imaged::this(&sources)?, "")?,
+        offered(&sources, &before, &Imaged::this(&sources)?, "")?,
     );
     Ok(images)
 }
@@ -196,9 +196,9 @@ pub fn boms(root: &Path, images: &[Named]) -> Result<Vec<Vec<u8>>, PublishError>
     let target = rust_target(architecture).ok_or_else(|| PublishError::Architecture {
         value: architecture.to_owned(),
     })?;
-    let kept = releases(&root.join("bundle").join(RELEASES))?;
+    let before = earlier(root, &sources.version)?;
     let this = Imaged::this(&sources)?.release;
-    let offered: Vec<_> = kept
+    let offered: Vec<_> = before
         .iter()
         .chain([&this])
         .map(|release| release.image.clone())

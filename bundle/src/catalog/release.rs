@@ -42,8 +42,16 @@ pub struct Imaged {
     pub stamp: Stamp,
 }
 
+/// The releases that are kept in a repository, oldest first, but for one of this very version: what was frozen gives way to
+/// what is generated.
+pub fn earlier(root: &Path, this: &Version) -> Result<Vec<Release>, CatalogError> {
+    let mut kept = releases(&root.join("bundle").join(RELEASES))?;
+    kept.retain(|release| release.version != *this);
+    Ok(kept)
+}
+
 /// The releases that are kept below a folder, oldest first.
-pub fn releases(folder: &Path) -> Result<Vec<Release>, CatalogError> {
+pub(super) fn releases(folder: &Path) -> Result<Vec<Release>, CatalogError> {
     let mut releases: BTreeMap<Version, Files> = BTreeMap::new();
     if !folder.exists() {
         return Ok(Vec::new());

@@ -2,23 +2,27 @@
 
 use std::path::PathBuf;
 
-use super::*;
+use super::{release::releases, *};
 use crate::{document::Document, files::Files};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn root() -> PathBuf {
+    folder().join("..")
+}
+
 fn sources() -> Sources {
-    Sources::read(&folder().join("..")).unwrap()
+    Sources::read(&root()).unwrap()
 }
 
 fn made() -> (Vec<Release>, Release, String) {
     let sources = sources();
     let this = Imaged::this(&sources).unwrap().release;
-    let kept = releases(&folder().join(RELEASES)).unwrap();
-    let text = catalog(&sources, &kept, &this).unwrap();
-    (kept, this, text)
+    let before = earlier(&root(), &this.version).unwrap();
+    let text = catalog(&sources, &before, &this).unwrap();
+    (before, this, text)
 }
 
 fn documents(text: &str) -> Vec<Document> {
@@ -35,12 +39,11 @@ fn the_committed_catalog_is_the_one_that_is_made() {
 }
 
 #[test]
-fn both_channels_lead_from_the_release_before_to_this_version() {
-    let (kept, this, text) = made();
-    let before = kept.last().unwrap();
-    assert!(before.version < this.version);
+fn this_version_is_the_head_of_both_channels_and_only_candidate_offers_candidates() {
+    let (before, this, text) = made();
     let documents = documents(&text);
-    let entries = |channel: &str| {
+    let all: Vec<_> = before.iter().chain([&this]).collect();
+    for (channel, offers_candidates) in [("stable", false), ("candidate", true)] {
         let document = documents
             .iter()
             .find(|document| {
@@ -48,27 +51,41 @@ fn both_channels_lead_from_the_release_before_to_this_version() {
                     && document.text("/name") == Some(channel)
             })
             .unwrap();
-        document.at("/entries").unwrap().clone()
-    };
-    let head =
-        serde_json::json!({"name": this.name().unwrap(), "replaces": before.name().unwrap()});
-    assert_eq!(entries("stable"), serde_json::json!([head]));
-    assert_eq!(
-        entries("candidate"),
-        serde_json::json!([{"name": before.name().unwrap()}, head])
-    );
+        let names = |entry: &Value| entry["name"].as_str().unwrap().to_owned();
+        let offered: Vec<_> = document.list("/entries").iter().map(names).collect();
+        let wanted: Vec<_> = all
+            .iter()
+            .filter(|release| offers_candidates || release.version.pre.is_empty())
+            .map(|release| format!("5-spot.v{}", release.version))
+            .collect();
+        assert_eq!(offered, wanted, "{channel}");
+        let head = document.list("/entries").last().unwrap();
+        let replaced = sources().base.release.replaces.unwrap();
+        assert_eq!(head["replaces"], format!("5-spot.v{replaced}"), "{channel}");
+    }
     assert_eq!(documents[0].text("/defaultChannel"), Some("stable"));
 }
 
 #[test]
+fn the_release_that_this_version_replaces_is_kept_and_is_the_newest_of_those_before_it() {
+    let (before, this, _) = made();
+    let versions: Vec<_> = before.iter().map(|release| &release.version).collect();
+    assert!(versions.iter().all(|version| **version < this.version));
+    assert_eq!(
+        versions.last().copied(),
+        sources().base.release.replaces.as_ref()
+    );
+}
+
+#[test]
 fn every_version_is_named_by_the_digest_of_its_image() {
-    let (kept, this, text) = made();
+    let (before, this, text) = made();
     let documents = documents(&text);
     let images: Vec<_> = documents
         .iter()
         .filter_map(|document| document.text("/image"))
         .collect();
-    let wanted: Vec<_> = kept
+    let wanted: Vec<_> = before
         .iter()
         .chain([&this])
         .map(|release| release.image.to_string())
@@ -120,9 +137,22 @@ fn a_folder_that_is_no_version_is_refused() {
 
 #[test]
 fn what_was_frozen_of_this_version_gives_way_to_it() {
-    let (kept, this, text) = made();
-    let doubled = [kept, vec![this.clone()]].concat();
-    assert!(catalog(&sources(), &doubled, &this).unwrap() == text);
+    let (before, this, _) = made();
+    let place = tempfile::tempdir().unwrap();
+    for release in before.iter().chain([&this]) {
+        let folder = place.path().join("bundle");
+        frozen(release).write(&folder, &[]).unwrap();
+    }
+    let versions = |releases: &[Release]| -> Vec<_> {
+        let versions = releases.iter().map(|release| release.version.clone());
+        versions.collect()
+    };
+    let found = earlier(place.path(), &this.version).unwrap();
+    assert_eq!(versions(&found), versions(&before));
+    // And is one of those before it for the next version.
+    let next = semver::Version::new(this.version.major + 1, 0, 0);
+    let found = earlier(place.path(), &next).unwrap();
+    assert_eq!(versions(&found), versions(&[before, vec![this]].concat()));
 }
 
 #[test]
@@ -137,8 +167,12 @@ fn a_kept_release_refers_to_the_image_of_its_files() {
 
 #[test]
 fn a_channel_that_offers_nothing_is_left_out_and_is_not_the_default() {
-    let (kept, _, _) = made();
-    let documents = documents(&catalog(&sources(), &[], &kept[0]).unwrap());
+    let (before, _, _) = made();
+    let candidate = before
+        .iter()
+        .find(|release| !release.version.pre.is_empty())
+        .unwrap();
+    let documents = documents(&catalog(&sources(), &[], candidate).unwrap());
     let channels: Vec<_> = documents
         .iter()
         .filter(|document| document.text("/schema") == Some("olm.channel"))

@@ -128,22 +128,15 @@ fn the_catalog_names_the_bundle_and_the_bundle_the_operator_by_digest() {
 fn as_built_every_release_names_the_operator_of_the_binary_and_upgrades_to_the_next() {
     let (place, binary) = repository();
     let images = as_built(place.path(), &binary).unwrap();
-    let whats: Vec<_> = images.iter().map(|named| named.what.as_str()).collect();
-    let earlier = "0.1.0-rc.1";
-    assert_eq!(
-        whats,
-        [
-            "operator",
-            "bundle",
-            "catalog",
-            &format!("bundle-{earlier}"),
-            &format!("catalog-{earlier}")
-        ]
-    );
+    assert_eq!(whats(&images), as_built_whats(place.path()));
     let paths = write(&images, &place.path().join("images")).unwrap();
     let operator = &images[0];
     let reference = format!("{}@{}", operator.repository, operator.image.digest());
-    for path in [&paths[1], &paths[3]] {
+    let bundles = images
+        .iter()
+        .zip(&paths)
+        .filter(|(named, _)| named.what.starts_with("bundle"));
+    for (_, path) in bundles {
         let bundle = Bundle::read(path).unwrap();
         assert_eq!(crate::check::check(&bundle, None, None).findings, []);
         let text = bundle
@@ -164,10 +157,49 @@ fn as_built_every_release_names_the_operator_of_the_binary_and_upgrades_to_the_n
             .filter_map(|document| document.text("/image"));
         images.map(str::to_owned).collect::<Vec<_>>()
     };
-    let reference = |named: &Named| format!("{}@{}", named.repository, named.image.digest());
-    let (this, before) = (reference(&images[1]), reference(&images[3]));
-    assert_eq!(offered(&images[2]), [before.as_str(), &this]);
-    assert_eq!(offered(&images[4]), [before]);
+    // Oldest first, with this version at the end: each catalog offers its bundle and those before.
+    let pairs: Vec<_> = images[3..].chunks(2).chain([&images[1..3]]).collect();
+    let mut known = Vec::new();
+    for pair in pairs {
+        let [bundle, catalog] = pair else {
+            panic!("{pair:?}")
+        };
+        known.push(format!("{}@{}", bundle.repository, bundle.image.digest()));
+        assert_eq!(offered(catalog), known, "{}", catalog.what);
+    }
+}
+
+fn whats(images: &[Named]) -> Vec<String> {
+    images.iter().map(|named| named.what.clone()).collect()
+}
+
+/// What [`as_built`] gives for the releases that a repository keeps.
+fn as_built_whats(root: &Path) -> Vec<String> {
+    let this = Sources::read(root).unwrap().version;
+    let earlier = catalog::earlier(root, &this).unwrap();
+    let of_earlier = earlier.iter().flat_map(|release| {
+        ["bundle", "catalog"].map(|what| format!("{what}-{}", release.version))
+    });
+    let of_this = ["operator", "bundle", "catalog"].map(str::to_owned);
+    of_this.into_iter().chain(of_earlier).collect()
+}
+
+#[test]
+fn a_version_that_is_frozen_already_is_written_once() {
+    let (place, binary) = repository();
+    let before = as_built(place.path(), &binary).unwrap();
+    assert!(before.len() > 3, "{:?}", whats(&before));
+    let this = Imaged::this(&Sources::read(place.path()).unwrap()).unwrap();
+    catalog::frozen(&this.release)
+        .write(&place.path().join("bundle"), &[])
+        .unwrap();
+    let after = as_built(place.path(), &binary).unwrap();
+    assert_eq!(whats(&after), whats(&before));
+    let digests = |images: &[Named]| -> Vec<_> {
+        let digests = images.iter().map(|named| named.image.digest().to_owned());
+        digests.collect()
+    };
+    assert_eq!(digests(&after), digests(&before));
 }
 
 #[test]

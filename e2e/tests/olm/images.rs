@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use five_spot_bundle::{
     oci::{ContainerSettings, Entry, Image, ImageOptions, archive},
     publish::{Named, as_built},
+    sources::Sources,
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -60,10 +61,8 @@ pub(crate) async fn load(rig: &Rig<'_>) -> Images {
         let found = ours.iter().find(|named| named.what == what);
         format!("{PACKAGE}.{}", found.unwrap().tag)
     };
-    let mut kept = ours
-        .iter()
-        .filter(|named| named.what.starts_with("bundle-"));
-    let previous = kept.next_back().unwrap();
+    let replaced = Sources::read(root).unwrap().base.release.replaces;
+    let previous = format!("bundle-{}", replaced.unwrap());
     let by_digest = |what: &str| {
         let found = ours.iter().find(|named| named.what == what);
         reference(found.unwrap())
@@ -73,7 +72,7 @@ pub(crate) async fn load(rig: &Rig<'_>) -> Images {
         opm: reference(&opm),
         catalog: by_digest("catalog"),
         operator: by_digest("operator"),
-        previous: version(&previous.what),
+        previous: version(&previous),
         this: version("bundle"),
     }
 }

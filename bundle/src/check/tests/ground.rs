@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     bundle::{ANNOTATIONS, Bundle},
+    catalog::Release,
     check::{Report, check},
     document::Document,
     files::Files,
+    sources::Sources,
 };
 
 /// A bundle, the release before and the catalog. The last two are read already, as few edits are of them.
@@ -38,11 +40,15 @@ impl Catalog {
 
 /// Our bundle as it is committed, read once.
 static OURS: LazyLock<Ground> = LazyLock::new(|| {
-    let kept = crate::catalog::releases(&folder().join("releases")).unwrap();
+    let root = folder().join("..");
+    let sources = Sources::read(&root).unwrap();
+    let kept = crate::catalog::earlier(&root, &sources.version).unwrap();
+    let replaced =
+        |release: &&Release| Some(&release.version) == sources.base.release.replaces.as_ref();
     let catalog = std::fs::read_to_string(folder().join(crate::catalog::CATALOG)).unwrap();
     Ground {
         files: Bundle::read(folder()).unwrap().files,
-        previous: kept.last().unwrap().bundle.clone(),
+        previous: kept.iter().find(replaced).unwrap().bundle.clone(),
         catalog: Catalog::of(catalog),
     }
 });
