@@ -11,7 +11,7 @@
 //! | [`render`] | who gets to read that, and how |
 //! | [`oci`], [`reference`](mod@reference) | what an image is, and how it is named |
 //! | [`images`], [`catalog`] | the images of a release, and the catalog that offers it |
-//! | [`publish`], [`sbom`], [`push`] | what is published, what is in it, and where it goes |
+//! | [`publish`], [`sbom`], [`elf`], [`push`] | what is published, what is in it and what it is built for, and where it goes |
 
 pub mod base;
 pub mod bundle;
@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod check;
 pub mod csv;
 pub mod document;
+pub mod elf;
 pub mod files;
 pub mod generate;
 pub mod images;

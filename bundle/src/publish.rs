@@ -9,6 +9,7 @@ use semver::Version;
 
 use crate::{
     catalog::{self, CatalogError, Imaged, Release, earlier},
+    elf,
     files::FileError,
     generate::GenerateError,
     images::{self, Stamp},
@@ -72,6 +73,26 @@ pub enum PublishError {
         /// The architecture.
         value: String,
     },
+    /// The binary is no program.
+    #[error("{}: must be an ELF file, as the operator is on Linux", .binary.display())]
+    NoProgram {
+        /// The file.
+        binary: PathBuf,
+    },
+    /// The binary does not run where the image says it does.
+    #[error(
+        "{} is built for {found}, and the image says {declared} by bundle/base/release.yaml, operatorImage.architectures: must be the \
+         same",
+        .binary.display()
+    )]
+    Foreign {
+        /// The file.
+        binary: PathBuf,
+        /// What it is built for.
+        found: String,
+        /// What the image says.
+        declared: String,
+    },
     /// The binary is not the one that the bundle names.
     #[error(
         "the operator's image is {found}, and bundle/base/release.yaml has operatorImage.digest {pinned}: the bundle must name the image \
@@ -91,6 +112,16 @@ pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError>
     // There is one: Base::read sees to it.
     let architecture = sources.base.release.operator_image.architectures.first();
     let architecture = architecture.map_or("amd64", String::as_str);
+    let found = elf::architecture(&content).ok_or_else(|| PublishError::NoProgram {
+        binary: binary.to_owned(),
+    })?;
+    if found != architecture {
+        return Err(PublishError::Foreign {
+            binary: binary.to_owned(),
+            found,
+            declared: architecture.to_owned(),
+        });
+    }
     let stamp = Stamp {
         version: sources.version.clone(),
         created: sources.base.release.created_at,

@@ -210,7 +210,11 @@ fn run(arguments: &[&str], root: &Path, binary: &Path) -> String {
 async fn all_three_images_are_pushed_under_their_tags_each_with_its_bill_of_materials() {
     let registry = registry().await;
     let binary = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(binary.path(), "no operator").unwrap();
+    // The header of a program for amd64, which is all that is looked at.
+    let mut program = b"\x7fELF\x02\x01".to_vec();
+    program.resize(18, 0);
+    program.extend([62, 0]);
+    std::fs::write(binary.path(), program).unwrap();
     let place = workspace(binary.path());
     let printed = run(
         &["push", &registry.address, "--plain-http"],

@@ -1,7 +1,5 @@
 //! Two builds give the same images, and the three belong together.
 
-use std::io::Write;
-
 use super::*;
 use crate::{bundle::Bundle, document::Document, files::Files};
 
@@ -16,11 +14,52 @@ fn repository() -> (tempfile::TempDir, PathBuf) {
             .unwrap();
     }
     let binary = place.path().join("five-spot");
-    fs::File::create(&binary)
-        .unwrap()
-        .write_all(b"a binary")
-        .unwrap();
+    fs::write(&binary, program(AMD64)).unwrap();
     (place, binary)
+}
+
+/// The numbers of architectures in the header of a program.
+const AMD64: u8 = 62;
+const ARM64: u8 = 183;
+
+/// As much of a program as says what it is built for.
+fn program(machine: u8) -> Vec<u8> {
+    let mut program = b"\x7fELF\x02\x01\x01".to_vec();
+    program.resize(18, 0);
+    program.extend([machine, 0]);
+    program
+}
+
+#[test]
+fn a_binary_of_another_architecture_than_the_image_says_is_refused() {
+    let (place, binary) = repository();
+    fs::write(&binary, program(ARM64)).unwrap();
+    for error in [
+        pin(place.path(), &binary).unwrap_err(),
+        as_built(place.path(), &binary).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        assert!(
+            error.contains("five-spot is built for arm64, and the image says amd64"),
+            "{error}"
+        );
+    }
+    let release = place.path().join("bundle/base/release.yaml");
+    let text = fs::read_to_string(&release).unwrap();
+    let text = text.replace("architectures: [amd64]", "architectures: [arm64]");
+    fs::write(&release, text).unwrap();
+    pin(place.path(), &binary).unwrap();
+}
+
+#[test]
+fn a_binary_that_is_no_program_is_refused() {
+    let (place, binary) = repository();
+    fs::write(&binary, "#!/bin/sh").unwrap();
+    let error = pin(place.path(), &binary).unwrap_err().to_string();
+    assert!(
+        error.ends_with("five-spot: must be an ELF file, as the operator is on Linux"),
+        "{error}"
+    );
 }
 
 #[test]
