@@ -8,8 +8,8 @@ use kube::{
 
 use crate::rig::{NAMESPACE, Rig};
 
-/// What OLM adds.
-const VARIABLE: &str = "OPERATOR_CONDITION_NAME";
+/// What OLM adds: it names the version.
+pub(crate) const VARIABLE: &str = "OPERATOR_CONDITION_NAME";
 
 const NAME: &str = "without-olm";
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use five_spot_e2e::{cluster::Cluster, console::Console, progress::Progress as _};
 use k8s_openapi::api::{
-    apps::v1::Deployment, coordination::v1::Lease, core::v1::Event, policy::v1::PodDisruptionBudget,
+    apps::v1::Deployment,
+    coordination::v1::Lease,
+    core::v1::{Event, Pod},
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{
     Api, Client,
@@ -77,6 +80,15 @@ impl<'a> Rig<'a> {
 
     pub(crate) async fn deployment(&self) -> Deployment {
         self.deployments().get(DEPLOYMENT).await.unwrap()
+    }
+
+    /// The pods of the Deployment that are to stay.
+    pub(crate) async fn pods(&self) -> Vec<Pod> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let of_it = ListParams::default().labels(&format!("app={DEPLOYMENT}"));
+        let mut pods = pods.list(&of_it).await.unwrap().items;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        pods
     }
 
     /// The Lease; the operator makes it when it first contends.

@@ -1,6 +1,8 @@
 //! The upgrade to this version, measured as the rolling update that it is.
+//!
+//! Both versions are of the same operator, so it is what OLM tells the pods that shows which of them is running.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use five_spot_e2e::{
     judge::TrialResult,
@@ -9,19 +11,21 @@ use five_spot_e2e::{
     trial::TrialData,
     verdict::{CheckId, Verdict},
 };
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 
 use crate::{
+    alone::VARIABLE,
     failover::run,
     images::Images,
     install::{is_available, plan_for, until_succeeded},
-    rig::{KUBECONFIG, NAMESPACE, Rig},
+    rig::{DEPLOYMENT, KUBECONFIG, NAMESPACE, REPLICAS, Rig},
     times::Times,
 };
 
 /// Approves the plan, and looks on while the leader hands over.
 pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     let budget = rig.budgets().await.remove(0);
+    let replaced = pods_of(rig, &images.previous).await;
     let plan = plan_for(rig, &images.this).await;
     times.took("upgrade offered");
     let approve = format!(
@@ -69,6 +73,9 @@ pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     })
     .await;
     is_available(rig).await;
+    rig.until_rolled_out(&rig.deployments(), DEPLOYMENT).await;
+    let pods = pods_of(rig, &images.this).await;
+    assert!(pods.is_disjoint(&replaced), "{pods:?}, {replaced:?}");
     let kept = rig.budgets().await.remove(0);
     assert_eq!(
         kept.uid(),
@@ -88,6 +95,25 @@ pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     assert_eq!(image.as_ref(), Some(&images.operator));
 }
 
+/// The pods by their uids, all of which are of this version, as the Deployment is.
+async fn pods_of(rig: &Rig<'_>, csv: &str) -> BTreeSet<String> {
+    let deployment = rig.deployment().await;
+    let owner = deployment.labels().get("olm.owner").map(String::as_str);
+    assert_eq!(owner, Some(csv), "{:?}", deployment.labels());
+    let pods = rig.pods().await;
+    assert_eq!(pods.len(), usize::try_from(REPLICAS).unwrap());
+    for pod in &pods {
+        let env = pod.spec.as_ref().unwrap().containers[0].env.as_deref();
+        let told = env
+            .unwrap_or_default()
+            .iter()
+            .find(|variable| variable.name == VARIABLE)
+            .and_then(|variable| variable.value.as_deref());
+        assert_eq!(told, Some(csv), "{}", pod.name_any());
+    }
+    pods.iter().filter_map(ResourceExt::uid).collect()
+}
+
 /// The longest time between two work writes during the upgrade, in seconds, by the API server's clock. There is work ten
 /// times a second.
 fn longest_gap(folder: &Path, result: &TrialResult) -> f64 {
@@ -102,6 +128,8 @@ fn longest_gap(folder: &Path, result: &TrialResult) -> f64 {
         .filter(is_work)
         .map(|call| call.completed)
         .collect();
+    // Of fewer there is no saying how long the work paused.
+    assert!(writes.len() > 10, "{} work writes", writes.len());
     writes.sort();
     let gaps = writes
         .windows(2)
