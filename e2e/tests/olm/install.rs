@@ -1,6 +1,6 @@
-//! The installation, as the documents say it is done: the release before this one first.
+//! The installation, as the documents say it is done: the release before this one first, and in the end this one.
 
-use five_spot_e2e::deploy::{Applied, apply};
+use five_spot_e2e::deploy::{Applied, Manifests, apply};
 use kube::{
     ResourceExt,
     api::{DynamicObject, ListParams},
@@ -46,9 +46,7 @@ pub(crate) fn documented(language: &str, mark: &str) -> String {
 /// Installs the release before this one, and looks at what that gives.
 pub(crate) async fn install(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     rig.step("subscribing");
-    let text =
-        documented("yaml", "kind: CatalogSource").replace(DOCUMENTED_CATALOG, &images.catalog);
-    let mut objects = manifests(&text);
+    let mut objects = documented_objects(images);
     for object in &mut objects.objects {
         if object
             .types
@@ -77,6 +75,27 @@ pub(crate) async fn install(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     rig.until_rolled_out(&rig.deployments(), DEPLOYMENT).await;
     times.took("install: both replicas Ready");
     is_available(rig).await;
+}
+
+/// Installs this version by the objects of the documents as they are, but for the namespace and the catalog's digest.
+pub(crate) async fn install_as_documented(rig: &Rig<'_>, images: &Images, times: &mut Times) {
+    rig.step("installing by the documents alone");
+    let objects = documented_objects(images);
+    apply(&rig.client, &objects, NAMESPACE, &mut Applied::default())
+        .await
+        .unwrap();
+    until_succeeded(rig, &images.this).await;
+    rig.until_rolled_out(&rig.deployments(), DEPLOYMENT).await;
+    is_available(rig).await;
+    let subscription = rig.olm("Subscription").get(SUBSCRIPTION).await.unwrap();
+    assert_eq!(subscription.data["spec"]["channel"], "stable");
+    times.took("this version installed by the documents alone");
+}
+
+fn documented_objects(images: &Images) -> Manifests {
+    let text = documented("yaml", "kind: CatalogSource");
+    assert!(text.contains(DOCUMENTED_CATALOG), "{text}");
+    manifests(&text.replace(DOCUMENTED_CATALOG, &images.catalog))
 }
 
 /// The plan that waits for approval, to install this version.

@@ -16,6 +16,7 @@ mod alone;
 mod failover;
 mod images;
 mod install;
+mod left;
 mod lifecycle_manager;
 mod rig;
 mod settings;
@@ -55,6 +56,7 @@ fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
         lifecycle_manager::deploy(&rig, &images).await;
         times.took("OLM runs");
 
+        let before = left::cluster_wide(&rig).await;
         install::install(&rig, &images, &mut times).await;
         upgrade::upgrade(&rig, &images, &mut times).await;
         settings::change(&rig, &images, &mut times).await;
@@ -63,8 +65,9 @@ fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
         access::stays_in_its_namespace(&rig).await;
         alone::starts_without_olm(&rig).await;
         times.took("access, and a start without OLM's variable");
-        uninstall::uninstall(&rig, &images).await;
+        uninstall::uninstall(&rig, &images, &before).await;
         times.took("uninstalled");
+        install::install_as_documented(&rig, &images, &mut times).await;
         rig.nothing_was_pulled().await;
         times.tell(console);
     });
