@@ -289,7 +289,7 @@ harness:
 [private]
 static-binary features="":
     @[ "$(uname -s)" = Linux ] || { echo 'just image: the static binary is linked on Linux; run this there or in a Linux container' >&2; exit 2; }
-    RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/five-spot" cargo build --locked --release --bin five-spot --features '{{ features }}' --target {{ host }} --target-dir target/static
+    CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037' -Ctarget-feature=+crt-static "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo")"--remap-path-prefix=$PWD=/five-spot" cargo build --locked --release --bin five-spot --features '{{ features }}' --target {{ host }} --target-dir target/static
     @for path in "${CARGO_HOME:-$HOME/.cargo}" "$PWD"; do ! grep -qaF "$path/" target/static/{{ host }}/release/five-spot || { echo "just image: the binary names $path, and so would differ elsewhere" >&2; exit 1; }; done
     mkdir -p target/image && cp target/static/{{ host }}/release/five-spot target/image/five-spot
 
