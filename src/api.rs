@@ -78,8 +78,9 @@ pub const RESERVED_METADATA_PREFIXES: [&str; 4] = [
 pub const RESERVED_METADATA_DOMAINS: [&str; 4] =
     ["kubernetes.io", "k8s.io", "x-k8s.io", "5spot.finos.org"];
 
-/// A domain that may be used all the same: Cluster API copies labels of it to the Node.
-pub const FREE_METADATA_DOMAIN: &str = "node.cluster.x-k8s.io";
+/// Domains that may be used all the same, with those below them: Cluster API copies labels of these to the Node. It also
+/// does so for `node-restriction.kubernetes.io`, by which clusters keep Nodes apart, and which stays reserved.
+pub const FREE_METADATA_DOMAINS: [&str; 2] = ["node-role.kubernetes.io", "node.cluster.x-k8s.io"];
 
 /// The largest spec of an embedded object, in bytes as JSON: twice what a host's first configuration may have with most
 /// providers.

@@ -188,6 +188,10 @@ impl ApiServer {
         if crash == Some(Crash::Before) {
             return std::future::pending().await;
         }
+        let sort = format!("{} {}", parts.method, target.sort());
+        if self.state().faults.hang.is_some_and(|hangs| hangs == sort) {
+            return std::future::pending().await;
+        }
         let takes = self.state().faults.answers_take;
         tokio::time::sleep(takes).await;
         let mut answer = if target.is_status() {

@@ -1,4 +1,4 @@
-//! An error with its causes, on one line.
+//! An error with its causes, on one line, and of a length that can be kept.
 
 use std::{error::Error, fmt};
 
@@ -26,6 +26,13 @@ impl fmt::Debug for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A text of at most 1 kB, cut at a character: an Event may carry no more, and what others say may be of any length.
+pub(crate) fn shortened(mut text: String) -> String {
+    const LONGEST: usize = 1024;
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text
 }
 
 #[cfg(test)]
@@ -56,5 +63,12 @@ mod tests {
             Chain(&error).to_string(),
             "failed to renew: invalid digit found in string"
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let text = shortened("é".repeat(600));
+        assert_eq!(text.len(), 1024);
+        assert_eq!(shortened("short".to_owned()), "short");
     }
 }

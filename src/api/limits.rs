@@ -10,9 +10,9 @@
 use kube::ResourceExt;
 
 use super::{
-    BOOTSTRAP_GROUPS, EmbeddedObject, FREE_METADATA_DOMAIN, INFRASTRUCTURE_GROUPS, InvalidTimeout,
-    LARGEST_PROVIDER_SPEC, MachineTemplate, RESERVED_METADATA_DOMAINS, ScheduledMachine,
-    ScheduledMachineSpec, parse_timeout,
+    BOOTSTRAP_GROUPS, EmbeddedObject, FREE_METADATA_DOMAINS, INFRASTRUCTURE_GROUPS, InvalidTimeout,
+    LARGEST_PROVIDER_SPEC, MachineTemplate, RESERVED_METADATA_DOMAINS, RESERVED_METADATA_PREFIXES,
+    ScheduledMachine, ScheduledMachineSpec, parse_timeout,
 };
 
 /// A field that the operator can't act on.
@@ -27,11 +27,19 @@ pub struct InvalidField {
     pub rule: String,
 }
 
+/// Annotations of a Machine that begin so hold its deletion up, whatever follows.
+const DELETION_HOOKS: [&str; 2] = [
+    "pre-drain.delete.hook.machine.cluster.x-k8s.io",
+    "pre-terminate.delete.hook.machine.cluster.x-k8s.io",
+];
+
 /// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The cluster, the embedded objects and their metadata.
     References,
+    /// What a machine may not be created with, and one that is there may keep: the schema accepts it.
+    Creation,
     /// The timeouts.
     Timeouts,
 }
@@ -59,6 +67,7 @@ impl ScheduledMachineSpec {
     pub fn check(&self, subject: Subject) -> Result<(), InvalidField> {
         match subject {
             Subject::References => self.check_references(),
+            Subject::Creation => self.check_creation(),
             Subject::Timeouts => self.check_timeouts(),
         }
     }
@@ -82,11 +91,26 @@ impl ScheduledMachineSpec {
             &INFRASTRUCTURE_GROUPS,
         )?;
         self.check_kinds()?;
+        let template = self.machine_template.as_ref();
+        let is_reserved = |key: &str| {
+            let mut prefixes = RESERVED_METADATA_PREFIXES.iter();
+            prefixes.any(|prefix| key.starts_with(prefix))
+        };
+        let prefixes = RESERVED_METADATA_PREFIXES.join(", ");
+        let rule = format!("must not begin with {prefixes}");
+        template.map_or(Ok(()), |template| check_keys(template, is_reserved, &rule))
+    }
+
+    fn check_creation(&self) -> Result<(), InvalidField> {
         check_size("bootstrapSpec.spec", &self.bootstrap_spec)?;
         check_size("infrastructureSpec.spec", &self.infrastructure_spec)?;
-        self.machine_template
-            .as_ref()
-            .map_or(Ok(()), check_metadata)
+        let template = self.machine_template.as_ref();
+        let rule = format!(
+            "must not be of {} or a domain below, but for {}",
+            RESERVED_METADATA_DOMAINS.join(", "),
+            FREE_METADATA_DOMAINS.join(" and ")
+        );
+        template.map_or(Ok(()), |template| check_keys(template, is_reserved, &rule))
     }
 
     /// Both are named like the machine, so they can't be of one kind.
@@ -150,40 +174,37 @@ fn check_group(
     })
 }
 
-fn check_metadata(template: &MachineTemplate) -> Result<(), InvalidField> {
-    let labels = template
-        .labels
-        .keys()
-        .map(|key| ("machineTemplate.labels", key));
-    let annotations = template
-        .annotations
-        .keys()
-        .map(|key| ("machineTemplate.annotations", key));
-    labels
-        .chain(annotations)
-        .find(|(_field, key)| is_reserved(key))
-        .map_or(Ok(()), |(field, key)| {
-            Err(InvalidField {
-                field,
-                value: key.clone(),
-                rule: format!(
-                    "must not be of {} or a domain below, but for {FREE_METADATA_DOMAIN}",
-                    RESERVED_METADATA_DOMAINS.join(", ")
-                ),
-            })
+/// The first key of labels and annotations that `is_reserved`.
+fn check_keys(
+    template: &MachineTemplate,
+    is_reserved: impl Fn(&str) -> bool,
+    rule: &str,
+) -> Result<(), InvalidField> {
+    let labels = template.labels.keys();
+    let labels = labels.map(|key| ("machineTemplate.labels", key));
+    let annotations = template.annotations.keys();
+    let annotations = annotations.map(|key| ("machineTemplate.annotations", key));
+    let mut keys = labels.chain(annotations);
+    let found = keys.find(|(_field, key)| is_reserved(key));
+    found.map_or(Ok(()), |(field, key)| {
+        Err(InvalidField {
+            field,
+            value: key.clone(),
+            rule: rule.to_owned(),
         })
+    })
 }
 
 /// Whether a key of labels or annotations belongs to Kubernetes, Cluster API or 5-Spot.
 fn is_reserved(key: &str) -> bool {
-    let Some((domain, _name)) = key.split_once('/') else {
-        return false;
-    };
-    let is_below = |reserved: &str| {
-        let rest = domain.strip_suffix(reserved);
+    let domain = key.split_once('/').map_or(key, |(domain, _name)| domain);
+    let is_below = |of: &str| {
+        let rest = domain.strip_suffix(of);
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    domain != FREE_METADATA_DOMAIN && RESERVED_METADATA_DOMAINS.iter().any(|of| is_below(of))
+    let is_hook = DELETION_HOOKS.iter().any(|hook| key.starts_with(hook));
+    let is_free = FREE_METADATA_DOMAINS.iter().any(|of| is_below(of));
+    is_hook || !is_free && RESERVED_METADATA_DOMAINS.iter().any(|of| is_below(of))
 }
 
 fn check_size(field: &'static str, object: &EmbeddedObject) -> Result<(), InvalidField> {

@@ -129,13 +129,13 @@ pub struct EmbeddedObject {
 #[serde(rename_all = "camelCase")]
 pub struct MachineTemplate {
     /// Labels. Keys of Kubernetes, Cluster API and 5-Spot are reserved, and those of domains below theirs, but for
-    /// node.cluster.x-k8s.io.
+    /// node-role.kubernetes.io and node.cluster.x-k8s.io.
     #[serde(default)]
     #[schemars(transform = rules::labels)]
     pub labels: BTreeMap<String, String>,
 
     /// Annotations. Keys of Kubernetes, Cluster API and 5-Spot are reserved, and those of domains below theirs, but for
-    /// node.cluster.x-k8s.io.
+    /// node-role.kubernetes.io and node.cluster.x-k8s.io.
     #[serde(default)]
     #[schemars(transform = rules::annotations)]
     pub annotations: BTreeMap<String, String>,

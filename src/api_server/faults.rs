@@ -39,6 +39,8 @@ pub(crate) struct Faults {
     /// Other writes to these resources and watches on them, by verb, group and plural (`POST cluster.x-k8s.io/machines`),
     /// are answered with this code and message.
     pub(crate) refuse: BTreeMap<String, (u16, String)>,
+    /// Writes of this sort are never answered and change nothing.
+    pub(crate) hang: Option<&'static str>,
     /// The leader dies at this write, counted from one.
     pub(crate) crash: Option<(usize, Crash)>,
     /// Namespaces in which a disruption budget allows no eviction.

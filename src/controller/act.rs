@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, ScheduledMachine},
-    errors::Chain,
+    errors::{Chain, shortened},
     machine::{
         EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, Waits,
         manifest, patch,
@@ -44,6 +44,9 @@ const NODE_ATTEMPTS: usize = 4;
 /// How long a round of the drain, or a change of a Node, may take; the rest of it is done in the next look.
 const LONGEST_AT_A_NODE: Duration = Duration::from_secs(30);
 
+/// How long it is waited for others who are at work with the same cluster.
+const LONGEST_FOR_A_PLACE: Duration = Duration::from_millis(100);
+
 /// What an action came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -53,6 +56,8 @@ pub(super) enum Done {
     Drained(DrainProgress),
     /// What it was about is another one by now.
     Overtaken,
+    /// Others are at work with its cluster already.
+    Busy,
 }
 
 /// Does it.
@@ -82,8 +87,14 @@ pub(super) async fn act(
             act.annotate_machine(uid, *from, &json!(EXEMPT_BY_US)).await
         }
         Action::EndExemption { uid, from } => act.annotate_machine(uid, *from, &Value::Null).await,
-        Action::ShapeNode { node, wish } => in_time(act.shape(node, wish)).await,
-        Action::Drain(node) => in_time(act.drain(node)).await,
+        Action::ShapeNode { node, wish } => {
+            act.at(node, async |client| act.shape(client, node, wish).await)
+                .await
+        }
+        Action::Drain(node) => {
+            act.at(node, async |client| act.drain(client, node).await)
+                .await
+        }
     };
     let done = done.map_err(|source| ControllerError::Act {
         object: act.name(),
@@ -94,23 +105,18 @@ pub(super) async fn act(
     Ok(done)
 }
 
-/// Bounds what has to do with another cluster, of which each single answer may come slowly: whoever waits for it takes
-/// the place of another object.
-async fn in_time(
-    act: impl Future<Output = Result<Done, kube::Error>>,
-) -> Result<Done, kube::Error> {
-    let done = timeout(LONGEST_AT_A_NODE, act).await;
-    done.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
-}
-
 /// What people should know of a failure, if it is one that stays until somebody does something.
 pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Trouble> {
     let (reason, message) = match error {
         ControllerError::NameTaken { part, .. } => (NAME_TAKEN, taken(part)),
         _ if error.is_fenced() => return None,
-        // A drain has a limit, and one that fails all the time must not have none.
-        ControllerError::Act { source, .. } if matches!(action, Action::Drain(_)) => (
-            DRAIN_FAILED,
+        // What a machine waits for on its way out has a limit, and one that fails all the time must not have none.
+        ControllerError::Act { source, .. } if is_waited_for(action) => (
+            match action {
+                Action::Drain(_) => DRAIN_FAILED,
+                Action::Exempt { .. } | Action::RemoveFinalizer { .. } => DELETION_REFUSED,
+                _ => CHANGE_REFUSED,
+            },
             format!("failed to {}: {}", words(action), Chain(source.as_ref())),
         ),
         ControllerError::Act { source, .. } => {
@@ -122,7 +128,7 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
             }
             let reason = match action {
                 Action::Create(_) => CREATION_REFUSED,
-                Action::Delete { .. } | Action::Exempt { .. } => DELETION_REFUSED,
+                Action::Delete { .. } => DELETION_REFUSED,
                 _ => CHANGE_REFUSED,
             };
             (
@@ -134,9 +140,18 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
     };
     Some(Trouble {
         action: action.clone(),
+        times: 1,
         reason,
-        message,
+        message: shortened(message),
     })
+}
+
+fn is_waited_for(action: &Action) -> bool {
+    match action {
+        Action::Drain(_) | Action::Exempt { .. } | Action::RemoveFinalizer { .. } => true,
+        Action::ShapeNode { wish, .. } => wish.cordoned,
+        _ => false,
+    }
 }
 
 /// An action, after "failed to".
@@ -330,10 +345,35 @@ impl Act<'_> {
         }
     }
 
-    async fn shape(&self, key: &NodeKey, wish: &NodeWish) -> Result<Done, kube::Error> {
-        let Some(client) = self.cluster(key) else {
+    /// Acts on a Node. Whichever cluster it is of, nothing is written to that outside of the term.
+    ///
+    /// Each single answer of another cluster may come slowly, and whoever waits for it takes the place of another object.
+    /// So few wait at a time, and for a bounded time.
+    async fn at(
+        &self,
+        key: &NodeKey,
+        act: impl AsyncFnOnce(Client) -> Result<Done, kube::Error>,
+    ) -> Result<Done, kube::Error> {
+        let namespace = self.object.namespace();
+        let clusters = self.context.caches.clusters();
+        let Some(way) = clusters.way(namespace.as_deref(), &key.cluster) else {
             return Ok(Done::Overtaken);
         };
+        // The semaphore is never closed.
+        let Ok(Ok(_place)) = timeout(LONGEST_FOR_A_PLACE, way.calls.acquire()).await else {
+            return Ok(Done::Busy);
+        };
+        let client = self.context.term.client_of(way.client, way.fence);
+        let done = timeout(LONGEST_AT_A_NODE, act(client)).await;
+        done.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
+    }
+
+    async fn shape(
+        &self,
+        client: Client,
+        key: &NodeKey,
+        wish: &NodeWish,
+    ) -> Result<Done, kube::Error> {
         let nodes: Api<Node> = Api::all(client);
         for _ in 0..NODE_ATTEMPTS {
             // Nodes change often, so the cache is no base for a change.
@@ -370,20 +410,9 @@ impl Act<'_> {
             .saw(namespace.as_deref(), &key.cluster, node);
     }
 
-    async fn drain(&self, key: &NodeKey) -> Result<Done, kube::Error> {
-        let Some(client) = self.cluster(key) else {
-            return Ok(Done::Overtaken);
-        };
+    async fn drain(&self, client: Client, key: &NodeKey) -> Result<Done, kube::Error> {
         let drain = drain(&client, &key.name, &self.context.metrics);
         drain.await.map(Done::Drained)
-    }
-
-    /// The client of the cluster of a Node. Whichever cluster it is, nothing is written to it outside of the term.
-    fn cluster(&self, key: &NodeKey) -> Option<Client> {
-        let namespace = self.object.namespace();
-        let clusters = self.context.caches.clusters();
-        let (client, fence) = clusters.client(namespace.as_deref(), &key.cluster)?;
-        Some(self.context.term.client_of(client, fence))
     }
 
     fn api(&self, part: Part) -> Option<(Kind, Api<DynamicObject>)> {

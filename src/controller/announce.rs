@@ -9,7 +9,10 @@ use kube::{
 use tracing::{info, warn};
 
 use super::{Category, FIELD_MANAGER, plan::Announcement, reconcile::Context};
-use crate::{api::ScheduledMachine, errors::Chain};
+use crate::{
+    api::ScheduledMachine,
+    errors::{Chain, shortened},
+};
 
 /// How many Events are remembered, so that one that is repeated soon is counted and not written anew.
 ///
@@ -97,13 +100,6 @@ pub(super) async fn announce(
     }
 }
 
-/// An Event's note is at most 1 kB; a longer one would be refused.
-fn shortened(mut note: String) -> String {
-    const LONGEST: usize = 1024;
-    note.truncate(note.floor_char_boundary(LONGEST));
-    note
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,12 +136,5 @@ mod tests {
             .map(|event| event["series"]["count"].as_u64())
             .collect();
         assert_eq!(counted, [None, Some(2), None]);
-    }
-
-    #[test]
-    fn a_long_note_is_cut_at_a_character() {
-        let note = shortened("é".repeat(600));
-        assert_eq!(note.len(), 1024);
-        assert_eq!(shortened("short".to_owned()), "short");
     }
 }

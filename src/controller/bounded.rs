@@ -87,3 +87,29 @@ fn in_lines(body: Body) -> Body {
     });
     Body::from_stream(chunks)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn watched(line: usize, lines: usize) -> Result<usize, axum::Error> {
+        let text = format!("{}\n", "x".repeat(line)).repeat(lines);
+        let chunks = text.as_bytes().chunks(64 << 10);
+        let chunks: Vec<_> = chunks
+            .map(|chunk| Ok::<_, BoxError>(chunk.to_vec()))
+            .collect();
+        let body = Body::from_stream(futures::stream::iter(chunks));
+        Ok(to_bytes(in_lines(body), usize::MAX).await?.len())
+    }
+
+    #[tokio::test]
+    async fn a_watch_may_be_long_and_its_lines_may_not() {
+        assert_eq!(watched(1 << 20, 20).await.unwrap(), (20 << 20) + 20);
+        assert_eq!(watched(LONGEST_LINE, 1).await.unwrap(), LONGEST_LINE + 1);
+        let error = watched(LONGEST_LINE + (64 << 10), 1).await.unwrap_err();
+        assert!(
+            error.to_string().contains("a line of the watch is longer"),
+            "{error}"
+        );
+    }
+}

@@ -17,7 +17,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::Node;
 use kube::{Client, ResourceExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     api::is_cluster_name,
@@ -27,6 +27,13 @@ use crate::{
 
 /// Each has a watch, and all its Nodes are kept in memory.
 const MOST_CLUSTERS: usize = 500;
+
+/// Twice of what Kubernetes is made for
+/// (<https://kubernetes.io/docs/setup/best-practices/cluster-large/>).
+const MOST_NODES: usize = 10_000;
+
+/// A Node of which more bytes would have to be kept is none of a machine of ours.
+const LARGEST_NODE: usize = 16 << 10;
 
 pub(super) use feed::ClusterFeeds;
 pub use kubeconfig::Connect;
@@ -53,6 +60,8 @@ enum Reach {
     Unknown,
     /// It can't be reached, and this is why.
     Failed(String),
+    /// Nobody tries to, and this is why.
+    Refused(String),
     /// It is the operator's own, which is [`ClusterKey::own`].
     Own,
     /// All its Nodes have been seen once.
@@ -62,6 +71,8 @@ enum Reach {
 #[derive(Clone)]
 struct Reached {
     client: Client,
+    /// Held by whoever is at work with it.
+    calls: Arc<Semaphore>,
     nodes: HashMap<String, Row>,
 }
 
@@ -85,6 +96,27 @@ impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
         self.node == other.node
     }
+}
+
+/// What it came to that a Node came or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// Something that matters of it is other than before.
+    News,
+    /// Nothing is.
+    Same,
+    /// There are more Nodes than are kept.
+    Full,
+}
+
+/// How to work with a cluster.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) client: Client,
+    /// Whether it may have the fence.
+    pub(super) fence: Fence,
+    /// A place is to be held while at work.
+    pub(super) calls: Arc<Semaphore>,
 }
 
 /// The Node of a machine, as far as it is known.
@@ -121,7 +153,7 @@ impl Clusters {
             self.ask_for_key(key);
         } else {
             // It becomes part of the name of the Secret that is asked for.
-            let refused = Reach::Failed(format!("{cluster:?} can't be the name of a cluster"));
+            let refused = Reach::Refused(format!("{cluster:?} can't be the name of a cluster"));
             self.write().entry(key).or_insert(refused);
         }
     }
@@ -131,10 +163,13 @@ impl Clusters {
             return;
         }
         let mut known = self.write();
-        let is_full = known.len() >= MOST_CLUSTERS && !key.is_own();
+        let watched = known.iter();
+        let watched =
+            watched.filter(|(of, reach)| !of.is_own() && !matches!(reach, Reach::Refused(_)));
+        let is_full = !key.is_own() && watched.count() >= MOST_CLUSTERS;
         known.entry(key.clone()).or_insert_with(|| {
             if is_full {
-                return Reach::Failed(format!(
+                return Reach::Refused(format!(
                     "{MOST_CLUSTERS} other clusters are watched, and no further one is"
                 ));
             }
@@ -145,9 +180,10 @@ impl Clusters {
     }
 
     /// Drops the clusters that are not in use any more, and those for which there was no room.
-    fn keep_only(&self, used: &HashSet<ClusterKey>, has_feed: impl Fn(&ClusterKey) -> bool) {
+    fn keep_only(&self, used: &HashSet<ClusterKey>) {
         let mut known = self.write();
-        known.retain(|key, _reach| key.is_own() || used.contains(key) && has_feed(key));
+        let is_watched = |reach: &Reach| !matches!(reach, Reach::Refused(_));
+        known.retain(|key, reach| key.is_own() || used.contains(key) && is_watched(reach));
         if !known.values().any(|reach| matches!(reach, Reach::Own)) {
             known.remove(&ClusterKey::own());
         }
@@ -168,7 +204,7 @@ impl Clusters {
         }
         match resolve(&known, &key) {
             Reach::Unknown | Reach::Own => NodeSight::Unknown,
-            Reach::Failed(error) => NodeSight::Unreachable(error.clone()),
+            Reach::Failed(error) | Reach::Refused(error) => NodeSight::Unreachable(error.clone()),
             Reach::Reached(reached) => match reached.nodes.get(name) {
                 Some(row) if is_of(&row.node, machine) => NodeSight::Present(Arc::clone(&row.node)),
                 Some(_) | None => NodeSight::Gone,
@@ -176,8 +212,8 @@ impl Clusters {
         }
     }
 
-    /// The client of a cluster, and whether that may have the fence.
-    pub(super) fn client(&self, namespace: Option<&str>, cluster: &str) -> Option<(Client, Fence)> {
+    /// The way to work with a cluster.
+    pub(super) fn way(&self, namespace: Option<&str>, cluster: &str) -> Option<Way> {
         let known = self.read();
         let key = ClusterKey::new(namespace, cluster);
         let fence = match known.get(&key) {
@@ -185,8 +221,12 @@ impl Clusters {
             _ => Fence::Foreign,
         };
         match resolve(&known, &key) {
-            Reach::Reached(reached) => Some((reached.client.clone(), fence)),
-            Reach::Unknown | Reach::Own | Reach::Failed(_) => None,
+            Reach::Reached(reached) => Some(Way {
+                client: reached.client.clone(),
+                fence,
+                calls: Arc::clone(&reached.calls),
+            }),
+            Reach::Unknown | Reach::Own | Reach::Failed(_) | Reach::Refused(_) => None,
         }
     }
 
@@ -220,15 +260,19 @@ impl Clusters {
         !is_same
     }
 
-    /// Whether anything that matters of the Node is other than before.
-    fn put(&self, key: &ClusterKey, node: &Node) -> bool {
-        match self.write().get_mut(key) {
-            Some(Reach::Reached(reached)) => {
-                let row = Row::of(node);
-                let before = reached.nodes.insert(node.name_any(), row.clone());
-                before.is_none_or(|before| before != row)
-            }
-            _ => false,
+    fn put(&self, key: &ClusterKey, node: &Node) -> Put {
+        let mut known = self.write();
+        let Some(Reach::Reached(reached)) = known.get_mut(key) else {
+            return Put::Same;
+        };
+        let row = Row::of(node);
+        let before = reached.nodes.insert(node.name_any(), row.clone());
+        if !key.is_own() && reached.nodes.len() > MOST_NODES {
+            Put::Full
+        } else if before.is_none_or(|before| before != row) {
+            Put::News
+        } else {
+            Put::Same
         }
     }
 
@@ -249,11 +293,17 @@ impl Clusters {
 
 impl Row {
     fn of(node: &Node) -> Self {
+        let seen = NodeSeen::of(node);
+        let seen = if seen.size() <= LARGEST_NODE {
+            seen
+        } else {
+            NodeSeen::default()
+        };
         Self {
             version: node
                 .resource_version()
                 .and_then(|version| version.parse().ok()),
-            node: Arc::new(NodeSeen::of(node)),
+            node: Arc::new(seen),
         }
     }
 }
@@ -309,6 +359,31 @@ fn is_of(node: &NodeSeen, machine: &MachineSight) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_clusters_and_what_is_refused_takes_none() {
+        let (clusters, mut asked) = Clusters::new();
+        clusters.ask_for(Some("default"), "lab?");
+        for cluster in 0..=MOST_CLUSTERS {
+            clusters.ask_for(Some("default"), &format!("lab-{cluster}"));
+        }
+        let taken = std::iter::from_fn(|| asked.try_recv().ok()).count();
+        assert_eq!(taken, MOST_CLUSTERS);
+        let machine = MachineSight {
+            cluster: format!("lab-{MOST_CLUSTERS}"),
+            node: Some("node-a".to_owned()),
+            ..MachineSight::default()
+        };
+        let sight = clusters.node_of(Some("default"), &machine);
+        assert!(matches!(sight, NodeSight::Unreachable(_)), "{sight:?}");
+        // As soon as others are out of use there is room.
+        clusters.keep_only(&[ClusterKey::new(Some("default"), "lab-0")].into());
+        assert_eq!(
+            clusters.node_of(Some("default"), &machine),
+            NodeSight::Unknown
+        );
+        assert!(asked.try_recv().is_ok());
+    }
 
     #[test]
     fn what_can_be_no_cluster_is_never_asked_for() {

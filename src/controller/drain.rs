@@ -13,6 +13,7 @@ use kube::{
 use serde_json::json;
 
 use super::{ControllerMetrics, Eviction, plan::DrainProgress};
+use crate::errors::shortened;
 
 /// How many evictions of one Node are under way at a time.
 const AT_A_TIME: usize = 8;
@@ -66,9 +67,11 @@ pub(super) async fn drain(
                 progress.held += 1;
             }
             Outcome::Failed(kube::Error::Api(status)) => {
-                progress
-                    .error
-                    .get_or_insert(format!("{}: {}", name(&pod), status.message));
+                progress.error.get_or_insert(shortened(format!(
+                    "{}: {}",
+                    name(&pod),
+                    status.message
+                )));
             }
             Outcome::Failed(error) => return Err(error),
         }

@@ -324,3 +324,27 @@ impl Tables {
 fn node_of(seen: &Seen) -> Option<String> {
     seen.machine.as_ref()?.node.clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_kinds_are_watched_and_no_more_until_one_is_not() {
+        let (objects, mut asked) = Objects::new();
+        let kinds: Vec<_> = (0..=MOST_WATCHES)
+            .map(|kind| Kind::named("k0smotron.io/v1beta1", &format!("Kind{kind}")))
+            .collect();
+        for kind in &kinds {
+            objects.ask_for(kind);
+        }
+        let asked = std::iter::from_fn(|| asked.try_recv().ok()).count();
+        assert_eq!(asked, kinds.len(), "all are looked for");
+        let (last, watched) = kinds.split_last().unwrap();
+        assert!(watched.iter().all(|kind| objects.may_watch(kind)));
+        assert!(!objects.may_watch(last));
+        assert!(objects.may_watch(&watched[0]), "its place is its own");
+        objects.is_watched_no_more(&watched[0]);
+        assert!(objects.may_watch(last));
+    }
+}

@@ -1,5 +1,6 @@
 //! Gathers what a decision is made from: the object and all that is known of what belongs to it.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
@@ -50,6 +51,7 @@ pub(super) fn observe<'a>(
     object: &'a ScheduledMachine,
     caches: &Caches,
     troubles: Vec<Trouble>,
+    deletion_seen: Option<Timestamp>,
     drain: Option<DrainProgress>,
 ) -> Observed<'a> {
     let objects = caches.objects();
@@ -85,6 +87,7 @@ pub(super) fn observe<'a>(
         node,
         machine_version: objects.machine_version(),
         troubles,
+        deletion_seen,
         drain,
     }
 }

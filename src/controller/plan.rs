@@ -51,8 +51,10 @@ pub(super) struct Observed<'a> {
     pub(super) node: NodeSight,
     /// The version in which Machines are served.
     pub(super) machine_version: Option<MachineVersion>,
-    /// What the API server refused, and has not let pass since.
+    /// What failed, and has not passed since.
     pub(super) troubles: Vec<Trouble>,
+    /// When this leader first saw that the object is being deleted.
+    pub(super) deletion_seen: Option<Timestamp>,
     /// What the drain in this very look came to.
     pub(super) drain: Option<DrainProgress>,
 }
@@ -74,11 +76,13 @@ pub(super) enum PartSeen {
     Present(Arc<Seen>),
 }
 
-/// An action that the API server refused. It is tried again, and until then people should know.
+/// An action that failed. It is tried again, and until then people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
     /// Which.
     pub(super) action: Action,
+    /// How often in a row.
+    pub(super) times: u32,
     /// Why, in one word.
     pub(super) reason: &'static str,
     /// Why, in words.
@@ -227,6 +231,7 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
         references: spec
             .check(Subject::References)
             .and_then(|()| observed.object.check_name()),
+        creation: spec.check(Subject::Creation),
         timeouts: spec.check(Subject::Timeouts),
         window,
     };

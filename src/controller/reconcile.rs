@@ -22,13 +22,17 @@ use super::{
     apply,
     bounded::bounded,
     observe::observe,
-    plan::{Action as PlannedAction, DrainProgress, Step, Trouble, plan},
+    plan::{Action as PlannedAction, DrainProgress, Observed, Step, Trouble, plan},
     retry::Retry,
     timers::{Key, Timers},
     wall_clock::WallClock,
     written::Written,
 };
-use crate::{api::ScheduledMachine, errors::Chain, term::Term};
+use crate::{
+    api::{ScheduledMachine, ScheduledMachineStatus},
+    errors::Chain,
+    term::Term,
+};
 
 /// What a reconcile may use.
 pub(super) struct Context {
@@ -43,6 +47,7 @@ pub(super) struct Context {
     timers: Arc<Timers>,
     failures: Mutex<HashMap<Key, Retry>>,
     troubles: Mutex<HashMap<Key, Vec<Trouble>>>,
+    deletions_seen: Mutex<HashMap<Key, Timestamp>>,
 }
 
 /// How many actions one look may take: all that create a machine, and some to spare.
@@ -50,6 +55,9 @@ const MOST_ROUNDS: usize = 12;
 
 /// How long the watch is given to bring news of what is another one by now.
 const OVERTAKEN: Duration = Duration::from_secs(5);
+
+/// When a cluster is asked for again that others are at work with.
+const BUSY: Duration = Duration::from_secs(2);
 
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
@@ -79,6 +87,7 @@ impl Context {
             timers,
             failures: Mutex::default(),
             troubles: Mutex::default(),
+            deletions_seen: Mutex::default(),
         }
     }
 
@@ -87,6 +96,7 @@ impl Context {
         let object = (object.namespace.clone(), object.name.clone());
         self.failures().remove(&object);
         self.troubles().remove(&object);
+        self.deletions_seen().remove(&object);
         self.written.forget(&object);
         self.timers.set(object, None);
     }
@@ -103,15 +113,42 @@ impl Context {
         self.troubles().get(key).cloned().unwrap_or_default()
     }
 
-    /// Remembers a refusal, instead of what was refused of the same sort before.
-    fn refused(&self, key: &Key, trouble: Trouble) {
+    /// Remembers a failure, instead of those of the same sort before, which it counts.
+    fn failed(&self, key: &Key, mut trouble: Trouble) {
         let mut troubles = self.troubles();
         let of = troubles.entry(key.clone()).or_default();
-        of.retain(|before| !trouble.action.replaces(&before.action));
+        of.retain(|before| {
+            let is_replaced = trouble.action.replaces(&before.action);
+            if is_replaced {
+                trouble.times = before.times.saturating_add(1);
+            }
+            !is_replaced
+        });
         of.push(trouble);
     }
 
-    /// Forgets that this action was refused.
+    /// All that is known of an object, with what is remembered of it.
+    fn observe<'a>(
+        &self,
+        object: &'a ScheduledMachine,
+        drain: Option<DrainProgress>,
+    ) -> Observed<'a> {
+        let key = (object.namespace(), object.name_any());
+        let is_being_deleted = object.metadata.deletion_timestamp.is_some();
+        let seen = is_being_deleted.then(|| {
+            let mut seen = self.deletions_seen();
+            *seen.entry(key.clone()).or_insert_with(|| self.clock.now())
+        });
+        observe(object, &self.caches, self.troubles_of(&key), seen, drain)
+    }
+
+    fn deletions_seen(&self) -> MutexGuard<'_, HashMap<Key, Timestamp>> {
+        self.deletions_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets that this action failed.
     fn passed(&self, key: &Key, action: &PlannedAction) {
         let mut troubles = self.troubles();
         if let Some(of) = troubles.get_mut(key) {
@@ -159,12 +196,16 @@ async fn look(
     let mut drain = None;
     for _ in 0..MOST_ROUNDS {
         let object = context.written.latest(Arc::clone(cached));
-        let troubles = context.troubles_of(&key);
-        let observed = observe(&object, &context.caches, troubles, drain.clone());
+        let observed = context.observe(&object, drain.clone());
         let plan = plan(&observed, context.clock.now());
         let look_again = plan.look_again.map(|at| context.until(at));
         let Some(action) = write(context, &object, plan.steps).await? else {
-            context.troubles().remove(&key);
+            let latest = context.written.latest(Arc::clone(cached));
+            let is_leaving = |status: &ScheduledMachineStatus| status.shutdown.is_some();
+            // On its way out a machine waits between its actions, and what failed is not to be tried anew each time.
+            if !latest.status.as_ref().is_some_and(is_leaving) {
+                context.troubles().remove(&key);
+            }
             return Ok(look_again);
         };
         if context.term.is_winding_down() {
@@ -179,6 +220,7 @@ async fn look(
                 context.passed(&key, &action);
                 drain = Some(progress);
             }
+            Ok(Done::Busy) => return Ok(Some(no_later_than(BUSY, look_again))),
             Ok(Done::Overtaken) => {
                 return Ok(Some(no_later_than(OVERTAKEN, look_again)));
             }
@@ -226,9 +268,9 @@ async fn note_trouble(
         return Ok(());
     };
     let key = (cached.namespace(), cached.name_any());
-    context.refused(&key, trouble);
+    context.failed(&key, trouble);
     let object = context.written.latest(Arc::clone(cached));
-    let observed = observe(&object, &context.caches, context.troubles_of(&key), drain);
+    let observed = context.observe(&object, drain);
     let steps = plan(&observed, context.clock.now()).steps;
     write(context, &object, steps).await?;
     Ok(())
@@ -266,7 +308,7 @@ pub(super) fn error_policy(
     } else {
         delay
     };
-    let observed = observe(object, &context.caches, Vec::new(), None);
+    let observed = context.observe(object, None);
     let look_again = plan(&observed, context.clock.now()).look_again;
     let delay = no_later_than(delay, look_again.map(|at| context.until(at)));
     warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");

@@ -62,6 +62,16 @@ pub(crate) struct TaintConflict {
 }
 
 impl NodeSeen {
+    /// How many bytes its texts take.
+    pub(crate) fn size(&self) -> usize {
+        let taints = [&self.applied, &self.taints, &self.recorded];
+        let texts = taints.into_iter().flatten();
+        let texts =
+            texts.map(|taint| taint.key.len() + taint.value.as_ref().map_or(0, String::len));
+        let provider_id = self.provider_id.as_ref().map_or(0, String::len);
+        self.uid.len() + provider_id + texts.sum::<usize>()
+    }
+
     /// Reads a Node.
     pub(crate) fn of(node: &Node) -> Self {
         let spec = node.spec.as_ref();

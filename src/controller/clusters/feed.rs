@@ -1,6 +1,6 @@
 //! Reaches clusters, and keeps their Nodes from a watch each.
 
-use std::{collections::HashMap, convert::Infallible, pin::pin, time::Duration};
+use std::{collections::HashMap, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     StreamExt,
@@ -16,12 +16,12 @@ use kube::{
     },
 };
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     time::{Instant, interval_at, sleep, timeout},
 };
 use tracing::{info, warn};
 
-use super::{ClusterKey, Clusters, Connect, Reach, Reached, Row};
+use super::{ClusterKey, Clusters, Connect, MOST_NODES, Put, Reach, Reached, Row};
 use crate::{
     controller::{
         Category, ControllerMetrics,
@@ -31,7 +31,7 @@ use crate::{
         retry::Retry,
         timers::reference,
     },
-    errors::Chain,
+    errors::{Chain, shortened},
 };
 
 /// How long a cluster that can't be reached is waited for before the next try.
@@ -42,6 +42,9 @@ const NO_SECRET_LASTS: Duration = Duration::from_mins(1);
 
 /// How often the Secret is read again: credentials in it are renewed.
 const SECRET_LASTS: Duration = Duration::from_mins(10);
+
+/// How many machines of another cluster may be at work with it at a time: a slow one is not to take all places.
+const MOST_CALLS: usize = 4;
 
 /// The watches of all clusters.
 pub(in crate::controller) struct ClusterFeeds {
@@ -103,8 +106,7 @@ impl ClusterFeeds {
         let used = self.objects.clusters();
         let keys = used.iter();
         let keys = keys.map(|(namespace, name)| ClusterKey::new(namespace.as_deref(), name));
-        self.clusters
-            .keep_only(&keys.collect(), |key| ends.contains_key(key));
+        self.clusters.keep_only(&keys.collect());
         ends.retain(|key, end| {
             let is_kept = self.clusters.is_known(key);
             if !is_kept {
@@ -196,23 +198,42 @@ impl Feed {
             match event {
                 Some(Ok(Event::Init)) => listing.clear(),
                 Some(Ok(Event::InitApply(node))) => {
-                    listing.insert(node.name_any(), Row::of(&node));
+                    // One more is enough to know that there are too many.
+                    if self.key.is_own() || listing.len() <= MOST_NODES {
+                        listing.insert(node.name_any(), Row::of(&node));
+                    }
                 }
                 Some(Ok(Event::InitDone)) => {
                     let nodes = std::mem::take(&mut listing);
+                    if !self.key.is_own() && nodes.len() > MOST_NODES {
+                        self.fail(format!("it has more than {MOST_NODES} Nodes"));
+                        return;
+                    }
                     info!(cluster = %self.key, nodes = nodes.len(), "listed the Nodes of a cluster");
                     let client = client.clone();
-                    let reached = Reach::Reached(Reached { client, nodes });
+                    let calls = Arc::new(Semaphore::new(if self.key.is_own() {
+                        Semaphore::MAX_PERMITS
+                    } else {
+                        MOST_CALLS
+                    }));
+                    let reached = Reach::Reached(Reached {
+                        client,
+                        calls,
+                        nodes,
+                    });
                     if self.clusters.set(&self.key, reached) {
                         self.announce_all();
                     }
                     listed.get_or_insert_with(Instant::now);
                 }
-                Some(Ok(Event::Apply(node))) => {
-                    if self.clusters.put(&self.key, &node) {
-                        self.announce(&node.name_any());
+                Some(Ok(Event::Apply(node))) => match self.clusters.put(&self.key, &node) {
+                    Put::News => self.announce(&node.name_any()),
+                    Put::Same => {}
+                    Put::Full => {
+                        self.fail(format!("it has more than {MOST_NODES} Nodes"));
+                        return;
                     }
-                }
+                },
                 Some(Ok(Event::Delete(node))) => {
                     self.clusters.remove(&self.key, &node.name_any());
                     self.announce(&node.name_any());
@@ -237,6 +258,8 @@ impl Feed {
     }
 
     fn fail(&self, error: String) {
+        // Others may have written it, and it becomes part of a status.
+        let error = shortened(error);
         self.metrics.failed(Category::Watch);
         warn!(cluster = %self.key, error, "a cluster can't be reached");
         if self.clusters.set(&self.key, Reach::Failed(error)) {

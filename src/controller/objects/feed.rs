@@ -39,7 +39,7 @@ use crate::{
         retry::Retry,
         timers::{Key, reference},
     },
-    errors::Chain,
+    errors::{Chain, shortened},
     machine::{CLUSTER_API, Kind, MachineVersion, Part, Seen},
 };
 
@@ -252,7 +252,9 @@ impl Feed {
                     }
                 }
                 Err(error) if is_missing(&error) => return Over::NotServed,
-                Err(error) if !is_listed => return Over::Failed(Chain(&error).to_string()),
+                Err(error) if !is_listed => {
+                    return Over::Failed(shortened(Chain(&error).to_string()));
+                }
                 Err(error) => {
                     self.metrics.failed(Category::Watch);
                     warn!(kind = %self.kind, error = %Chain(&error), "a watch failed and is tried again");
@@ -336,6 +338,6 @@ fn undiscovered(error: &kube::Error) -> Over {
     match error {
         kube::Error::Api(status) if status.code == 404 => Over::NotServed,
         kube::Error::Discovery(_) => Over::NotServed,
-        error => Over::Failed(Chain(error).to_string()),
+        error => Over::Failed(shortened(Chain(error).to_string())),
     }
 }

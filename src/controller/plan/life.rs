@@ -181,7 +181,7 @@ pub(super) fn decide(observed: &Observed<'_>, findings: &Findings, now: Timestam
                 ..Life::at(Goal::Kept, Stage::Kept, DrainNews::Same)
             }
         }
-        Goal::Present => present(observed),
+        Goal::Present => present(observed, findings),
         Goal::Gone(cause) => Leaving::new(observed, cause, now).decide(),
     }
 }
@@ -213,12 +213,18 @@ fn goal(observed: &Observed<'_>, findings: &Findings) -> Goal {
     }
 }
 
-fn present(observed: &Observed<'_>) -> Life {
+fn present(observed: &Observed<'_>, findings: &Findings) -> Life {
     let life = |stage| Life::at(Goal::Present, stage, DrainNews::InService);
     if let Some(stage) = obstacle(observed) {
         return life(stage);
     }
     let is_missing = |part: &Part| observed.part(*part).seen().is_none();
+    if let Err(error) = &findings.creation
+        && Part::ALL.iter().any(is_missing)
+    {
+        let (reason, message) = ("InvalidReference", error.to_string());
+        return life(Stage::Stuck { reason, message });
+    }
     if observed.is_of_other_kinds && Part::ALL.iter().any(is_missing) {
         // A machine of two minds is none. Once all of it is gone, the status forgets the old kinds.
         let mut others = Part::ALL.into_iter().rev();

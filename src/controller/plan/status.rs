@@ -24,6 +24,8 @@ use conditions::Finding;
 pub(super) struct Findings {
     pub(super) window: Window,
     pub(super) references: Result<(), InvalidField>,
+    /// What only matters to a machine that is not there yet.
+    pub(super) creation: Result<(), InvalidField>,
     pub(super) timeouts: Result<(), InvalidField>,
 }
 
@@ -63,13 +65,17 @@ pub(super) fn steps(
     now: Timestamp,
 ) -> Vec<Step> {
     let mut troubles = observed.troubles.iter();
-    let trouble = troubles.find(|trouble| Some(&trouble.action) == life.action.as_ref());
+    let trouble = troubles
+        .clone()
+        .find(|trouble| Some(&trouble.action) == life.action.as_ref())
+        // Done without, and that should be known.
+        .or_else(|| troubles.find(|trouble| is_done_without(life, &trouble.action)));
     let verdict = verdict(observed, findings, life, trouble);
     let mut announcements = Vec::new();
     if let Stage::Abandoned(left) = &life.stage {
         announcements.push(abandoned(left));
     }
-    if is_last(life) {
+    if is_last(life) && trouble.is_none() {
         // The object goes with its finalizer, and a status that nobody will read is not written.
         return announcements.into_iter().map(Step::Announce).collect();
     }
@@ -102,19 +108,31 @@ pub(super) fn steps(
         .collect()
 }
 
+/// Whether the machine goes on its way out although this failed.
+fn is_done_without(life: &Life, action: &super::Action) -> bool {
+    let is_about_it = match action {
+        super::Action::Exempt { .. } => life.stage == Stage::Removing,
+        super::Action::DisableSchedule => true,
+        _ => false,
+    };
+    matches!(life.goal, Goal::Gone(_)) && is_about_it
+}
+
 fn is_last(life: &Life) -> bool {
     matches!(life.action, Some(super::Action::RemoveFinalizer { .. }))
 }
 
 fn abandoned(left: &[Part]) -> Announcement {
     let left: Vec<_> = left.iter().map(|part| part.word()).collect();
+    let why = if left.is_empty() {
+        "it could not be asked in time whether all of it is gone".to_owned()
+    } else {
+        format!("these were not gone in time: {}", left.join(", "))
+    };
     Announcement {
         reason: "CleanupTimedOut",
         action: "RemoveFinalizer",
-        note: format!(
-            "the object is let go although these were not gone in time: {}",
-            left.join(", ")
-        ),
+        note: format!("the object is let go although {why}"),
         is_warning: true,
     }
 }
@@ -363,18 +381,24 @@ fn is_settled(present: &ScheduledMachineStatus, wanted: &ScheduledMachineStatus)
         })
 }
 
-/// Whether the status tells of a refusal and is in all else as it is to be.
+/// Whether the status tells of a refusal, and all is as it is to be that a refusal says nothing of.
 fn is_refusal_known(observed: &Observed<'_>, wanted: &ScheduledMachineStatus) -> bool {
+    const ABOUT_IT: [&str; 3] = [
+        condition::READY,
+        condition::MACHINE_READY,
+        condition::NODE_TAINTED,
+    ];
     let Some(present) = observed.status() else {
         return false;
     };
     let ready = find(present, condition::READY);
-    let apart_from_that = ScheduledMachineStatus {
+    let mut apart_from_that = ScheduledMachineStatus {
         phase: present.phase,
         message: present.message.clone(),
-        conditions: Vec::new(),
         ..wanted.clone()
     };
+    let conditions = &mut apart_from_that.conditions;
+    conditions.retain(|condition| !ABOUT_IT.contains(&condition.type_.as_str()));
     ready.is_some_and(|ready| REFUSALS.contains(&ready.reason.as_str()))
         && is_settled(present, &apart_from_that)
 }

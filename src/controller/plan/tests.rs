@@ -42,6 +42,7 @@ fn empty(object: &ScheduledMachine) -> Observed<'_> {
         node: NodeSight::None,
         machine_version: Some(MachineVersion::V1Beta2),
         troubles: Vec::new(),
+        deletion_seen: None,
         drain: None,
     }
 }
@@ -172,6 +173,12 @@ fn the_phase_follows_from_spec_and_time(
 #[case::hook_that_would_hold_the_machine_for_ever(
     ("/spec/machineTemplate", json!({"annotations": {"pre-drain.delete.hook.machine.cluster.x-k8s.io/x": "x"}})),
     "machineTemplate.annotations")]
+#[case::hook_without_a_name(
+    ("/spec/machineTemplate", json!({"annotations": {"pre-drain.delete.hook.machine.cluster.x-k8s.io": "x"}})),
+    "machineTemplate.annotations")]
+#[case::hook_with_a_longer_name(
+    ("/spec/machineTemplate", json!({"annotations": {"pre-terminate.delete.hook.machine.cluster.x-k8s.io.example.com/x": "x"}})),
+    "machineTemplate.annotations")]
 #[case::spec_of_an_unlikely_size(
     ("/spec/bootstrapSpec/spec", json!({"files": "x".repeat(crate::api::LARGEST_PROVIDER_SPEC)})), "bootstrapSpec.spec")]
 fn a_reference_that_the_operator_may_not_act_on_is_named(
@@ -198,6 +205,8 @@ fn a_reference_that_the_operator_may_not_act_on_is_named(
 #[case::not_reserved("example.com/pool")]
 #[case::without_a_domain("pool")]
 #[case::copied_to_the_node_by_cluster_api("node.cluster.x-k8s.io/pool")]
+#[case::below_that("gpu.node.cluster.x-k8s.io/pool")]
+#[case::role("node-role.kubernetes.io/worker")]
 #[case::with_a_longer_name("notkubernetes.io/pool")]
 fn a_label_of_others_may_be_used(#[case] key: &str) {
     let object = object(&[("/spec/machineTemplate", json!({"labels": {key: "x"}}))]);

@@ -312,8 +312,11 @@ async fn timeouts_of_zero_wait_for_nothing() {
     assert!(!server.drained_by_cluster_api());
 }
 
+#[rstest::rstest]
+#[case::by_a_standby(false)]
+#[case::by_a_process_that_has_just_started(true)]
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_nobody_could_do_in_time_is_still_tried() {
+async fn a_drain_that_nobody_could_do_in_time_is_still_tried(#[case] is_new: bool) {
     let (server, mut replica, control) = busy().await;
     sleep(Duration::from_mins(11)).await;
     control.end();
@@ -321,6 +324,10 @@ async fn a_drain_that_nobody_could_do_in_time_is_still_tried() {
     // No leader until the drain should long be over.
     sleep(Duration::from_mins(30)).await;
     assert_eq!(server.names(MACHINES), ["a"]);
+    if is_new {
+        let now = replica.wall.now().to_string();
+        replica = Replica::synced(&now, &server).await;
+    }
     let _control = replica.begin_term();
     sleep(MOMENT).await;
     assert_eq!(evictions(&server).len(), 2);

@@ -345,6 +345,62 @@ async fn nothing_is_given_up_before_it_was_asked_to_go(#[case] refusal: Option<(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_is_not_held_up_for_ever_by_what_can_not_be_asked() {
+    let server = cluster();
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_mins(11)).await;
+    server.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!(status(&server)["phase"], "Inactive");
+    server.set_faults(Faults {
+        refuse: [(
+            format!("GET {BOOTSTRAPS}"),
+            (500, "a webhook is down".to_owned()),
+        )]
+        .into(),
+        ..Faults::default()
+    });
+    server.delete_at("2026-03-02T09:11:00Z");
+    server.remove(SCHEDULED_MACHINES, "default", "a");
+    sleep(Duration::from_mins(14)).await;
+    assert_eq!(server.names(SCHEDULED_MACHINES), ["a"]);
+    let message = status(&server)["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("failed to remove the finalizer"),
+        "{message}"
+    );
+    sleep(Duration::from_mins(2)).await;
+    assert!(server.names(SCHEDULED_MACHINES).is_empty());
+    assert_eq!(server.events().last().unwrap()["reason"], "CleanupTimedOut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_machine_may_be_created_with_does_not_keep_one_that_is_there_from_leaving() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    server.patch("a", "/spec", {
+        let mut spec = server.object("a")["spec"].clone();
+        spec["machineTemplate"] = json!({"labels": {"x.kubernetes.io/y": "z"}});
+        spec
+    });
+    sleep(MOMENT).await;
+    assert_eq!(status(&server)["phase"], "Active");
+    assert_eq!(
+        condition(&server, "ReferencesValid"),
+        is("False", "InvalidReference")
+    );
+    sleep(Duration::from_hours(10)).await;
+    assert!(is_gone(&server));
+    assert_eq!(status(&server)["phase"], "Inactive");
+    sleep(Duration::from_hours(14)).await;
+    assert_eq!(status(&server)["phase"], "Error");
+    assert!(is_gone(&server));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_spec_of_another_kind_is_about_the_next_machine() {
     let server = cluster();
     let mut replica = Replica::synced(IN_OFFICE, &server).await;

@@ -174,15 +174,20 @@ async fn an_exemption_of_somebody_else_survives_a_kill_that_was_taken_back() {
     assert_eq!(annotations(&server)[FROM_DETACH], "theirs");
 }
 
+/// What keeps a Machine from being exempted.
+#[rstest::rstest]
+#[case::a_policy(Some(403))]
+#[case::a_webhook_that_is_down(Some(500))]
+#[case::a_proxy_without_the_api_server(Some(503))]
+#[case::a_webhook_that_hangs(None)]
 #[tokio::test(start_paused = true)]
-async fn a_machine_goes_although_it_may_not_be_exempted() {
+async fn a_machine_goes_although_it_can_not_be_exempted(#[case] code: Option<u16>) {
+    const EXEMPT: &str = "PATCH cluster.x-k8s.io/machines";
     let server = cluster();
-    let refuse = (
-        "PATCH cluster.x-k8s.io/machines".to_owned(),
-        (403, "no".to_owned()),
-    );
+    let refusal = code.map(|code| (EXEMPT.to_owned(), (code, "no".to_owned())));
     server.set_faults(Faults {
-        refuse: [refuse].into(),
+        refuse: refusal.into_iter().collect(),
+        hang: code.is_none().then_some(EXEMPT),
         ..Faults::default()
     });
     let mut replica = Replica::synced(IN_OFFICE, &server).await;
@@ -207,15 +212,31 @@ async fn a_machine_that_its_owner_wants_back_goes_and_stays_away_although_the_sc
     );
     server.set_faults(Faults {
         refuse: [refuse].into(),
+        budget_of: vec!["shop".to_owned()],
         ..Faults::default()
     });
+    server.set(
+        "/pods",
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
+        }),
+    );
+    let refused =
+        |server: &ApiServer| server.traffic()["REFUSED PATCH 5spot.finos.org/scheduledmachines"].0;
     server.change(
         "/nodes",
         "",
         "node-a",
         &json!({"metadata": {"annotations": {"5spot.finos.org/reclaim-requested": "true"}}}),
     );
-    sleep(Duration::from_mins(2)).await;
+    // A budget holds the drain up, which is looked at every two seconds.
+    sleep(Duration::from_secs(10)).await;
+    let (writes, tries) = (server.writes().len(), refused(&server));
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(server.writes().len(), writes);
+    assert_eq!(refused(&server), tries);
+    sleep(Duration::from_mins(1)).await;
     assert!(is_gone(&server));
     sleep(Duration::from_hours(1)).await;
     assert!(is_gone(&server), "it was not taken again");

@@ -19,6 +19,9 @@ const CLEANUP_TIMEOUT: Duration = Duration::from_mins(10);
 /// The longest drain of a machine that its owner wants back.
 const RECLAIM_DRAIN: Duration = Duration::from_mins(1);
 
+/// How often in a row the exemption of a Machine may fail before it is done without.
+const EXEMPTION_TRIES: u32 = 3;
+
 /// How often a Node that is being drained is looked at.
 const DRAIN_PACE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -78,8 +81,12 @@ impl<'a> Leaving<'a> {
             return Life::at(goal, Stage::Unknown, DrainNews::Same);
         }
         // Counted from when somebody led, so that a deletion which nobody led for is no less graceful than another.
+        let begun = observed
+            .status()
+            .and_then(|status| status.shutdown.as_ref());
+        let begun = begun.map(|shutdown| shutdown.since.0);
         let limit = observed.deleted_at().map(|at| {
-            let begun = at.max(self.shutdown.since.0);
+            let begun = at.max(begun.or(observed.deletion_seen).unwrap_or(at));
             later(later(begun, self.drain), CLEANUP_TIMEOUT)
         });
         if limit.is_some_and(|limit| limit <= self.now) {
@@ -186,10 +193,14 @@ impl<'a> Leaving<'a> {
         let node = match &self.observed.node {
             NodeSight::None | NodeSight::Gone => return self.remove(seen, DrainNews::NoNode),
             NodeSight::Unreachable(error) => {
-                let error = Some(error.clone());
-                return self.out_of_reach(seen, latest, error);
+                return self.out_of_reach(seen, [grace_ends, latest], error.clone());
             }
-            NodeSight::Unknown => return self.out_of_reach(seen, latest, None),
+            // What was not looked at yet is not given up: the watch brings it, or why it can't be had.
+            NodeSight::Unknown => {
+                let life = self.life(Stage::OutOfReach(None), DrainNews::Pending);
+                let latest = Some(latest);
+                return Life { latest, ..life };
+            }
             NodeSight::Present(node) => node,
         };
         let wish = NodeWish {
@@ -217,12 +228,7 @@ impl<'a> Leaving<'a> {
                 None => self.remove(seen, news),
             };
         }
-        let since = self
-            .shutdown
-            .draining_since
-            .get_or_insert(Time(whole_seconds(self.now)))
-            .0;
-        let deadline = later(since, self.drain);
+        let deadline = self.drained_by();
         let progress = self.observed.drain.clone();
         let stage = Stage::Draining(progress.clone());
         if let Some(message) = refused.filter(|_| deadline <= self.now) {
@@ -254,13 +260,28 @@ impl<'a> Leaving<'a> {
         }
     }
 
-    /// Waits for a Node that can't be reached, in words where they are known, and not for ever.
-    fn out_of_reach(self, seen: &Seen, latest: Timestamp, error: Option<String>) -> Life {
-        if self.now < latest {
-            return self.until(latest, latest, Stage::OutOfReach(error));
+    /// Waits for a Node that can't be reached, for as long as the drain of one that can be may take.
+    fn out_of_reach(
+        mut self,
+        seen: &Seen,
+        [grace_ends, latest]: [Timestamp; 2],
+        error: String,
+    ) -> Life {
+        if self.now < grace_ends {
+            return self.until(grace_ends, latest, Stage::OutOfReach(Some(error)));
         }
-        let error = error.unwrap_or_else(|| "its cluster does not answer".to_owned());
+        let deadline = self.drained_by();
+        if self.now < deadline {
+            return self.until(deadline, deadline, Stage::OutOfReach(Some(error)));
+        }
         self.remove(seen, DrainNews::OutOfReach(error))
+    }
+
+    /// When the drain, which begins now at the latest, has to be over.
+    fn drained_by(&mut self) -> Timestamp {
+        let now = Time(whole_seconds(self.now));
+        let since = self.shutdown.draining_since.get_or_insert(now).0;
+        later(since, self.drain)
     }
 
     /// What the API server said against an action, if that was one of these.
@@ -284,11 +305,14 @@ impl<'a> Leaving<'a> {
         self.life(Stage::Removing, news).then(Some(action))
     }
 
-    /// Keeps Cluster API from waiting, unless it does not wait or that was refused: then it waits, and the machine goes.
+    /// Keeps Cluster API from waiting, unless it does not wait or that fails: then it waits, and the machine goes.
     fn exempt(&self, seen: &Seen, from: Waits) -> Option<Action> {
-        let was_refused = self.refusal(|action| matches!(action, Action::Exempt { .. }));
+        let mut troubles = self.observed.troubles.iter();
+        let is_given_up = troubles.any(|trouble| {
+            matches!(trouble.action, Action::Exempt { .. }) && trouble.times >= EXEMPTION_TRIES
+        });
         let uid = seen.uid.clone();
-        (from.any() && was_refused.is_none()).then_some(Action::Exempt { uid, from })
+        (from.any() && !is_given_up).then_some(Action::Exempt { uid, from })
     }
 
     fn until(self, look_again: Timestamp, latest: Timestamp, stage: Stage) -> Life {

@@ -54,7 +54,8 @@ pub(super) fn scheduled(findings: &Findings) -> Finding {
 }
 
 pub(super) fn references_valid(findings: &Findings) -> Finding {
-    let (is_true, reason, message) = match &findings.references {
+    let checked = findings.references.as_ref().and(findings.creation.as_ref());
+    let (is_true, reason, message) = match checked {
         Ok(()) => (
             true,
             "ReferencesAllowed",
