@@ -11,8 +11,8 @@ lease_manager := "five-spot/lease-manager-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
 generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle"
-bundle := "cargo run --quiet --locked -p five-spot-bundle --bin bundle --"
-failover := "cargo run --quiet --locked -p five-spot-e2e --bin failover --"
+bundle := "target/debug/bundle"
+failover := "target/debug/failover"
 
 [private]
 default:
@@ -25,12 +25,12 @@ e2e *options: image cluster-image
 
 # The harness with any arguments, such as --help
 [group('run')]
-failover *arguments: harness
+failover *arguments: binaries
     {{ failover }} "$@"
 
 # What this machine lacks for the harness, with the fix
 [group('run')]
-doctor: harness
+doctor: binaries
     {{ failover }} doctor
 
 # All tests
@@ -56,7 +56,7 @@ sim *options:
 # The report's page in a headless Chromium; pictures of it in target/page
 [group('test')]
 page-test: chromium
-    cargo test --locked -p five-spot-e2e --lib page::browser -- --ignored
+    cargo test --locked --workspace --lib page::browser -- --ignored
 
 # The work on 10,000 objects: promotion, 1,000 edges in one second, 10 quiet minutes; --help for other sizes
 [group('test')]
@@ -105,16 +105,16 @@ cluster-test: mutant-image image peer-image lease-manager-image cluster-image
     trap 'exit 130' INT
     trap 'exit 143' TERM
     first=$(cd e2e/tests && ls -d *.rs */main.rs | sed 's/\.rs$//; s/\/main$//' | grep -vxF "$(printf '%s\n' $last)")
-    cargo test --locked -p five-spot-e2e $(printf ' --test %s' $first)
+    cargo test --locked --workspace $(printf ' --test %s' $first)
     wait $beside || { cat target/beside.log; echo 'just cluster-test: Cluster API or OLM could not be built, see above' >&2; exit 1; }
     trap - EXIT
-    cargo test --locked -p five-spot-e2e $(printf ' --test %s' $last)
+    cargo test --locked --workspace $(printf ' --test %s' $last)
     cat target/olm/times.md
 
 # The operator as users of OLM have it: installed, upgraded, failed over and removed; its times are in target/olm/times.md
 [group('test')]
 e2e-olm: image cluster-image olm
-    cargo test --locked -p five-spot-e2e --test olm -- --nocapture
+    cargo test --locked --workspace --test olm -- --nocapture
 
 # Tests of what puts OLM together, with the flags of the build
 [group('test')]
@@ -172,12 +172,12 @@ drift: generate
 
 # Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]
-generate:
+generate: binaries
     mkdir -p target
-    for file in crd rbac fence; do cargo run --quiet --locked --bin five-spot -- $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
-    cargo run --quiet --locked --bin five-spot -- metrics > target/metrics.md
+    for file in crd rbac fence; do target/debug/five-spot $file > target/$file.yaml && mv target/$file.yaml deploy/$file.yaml; done
+    target/debug/five-spot metrics > target/metrics.md
     awk '/^<!-- metrics -->/ { print; while ((getline line < "target/metrics.md") > 0) print line; skip = 1 } /^<!-- \/metrics -->/ { skip = 0 } !skip' README.md > target/README.md && cat target/README.md > README.md
-    cargo run --quiet --locked --bin five-spot -- reference > target/reference.md && mv target/reference.md docs/reference.md
+    target/debug/five-spot reference > target/reference.md && mv target/reference.md docs/reference.md
     {{ failover }} schema > target/report.schema.json && mv target/report.schema.json e2e/report.schema.json
     {{ failover }} schema --config > target/failover.schema.json && mv target/failover.schema.json e2e/failover.schema.json
     {{ bundle }} generate
@@ -186,23 +186,23 @@ generate:
 
 # The images of operator, bundle and catalog as archives, each with a bill of materials; no engine is needed
 [group('bundle')]
-bundle-images *options: static-binary
+bundle-images *options: binaries static-binary
     {{ bundle }} images "$@"
 
 # Write the digest of the operator's image into the bundle
 [group('bundle')]
-bundle-pin: static-binary
+bundle-pin: binaries static-binary
     {{ bundle }} pin
     {{ bundle }} generate
 
 # Push the images to a registry: just bundle-push localhost:5000 --plain-http
 [group('bundle')]
-bundle-push registry *options: static-binary
+bundle-push registry *options: binaries static-binary
     {{ bundle }} push "$@"
 
 # Our bundle keeps every rule of the checker
 [group('check')]
-bundle-check:
+bundle-check: binaries
     {{ bundle }} check bundle --previous "bundle/releases/$(sed -n 's/^replaces: //p' bundle/base/release.yaml)" --catalog bundle/catalog/catalog.yaml --strict
 
 # Upstream's validators and opm find nothing in our bundles and in the catalog, but for bundle/validate/exceptions.json
@@ -222,7 +222,7 @@ bundle-validate: validators
 # A push to a real registry
 [group('test')]
 bundle-push-test: docker-registry
-    PATH="$PWD/{{ tools }}/docker-registry:$PATH" BUNDLE_REGISTRY=docker-registry cargo test --locked -p five-spot-bundle --test push
+    PATH="$PWD/{{ tools }}/docker-registry:$PATH" BUNDLE_REGISTRY=docker-registry cargo test --locked --workspace --test push
 
 # The operator's image: one static binary, from scratch
 [group('build')]
@@ -271,7 +271,7 @@ cluster-image: engine
 
 # A Docker engine; on Debian as root installed and started
 [group('build')]
-engine: harness
+engine: binaries
     {{ failover }} engine --start
 
 # Remove what was built; stop the engine started here
@@ -280,10 +280,11 @@ clean:
     -test -x target/debug/failover && target/debug/failover engine --stop
     cargo clean
 
-# The harness itself, with its build shown
+# All packages at once here and in the tests: cargo chooses the features of dependencies by what is selected, and would
+# compile most of them anew for each package by itself.
 [private]
-harness:
-    cargo build --locked -p five-spot-e2e --bin failover
+binaries:
+    cargo build --locked --workspace --bins
 
 # Paths of the builder are no part of it: its digest is pinned in the bundle, and others have other homes.
 [private]
