@@ -1,6 +1,7 @@
 //! The leader dies at every single write of a life, before and after it takes effect, and its successor repairs it.
 
 use super::{
+    drain::pod,
     life::{ALL, cluster, status},
     *,
 };
@@ -126,13 +127,7 @@ const STORIES: [Story; 6] = [
 /// A pod on the Node, if there is one.
 fn occupy(server: &ApiServer) {
     if server.get("/nodes", "", "node-a").is_some() {
-        server.set(
-            "/pods",
-            json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
-                "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
-            }),
-        );
+        server.set("/pods", pod("web", "shop", &json!({})));
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 
-fn pod(name: &str, namespace: &str, change: &Value) -> Value {
+pub(super) fn pod(name: &str, namespace: &str, change: &Value) -> Value {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace},

@@ -1,6 +1,6 @@
 //! The life of a machine over the objects of Cluster API.
 
-use super::*;
+use super::{drain::pod, *};
 use crate::api_server::SCHEDULED_MACHINES;
 
 /// What is created, in its order.
@@ -285,13 +285,7 @@ async fn a_deletion_that_nobody_led_for_long_is_as_graceful_as_any_other() {
     sleep(MOMENT).await;
     control.end();
     first.work_ends().await;
-    server.set(
-        "/pods",
-        json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
-        }),
-    );
+    server.set("/pods", pod("web", "shop", &json!({})));
     server.delete_at(IN_OFFICE);
     server.remove(SCHEDULED_MACHINES, "default", "a");
     sleep(Duration::from_hours(3)).await;
@@ -315,13 +309,7 @@ async fn nothing_is_given_up_before_it_was_asked_to_go(#[case] refusal: Option<(
     let control = replica.begin_term();
     sleep(MOMENT).await;
     // A budget holds the drain back, so that nothing is deleted yet.
-    server.set(
-        "/pods",
-        json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
-        }),
-    );
+    server.set("/pods", pod("web", "shop", &json!({})));
     server.set_faults(Faults {
         budget_of: vec!["shop".to_owned()],
         refuse: ALL

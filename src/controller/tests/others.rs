@@ -1,6 +1,7 @@
 //! What other people and programs do to a machine and its objects.
 
 use super::{
+    drain::pod,
     life::{
         ALL, BOOTSTRAPS, IN_OFFICE, INFRASTRUCTURES, MACHINES, cluster, condition, is, is_gone,
         others, status,
@@ -215,13 +216,7 @@ async fn a_machine_that_its_owner_wants_back_goes_and_stays_away_although_the_sc
         budget_of: vec!["shop".to_owned()],
         ..Faults::default()
     });
-    server.set(
-        "/pods",
-        json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
-        }),
-    );
+    server.set("/pods", pod("web", "shop", &json!({})));
     let refused =
         |server: &ApiServer| server.traffic()["REFUSED PATCH 5spot.finos.org/scheduledmachines"].0;
     server.change(

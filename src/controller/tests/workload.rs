@@ -4,6 +4,7 @@ use k8s_openapi::ByteString;
 use rstest::rstest;
 
 use super::{
+    drain::pod,
     life::{IN_OFFICE, MACHINES, cluster, condition, is, is_gone, status},
     *,
 };
@@ -43,13 +44,7 @@ async fn split() -> (ApiServer, ApiServer, Replica, TermControl) {
 async fn the_node_is_cordoned_and_drained_where_it_is_and_not_where_one_has_its_name() {
     let (management, workload, _replica, _control) = split().await;
     for server in [&management, &workload] {
-        server.set(
-            "/pods",
-            json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
-                "spec": {"nodeName": "node-a", "containers": []}, "status": {"phase": "Running"},
-            }),
-        );
+        server.set("/pods", pod("web", "shop", &json!({})));
     }
     management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
     sleep(Duration::from_mins(1)).await;
@@ -264,14 +259,9 @@ async fn a_cluster_whose_every_answer_is_slow_holds_nobody_else_up() {
         let node = management.get("/nodes", "", &name).unwrap();
         workload.set("/nodes", node);
     }
-    for pod in 0..100 {
-        workload.set(
-            "/pods",
-            json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("web-{pod}"), "namespace": "shop"},
-                "spec": {"nodeName": "node-slow-00", "containers": []}, "status": {"phase": "Running"},
-            }),
-        );
+    let on_slow = json!({"/spec/nodeName": "node-slow-00"});
+    for number in 0..100 {
+        workload.set("/pods", pod(&format!("web-{number}"), "shop", &on_slow));
     }
     sleep(Duration::from_secs(1)).await;
     workload.set_faults(Faults {
