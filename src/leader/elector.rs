@@ -199,12 +199,12 @@ impl<A: LeaseApi> Elector<A> {
                         let now_known = self.observed.as_ref().and_then(Observed::version);
                         if now_known == known.as_deref() {
                             // Refused although nothing has changed: asking again at once would only spin.
-                            self.next_take = self.lock.clock().now() + self.pause_after_failure();
+                            self.next_take = self.again_after_failure(now);
                         }
                     }
                     Err(error) => {
                         warn!(error = %Chain(&error), "failed to take the Lease");
-                        self.next_take = self.lock.clock().now() + self.pause_after_failure();
+                        self.next_take = self.again_after_failure(now);
                     }
                 }
                 continue;
@@ -347,6 +347,7 @@ impl<A: LeaseApi> Elector<A> {
                         clock.sleep(Duration::from_millis(1)).await;
                         continue;
                     }
+                    let asked = clock.now();
                     match self.lock.renew(&reign.held.record, deadline).await {
                         Ok(held) => {
                             next_renew = held.sent + retry;
@@ -357,7 +358,7 @@ impl<A: LeaseApi> Elector<A> {
                         }
                         Err(error) => {
                             warn!(error = %Chain(&error), "failed to renew the Lease");
-                            next_renew = clock.now() + self.pause_after_failure();
+                            next_renew = self.again_after_failure(asked);
                             // After a conflict the truth is a read away; after anything else the write may have
                             // taken place, and the next one will meet a conflict if it did.
                             if matches!(error, LeaseError::Conflict { .. }) {
@@ -427,10 +428,11 @@ impl<A: LeaseApi> Elector<A> {
         held.sent + self.lock.config().renew_deadline()
     }
 
-    /// How long to wait after a call that failed: shorter than the retry period, so that the end of an outage is not
-    /// slept through while the renew deadline runs.
-    fn pause_after_failure(&self) -> Duration {
-        self.lock.config().retry_period() / 4
+    /// When to call again after a call that was made at `asked` and failed: sooner than after one that did not, and at
+    /// once if the failure took its time, so that the end of an outage is not slept through.
+    fn again_after_failure(&self, asked: Moment) -> Moment {
+        let pause = self.lock.config().retry_period() / 4;
+        self.lock.clock().now().max(asked + pause)
     }
 
     fn won(&mut self, held: Held, reason: Reason) -> Held {

@@ -43,7 +43,7 @@ impl<A: LeaseApi> Elector<A> {
             match self.read().await {
                 Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
                 Some(_) => return,
-                None => self.lock.clock().sleep(self.pause_after_failure()).await,
+                None => sleep_until(self.lock.clock().as_ref(), self.next_read).await,
             }
         }
     }

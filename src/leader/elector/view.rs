@@ -21,9 +21,9 @@ const MISSED_BY_WATCH: u32 = 2;
 impl<A: LeaseApi> Elector<A> {
     /// Takes in what a read says; `None` if the read failed.
     pub(super) async fn read(&mut self) -> Option<Option<Record>> {
+        let asked = self.lock.clock().now();
         let result = self.lock.read().await;
-        let now = self.lock.clock().now();
-        self.next_read = now + self.lock.config().retry_period();
+        self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
         match result {
             Ok(read) => {
                 if self.see(read.clone()) {
@@ -38,6 +38,7 @@ impl<A: LeaseApi> Elector<A> {
             }
             Err(error) => {
                 warn!(error = %Chain(&error), "failed to read the Lease");
+                self.next_read = self.again_after_failure(asked);
                 self.next_take = self.next_take.max(self.next_read);
                 None
             }

@@ -57,6 +57,37 @@ async fn a_short_outage_costs_nothing() {
     assert_eq!(scene.pods_that_led(), ["a"]);
 }
 
+/// An outage without answers ends at any moment of the calls that are made in vain meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_leader_alone_leads_again_as_soon_as_an_outage_ends() {
+    for tenths in 0..40 {
+        let scene = Scene::new();
+        let leader = scene.start(a());
+        scene.until_leads("a", FIRST).await;
+        leader.link.cut(true);
+        sleep(D + Duration::from_millis(100 * tenths)).await;
+        assert!(scene.leading().is_none());
+        leader.link.cut(false);
+        scene.until_leads("a", RP / 4 + Duration::from_millis(50)).await;
+        assert_eq!(scene.pods_that_led(), ["a", "a"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_answers_at_once_is_not_stormed() {
+    let scene = Scene::new();
+    let leader = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    leader.link.inject(vec![Fault::ErrorBefore; 1000]);
+    let before = leader.link.calls();
+    let minute = Duration::from_mins(1);
+    sleep(minute).await;
+    let period = minute / (leader.link.calls() - before);
+    // Takes and reads, each at the pace of what failed.
+    assert!(period >= RP / 8, "a call every {period:?}");
+    assert!(period <= RP, "a call every {period:?}");
+}
+
 #[rstest::rstest]
 #[case::conflict(Fault::Conflict)]
 #[case::error_before(Fault::ErrorBefore)]
