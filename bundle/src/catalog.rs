@@ -74,25 +74,22 @@ pub fn catalog(
     before: &[Release],
     this: &Release,
 ) -> Result<String, CatalogError> {
-    let (prose, release) = (&sources.base.prose, &sources.base.release);
+    let prose = &sources.base.prose;
     let all: Vec<&Release> = before.iter().chain([this]).collect();
+    let names = channels(&all);
     let mut channels = Vec::new();
-    for name in &release.channels {
-        let entries = entries(&all, name)?;
-        // opm refuses a channel that offers nothing, as that for releases does while there are only candidates.
-        if !entries.is_empty() {
-            channels.push(Channel {
-                schema: "olm.channel",
-                package: &prose.package,
-                name,
-                entries,
-            });
-        }
+    for name in &names {
+        channels.push(Channel {
+            schema: "olm.channel",
+            package: &prose.package,
+            name,
+            entries: entries(&all, name)?,
+        });
     }
     let package = Package {
         schema: "olm.package",
         name: &prose.package,
-        default_channel: channels.first().map_or("", |channel| channel.name),
+        default_channel: names.first().map_or("", String::as_str),
         description: &sources.base.description,
         icon: PackageIcon::svg(&sources.base.icon),
     };
@@ -110,6 +107,25 @@ pub fn catalog(
         "# Generated from bundle/releases and bundle/manifests by `bundle generate`; edits are lost.\n{}",
         documents.join("---\n")
     ))
+}
+
+/// The channels that any release is in, so that none of them disappears under its subscribers; the default first, which
+/// is that of the newest release, and a candidate has no say in it once there is another.
+fn channels(all: &[&Release]) -> Vec<String> {
+    let is_final = |release: &&&Release| release.version.pre.is_empty();
+    let newest_first = || all.iter().rev();
+    let deciding = newest_first().find(is_final);
+    let mut names = Vec::new();
+    for name in deciding
+        .into_iter()
+        .chain(newest_first())
+        .flat_map(|release| release.channels())
+    {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The versions that a channel offers.

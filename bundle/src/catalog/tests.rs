@@ -166,7 +166,7 @@ fn a_kept_release_refers_to_the_image_of_its_files() {
 }
 
 #[test]
-fn a_channel_that_offers_nothing_is_left_out_and_is_not_the_default() {
+fn without_a_release_there_are_candidates_alone() {
     let (before, _, _) = made();
     let candidate = before
         .iter()
@@ -180,4 +180,24 @@ fn a_channel_that_offers_nothing_is_left_out_and_is_not_the_default() {
         .collect();
     assert_eq!(channels, ["candidate"]);
     assert_eq!(documents[0].text("/defaultChannel"), Some("candidate"));
+}
+
+#[test]
+fn a_later_candidate_leaves_the_channel_of_releases_as_it_was_and_the_default() {
+    let (mut before, this, _) = made();
+    let candidate = before.last().unwrap().clone();
+    before.push(this);
+    let documents = documents(&catalog(&sources(), &before, &candidate).unwrap());
+    let channels: Vec<_> = documents
+        .iter()
+        .filter(|document| document.text("/schema") == Some("olm.channel"))
+        .map(|document| {
+            (
+                document.text("/name").unwrap(),
+                document.list("/entries").len(),
+            )
+        })
+        .collect();
+    assert_eq!(channels, [("stable", 1), ("candidate", 3)]);
+    assert_eq!(documents[0].text("/defaultChannel"), Some("stable"));
 }
