@@ -25,6 +25,7 @@ mod caches;
 mod clusters;
 mod drain;
 mod error;
+mod feeds;
 mod metrics;
 mod objects;
 mod observe;

@@ -20,7 +20,8 @@ use super::{
     Category, Connect, ControllerError, ControllerMetrics,
     bounded::bounded,
     clusters::{ClusterFeeds, Clusters},
-    objects::{Feeds, Objects},
+    feeds,
+    objects::{ObjectFeeds, Objects},
     observe::kind_of,
     retry::Retry,
     timers,
@@ -65,9 +66,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// shortly before the end), so this bounds how late a connection that died without a word is noticed.
 pub(super) const WATCH_SECONDS: u32 = 30;
 
-/// How often it is looked for what is watched and not in use any more.
-pub(super) const UNUSED_LASTS: Duration = Duration::from_mins(10);
-
 /// What `kubectl apply` leaves behind: the whole object once more, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -110,11 +108,10 @@ impl Caches {
             metrics: metrics.clone(),
             complained: false,
         };
-        let object_feeds = Feeds {
+        let object_feeds = ObjectFeeds {
             client: client.clone(),
             store: store.clone(),
             objects: objects.clone(),
-            asked: kinds_asked,
             clusters: clusters.clone(),
             announcer: announcer.clone(),
             metrics: metrics.clone(),
@@ -123,7 +120,6 @@ impl Caches {
             client: client.clone(),
             connect,
             clusters: clusters.clone(),
-            asked: clusters_asked,
             objects: objects.clone(),
             announcer: announcer.clone(),
             metrics,
@@ -138,8 +134,8 @@ impl Caches {
         let run = async move {
             tokio::select! {
                 ended = feed.run(Api::all(client)) => ended,
-                never = object_feeds.run() => match never {},
-                never = cluster_feeds.run() => match never {},
+                never = feeds::feed(object_feeds, kinds_asked) => match never {},
+                never = feeds::feed(cluster_feeds, clusters_asked) => match never {},
             }
         };
         (caches, run)

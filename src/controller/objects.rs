@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::timers::Key;
 use crate::machine::{Kind, MachineSight, MachineVersion, Seen};
 
-pub(super) use feed::Feeds;
+pub(super) use feed::ObjectFeeds;
 
 /// More kinds than any cluster has providers, and few enough that nobody can have the operator watch without end.
 const MOST_WATCHES: usize = 64;

@@ -2,11 +2,7 @@
 
 use std::{collections::HashMap, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use futures::{
-    StreamExt,
-    future::{AbortHandle, Abortable, Aborted, BoxFuture},
-    stream::FuturesUnordered,
-};
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use k8s_openapi::api::core::v1::{Node, Secret};
 use kube::{
     Api, Client, ResourceExt,
@@ -16,8 +12,8 @@ use kube::{
     },
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
-    time::{Instant, interval_at, sleep, timeout},
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -26,7 +22,8 @@ use crate::{
     controller::{
         Category, ControllerMetrics,
         bounded::bounded,
-        caches::{Announcer, UNUSED_LASTS, WATCH_SECONDS},
+        caches::{Announcer, WATCH_SECONDS},
+        feeds::Source,
         objects::Objects,
         retry::Retry,
         timers::reference,
@@ -51,7 +48,6 @@ pub(in crate::controller) struct ClusterFeeds {
     pub(in crate::controller) client: Client,
     pub(in crate::controller) connect: Connect,
     pub(in crate::controller) clusters: Clusters,
-    pub(in crate::controller) asked: mpsc::UnboundedReceiver<ClusterKey>,
     pub(in crate::controller) objects: Objects,
     pub(in crate::controller) announcer: Announcer,
     pub(in crate::controller) metrics: ControllerMetrics,
@@ -67,30 +63,11 @@ struct Feed {
     metrics: ControllerMetrics,
 }
 
-impl ClusterFeeds {
-    /// Feeds for ever.
-    pub(in crate::controller) async fn run(mut self) -> Infallible {
-        let mut feeds = FuturesUnordered::<BoxFuture<'static, Result<Infallible, Aborted>>>::new();
-        let mut ends = HashMap::new();
-        let mut sweep = interval_at(Instant::now() + UNUSED_LASTS, UNUSED_LASTS);
-        loop {
-            tokio::select! {
-                Some(key) = self.asked.recv() => {
-                    let (end, registration) = AbortHandle::new_pair();
-                    feeds.push(Box::pin(Abortable::new(self.feed(key.clone()).run(), registration)));
-                    if let Some(before) = ends.insert(key, end) {
-                        // Dropped and asked for again before its feed had begun.
-                        before.abort();
-                    }
-                }
-                Some(Err(Aborted)) = feeds.next() => {}
-                _ = sweep.tick() => self.sweep(&mut ends),
-            }
-        }
-    }
+impl Source for ClusterFeeds {
+    type Key = ClusterKey;
 
-    fn feed(&self, key: ClusterKey) -> Feed {
-        Feed {
+    fn feed(&self, key: ClusterKey) -> BoxFuture<'static, Infallible> {
+        let feed = Feed {
             key,
             client: self.client.clone(),
             connect: self.connect.clone(),
@@ -98,25 +75,23 @@ impl ClusterFeeds {
             objects: self.objects.clone(),
             announcer: self.announcer.clone(),
             metrics: self.metrics.clone(),
-        }
+        };
+        feed.run().boxed()
     }
 
-    /// Lets go of clusters in which no machine of ours is a Node any more.
-    fn sweep(&self, ends: &mut HashMap<ClusterKey, AbortHandle>) {
+    fn keep_used(&self) {
         let used = self.objects.clusters();
         let keys = used.iter();
         let keys = keys.map(|(namespace, name)| ClusterKey::new(namespace.as_deref(), name));
         self.clusters.keep_only(&keys.collect());
-        ends.retain(|key, end| {
-            let is_kept = self.clusters.is_known(key);
-            if !is_kept {
-                info!(cluster = %key, "a cluster has no machine of ours any more, and is not watched");
-                end.abort();
-            }
-            is_kept
-        });
-        // One that came into use while this looked, or that there is room for by now.
-        for (namespace, cluster) in &used {
+    }
+
+    fn is_known(&self, key: &ClusterKey) -> bool {
+        self.clusters.read().contains_key(key)
+    }
+
+    fn ask_for_used(&self) {
+        for (namespace, cluster) in &self.objects.clusters() {
             self.clusters.ask_for(namespace.as_deref(), cluster);
         }
     }
@@ -288,10 +263,6 @@ impl Feed {
 }
 
 impl Clusters {
-    fn is_known(&self, key: &ClusterKey) -> bool {
-        self.read().contains_key(key)
-    }
-
     /// Has the Nodes of the operator's own cluster watched.
     fn ask_for_own(&self) {
         self.ask_for_key(ClusterKey::own());

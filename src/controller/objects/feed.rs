@@ -1,17 +1,8 @@
 //! Fills the tables from watches: one for each kind that was asked for.
 
-use std::{
-    collections::{HashMap, HashSet},
-    convert::Infallible,
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::HashSet, convert::Infallible, pin::pin, time::Duration};
 
-use futures::{
-    StreamExt, TryStreamExt,
-    future::{AbortHandle, Abortable, Aborted, BoxFuture},
-    stream::{BoxStream, FuturesUnordered},
-};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use kube::{
     Api, Client,
     core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta},
@@ -22,10 +13,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, interval_at, sleep},
-};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{MOST_WATCHES, Objects, State};
@@ -33,8 +21,9 @@ use crate::{
     api::{SCHEDULED_MACHINE_LABEL, ScheduledMachine},
     controller::{
         Category, ControllerMetrics,
-        caches::{Announcer, UNUSED_LASTS, WATCH_SECONDS, is_missing},
+        caches::{Announcer, WATCH_SECONDS, is_missing},
         clusters::Clusters,
+        feeds::Source,
         observe::kind_of,
         retry::Retry,
         timers::{Key, reference},
@@ -54,11 +43,10 @@ const LOOKED_FOR: u32 = 60;
 const LONGEST_WATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// The watches of all kinds.
-pub(in crate::controller) struct Feeds {
+pub(in crate::controller) struct ObjectFeeds {
     pub(in crate::controller) client: Client,
     pub(in crate::controller) store: Store<ScheduledMachine>,
     pub(in crate::controller) objects: Objects,
-    pub(in crate::controller) asked: mpsc::UnboundedReceiver<Kind>,
     pub(in crate::controller) clusters: Clusters,
     pub(in crate::controller) announcer: Announcer,
     pub(in crate::controller) metrics: ControllerMetrics,
@@ -80,59 +68,40 @@ enum Over {
     Failed(String),
 }
 
-impl Feeds {
-    /// Feeds for ever.
-    pub(in crate::controller) async fn run(mut self) -> Infallible {
-        let mut feeds = FuturesUnordered::<BoxFuture<'static, Result<Infallible, Aborted>>>::new();
-        let mut ends = HashMap::new();
-        let mut sweep = interval_at(Instant::now() + UNUSED_LASTS, UNUSED_LASTS);
-        loop {
-            tokio::select! {
-                Some(kind) = self.asked.recv() => {
-                    let (end, registration) = AbortHandle::new_pair();
-                    feeds.push(Box::pin(Abortable::new(self.feed(kind.clone()).run(), registration)));
-                    if let Some(before) = ends.insert(kind, end) {
-                        // Dropped and asked for again before its feed had begun.
-                        before.abort();
-                    }
-                }
-                Some(Err(Aborted)) = feeds.next() => {}
-                _ = sweep.tick() => self.sweep(&mut ends),
-            }
-        }
+impl ObjectFeeds {
+    fn used(&self) -> HashSet<Kind> {
+        let objects = self.store.state();
+        let kinds = |object: &ScheduledMachine| Part::ALL.map(|part| kind_of(part, object));
+        let used = objects.iter().flat_map(|object| kinds(object));
+        used.flatten().collect()
     }
+}
 
-    fn feed(&self, kind: Kind) -> Feed {
-        Feed {
+impl Source for ObjectFeeds {
+    type Key = Kind;
+
+    fn feed(&self, kind: Kind) -> BoxFuture<'static, Infallible> {
+        let feed = Feed {
             client: self.client.clone(),
             objects: self.objects.clone(),
             clusters: self.clusters.clone(),
             announcer: self.announcer.clone(),
             metrics: self.metrics.clone(),
             kind,
-        }
+        };
+        feed.run().boxed()
     }
 
-    /// Ends the watches of kinds that no `ScheduledMachine` names any more.
-    fn sweep(&self, ends: &mut HashMap<Kind, AbortHandle>) {
-        let objects = self.store.state();
-        let kinds = |object: &ScheduledMachine| Part::ALL.map(|part| kind_of(part, object));
-        let used: HashSet<_> = objects
-            .iter()
-            .flat_map(|object| kinds(object))
-            .flatten()
-            .collect();
-        self.objects.keep_only(&used);
-        ends.retain(|kind, end| {
-            let is_kept = self.objects.is_known(kind);
-            if !is_kept {
-                info!(%kind, "a kind is not in use any more, and not watched");
-                end.abort();
-            }
-            is_kept
-        });
-        // One that came into use while this looked.
-        for kind in &used {
+    fn keep_used(&self) {
+        self.objects.keep_only(&self.used());
+    }
+
+    fn is_known(&self, kind: &Kind) -> bool {
+        self.objects.is_known(kind)
+    }
+
+    fn ask_for_used(&self) {
+        for kind in &self.used() {
             self.objects.ask_for(kind);
         }
     }

@@ -68,7 +68,9 @@ async fn a_leader_alone_leads_again_as_soon_as_an_outage_ends() {
         sleep(D + Duration::from_millis(100 * tenths)).await;
         assert!(scene.leading().is_none());
         leader.link.cut(false);
-        scene.until_leads("a", RP / 4 + Duration::from_millis(50)).await;
+        scene
+            .until_leads("a", RP / 4 + Duration::from_millis(50))
+            .await;
         assert_eq!(scene.pods_that_led(), ["a", "a"]);
     }
 }
