@@ -402,4 +402,30 @@ mod tests {
         clusters.ask_for(Some("default"), "lab");
         assert!(asked.try_recv().is_ok());
     }
+
+    #[rstest::rstest]
+    #[case(LARGEST_NODE - 100, true)]
+    #[case(LARGEST_NODE + 1, false)]
+    fn a_node_that_is_too_large_to_keep_is_no_machine_of_ours(
+        #[case] size: usize,
+        #[case] is_kept: bool,
+    ) {
+        let node: Node = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "node-a", "uid": "u-1"},
+            "spec": {"taints": [{"key": "k", "value": "v".repeat(size), "effect": "NoSchedule"}]},
+        }))
+        .unwrap();
+        let machine = MachineSight {
+            node_uid: Some("u-1".to_owned()),
+            ..MachineSight::default()
+        };
+        let seen = Row::of(&node).node;
+        assert_eq!(is_of(&seen, &machine), is_kept);
+        assert_eq!(
+            seen.size() >= size,
+            is_kept,
+            "{} bytes are kept",
+            seen.size()
+        );
+    }
 }
