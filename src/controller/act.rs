@@ -114,10 +114,17 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
         ControllerError::Act { source, .. } if is_waited_for(action) => (
             match action {
                 Action::Drain(_) => DRAIN_FAILED,
-                Action::Exempt { .. } | Action::RemoveFinalizer { .. } => DELETION_REFUSED,
+                Action::Exempt { .. } | Action::Delete { .. } | Action::RemoveFinalizer { .. } => {
+                    DELETION_REFUSED
+                }
                 _ => CHANGE_REFUSED,
             },
-            format!("failed to {}: {}", words(action), Chain(source.as_ref())),
+            match source.as_ref() {
+                kube::Error::Api(status) => {
+                    format!("failed to {}: {}", words(action), status.message)
+                }
+                source => format!("failed to {}: {}", words(action), Chain(source)),
+            },
         ),
         ControllerError::Act { source, .. } => {
             let kube::Error::Api(status) = source.as_ref() else {
@@ -128,7 +135,6 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
             }
             let reason = match action {
                 Action::Create(_) => CREATION_REFUSED,
-                Action::Delete { .. } => DELETION_REFUSED,
                 _ => CHANGE_REFUSED,
             };
             (
@@ -148,7 +154,11 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
 
 fn is_waited_for(action: &Action) -> bool {
     match action {
-        Action::Drain(_) | Action::Exempt { .. } | Action::RemoveFinalizer { .. } => true,
+        Action::Drain(_)
+        | Action::Exempt { .. }
+        | Action::Delete { .. }
+        | Action::DisableSchedule
+        | Action::RemoveFinalizer { .. } => true,
         Action::ShapeNode { wish, .. } => wish.cordoned,
         _ => false,
     }

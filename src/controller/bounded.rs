@@ -17,8 +17,8 @@ use tower::{BoxError, service_fn};
 /// The longest that an answer may take: far above what a page of a list takes.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
-/// The largest answer, in bytes: a page of 500 objects of 100 kB each fits.
-const LARGEST_ANSWER: usize = 64 << 20;
+/// The largest answer, in bytes: a page of 500 objects of 30 kB each fits.
+const LARGEST_ANSWER: usize = 16 << 20;
 
 /// The longest line of a watch, in bytes: an API server stores no object of more than some 1.5 MB.
 const LONGEST_LINE: usize = 8 << 20;

@@ -116,7 +116,8 @@ impl Objects {
         let mut tables = self.write();
         let others = tables.kinds.iter();
         let others = others.filter(|(other, table)| *other != kind && table.is_watched);
-        let is_free = others.count() < MOST_WATCHES;
+        // Without Machines nothing could leave any more, so others never take their place.
+        let is_free = *kind == Kind::Machine || others.count() < MOST_WATCHES;
         if let Some(table) = tables.kinds.get_mut(kind) {
             table.is_watched = is_free;
         }

@@ -46,6 +46,9 @@ use story::Story;
 /// How long a release is tried for. Together with the drain it has to fit into the pod's grace period.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two calls that hang, what else the election waits for gets its turn.
+const OTHERS_TURN: Duration = Duration::from_millis(10);
+
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
 
@@ -428,11 +431,11 @@ impl<A: LeaseApi> Elector<A> {
         held.sent + self.lock.config().renew_deadline()
     }
 
-    /// When to call again after a call that was made at `asked` and failed: sooner than after one that did not, and at
-    /// once if the failure took its time, so that the end of an outage is not slept through.
+    /// When to call again after a call that was made at `asked` and failed: sooner than after one that did not, and
+    /// nearly at once if the failure took its time, so that the end of an outage is not slept through.
     fn again_after_failure(&self, asked: Moment) -> Moment {
         let pause = self.lock.config().retry_period() / 4;
-        self.lock.clock().now().max(asked + pause)
+        (self.lock.clock().now() + OTHERS_TURN).max(asked + pause)
     }
 
     fn won(&mut self, held: Held, reason: Reason) -> Held {

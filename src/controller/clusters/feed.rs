@@ -40,6 +40,9 @@ const NO_SECRET_LASTS: Duration = Duration::from_mins(1);
 /// How often the Secret is read again: credentials in it are renewed.
 const SECRET_LASTS: Duration = Duration::from_mins(10);
 
+/// How long the first list of a cluster's Nodes may take: one that never ended would keep its machines from leaving.
+const LISTED_BY: Duration = Duration::from_mins(5);
+
 /// How many machines of another cluster may be at work with it at a time: a slow one is not to take all places.
 const MOST_CALLS: usize = 4;
 
@@ -158,8 +161,13 @@ impl Feed {
         let mut listing = HashMap::new();
         let mut listed: Option<Instant> = None;
         let mut read_again = pin!(sleep(SECRET_LASTS));
+        let mut too_late = pin!(sleep(LISTED_BY));
         loop {
             let event = tokio::select! {
+                () = &mut too_late, if listed.is_none() => {
+                    self.fail(format!("its Nodes are not listed after {LISTED_BY:?}"));
+                    return;
+                }
                 event = events.next() => event,
                 () = &mut read_again, if kubeconfig.is_some() => {
                     let present = timeout(LONGEST_RETRY, self.kubeconfig()).await;

@@ -135,7 +135,11 @@ impl Feed {
                 // It may be installed at any time, and until then costs a request a minute.
                 Over::NotServed => {
                     self.settle(&State::NotServed);
-                    let kinds = u32::try_from(self.objects.not_served()).unwrap_or(u32::MAX);
+                    let kinds = match self.kind {
+                        Kind::Machine => 1,
+                        Kind::Embedded(_) => self.objects.not_served(),
+                    };
+                    let kinds = u32::try_from(kinds).unwrap_or(u32::MAX);
                     LONGEST_RETRY.saturating_mul(kinds.div_ceil(LOOKED_FOR).max(1))
                 }
                 Over::Failed(error) => {

@@ -277,16 +277,24 @@ async fn objects_that_do_not_go_hold_a_deletion_up_for_a_bounded_time_and_everyb
     );
 }
 
+#[rstest::rstest]
+#[case::of_one_in_its_window(false)]
+#[case::of_one_on_its_way_out(true)]
 #[tokio::test(start_paused = true)]
-async fn a_deletion_that_nobody_led_for_long_is_as_graceful_as_any_other() {
+async fn a_deletion_that_nobody_led_for_long_is_as_graceful_as_any_other(#[case] leaves: bool) {
     let server = cluster();
     let mut first = Replica::synced(IN_OFFICE, &server).await;
     let control = first.begin_term();
     sleep(MOMENT).await;
+    if leaves {
+        server.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+        sleep(MOMENT).await;
+        assert_eq!(status(&server)["phase"], "ShuttingDown");
+    }
     control.end();
     first.work_ends().await;
     server.set("/pods", pod("web", "shop", &json!({})));
-    server.delete_at(IN_OFFICE);
+    server.delete_at("2026-03-02T09:11:00Z");
     server.remove(SCHEDULED_MACHINES, "default", "a");
     sleep(Duration::from_hours(3)).await;
 
@@ -302,6 +310,7 @@ async fn a_deletion_that_nobody_led_for_long_is_as_graceful_as_any_other() {
 #[rstest::rstest]
 #[case::they_are_asked_to_go(None)]
 #[case::that_is_refused_too(Some((403, "no".to_owned())))]
+#[case::that_is_never_answered(Some((504, "the webhook timed out".to_owned())))]
 #[tokio::test(start_paused = true)]
 async fn nothing_is_given_up_before_it_was_asked_to_go(#[case] refusal: Option<(u16, String)>) {
     let server = cluster();

@@ -33,6 +33,7 @@ impl<A: LeaseApi> Elector<A> {
         }
         let successor = self.successor().await;
         loop {
+            let asked = self.lock.clock().now();
             match self.lock.release(&record, successor.as_deref()).await {
                 Ok(()) => {
                     self.tell_released(&record, successor.as_deref());
@@ -41,7 +42,14 @@ impl<A: LeaseApi> Elector<A> {
                 Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
             }
             match self.read().await {
-                Some(Some(read)) if read.is_held_by(self.lock.me()) => record = read,
+                Some(Some(read)) if read.is_held_by(self.lock.me()) => {
+                    if read.version() == record.version() {
+                        // Refused although nothing has changed: asking again at once would only spin.
+                        let again = self.again_after_failure(asked);
+                        sleep_until(self.lock.clock().as_ref(), again).await;
+                    }
+                    record = read;
+                }
                 Some(_) => return,
                 None => sleep_until(self.lock.clock().as_ref(), self.next_read).await,
             }

@@ -81,12 +81,20 @@ impl<'a> Leaving<'a> {
             return Life::at(goal, Stage::Unknown, DrainNews::Same);
         }
         // Counted from when somebody led, so that a deletion which nobody led for is no less graceful than another.
-        let begun = observed
+        let shutdown = observed
             .status()
             .and_then(|status| status.shutdown.as_ref());
-        let begun = begun.map(|shutdown| shutdown.since.0);
         let limit = observed.deleted_at().map(|at| {
-            let begun = at.max(begun.or(observed.deletion_seen).unwrap_or(at));
+            // What had begun before the deletion does not tell when somebody led after it.
+            let recorded = shutdown
+                .into_iter()
+                .flat_map(|shutdown| [shutdown.draining_since.as_ref(), Some(&shutdown.since)]);
+            let after = recorded
+                .flatten()
+                .map(|time| time.0)
+                .filter(|time| *time >= at)
+                .min();
+            let begun = after.or(observed.deletion_seen).unwrap_or(at).max(at);
             later(later(begun, self.drain), CLEANUP_TIMEOUT)
         });
         if limit.is_some_and(|limit| limit <= self.now) {
