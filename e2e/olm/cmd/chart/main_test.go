@@ -15,7 +15,11 @@ const (
 
 func folder(t *testing.T) string {
 	t.Helper()
-	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/operator-framework/operator-lifecycle-manager").Output()
+	const olm = "github.com/operator-framework/operator-lifecycle-manager"
+	if out, err := exec.Command("go", "mod", "download", olm).CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v: %s", err, out)
+	}
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", olm).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
