@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// What one replica would do, and does while it leads.
 #[derive(Debug)]
-pub struct Work {
+pub(crate) struct Work {
     output: Api<ConfigMap>,
     pod: String,
     /// The version of the input in the cache.
@@ -41,7 +41,7 @@ pub struct Work {
 
 /// Why a term's work is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// It was asked to stop, and finished the write in flight.
     Asked,
     /// The term was lost, and the write in flight was dropped: there may be another leader by now.
@@ -50,7 +50,7 @@ pub enum Ended {
 
 impl Work {
     /// The work of the replica `pod`, and the task that keeps its cache, also on a standby.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         namespace: &str,
         pod: &str,
@@ -67,13 +67,13 @@ impl Work {
     }
 
     /// Waits until the input has been seen.
-    pub async fn synced(&mut self) {
+    pub(crate) async fn synced(&mut self) {
         // The cache is kept for as long as the process lives.
         let _seen = self.seen.wait_for(Option::is_some).await;
     }
 
     /// Works until the term is lost or a stop is asked for.
-    pub async fn lead(
+    pub(crate) async fn lead(
         &mut self,
         leading: &mut watch::Receiver<bool>,
         stopping: &mut watch::Receiver<bool>,
