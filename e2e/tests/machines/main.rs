@@ -1,7 +1,7 @@
 //! The life of machines on a real cluster with real Cluster API: its core controller makes a real second node a Machine,
 //! and the operator has it come and go.
 //!
-//! Needs a container engine, the cluster image, the operator image and Cluster API's (`just cluster-test` sees to them).
+//! Needs a container engine, the cluster image, the operator image and Cluster API's (`just machines-test` builds them).
 
 #![expect(
     clippy::unwrap_used,

@@ -15,9 +15,9 @@ use tokio::time::{Duration, sleep};
 use crate::{
     images::Images,
     install::documented,
+    lanes::{asked, measure},
     rig::{DEPLOYMENT, NAMESPACE, Rig},
     settings::phase,
-    shared_cluster::{asked, measure},
     times::Times,
 };
 

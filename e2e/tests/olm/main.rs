@@ -3,7 +3,7 @@
 //!
 //! One test, because each step begins where the one before it ended. Its times are printed and written to
 //! `target/olm/times.md`. Needs a container engine, the cluster image, the operator image, and the programs of OLM
-//! (`just e2e-olm` sees to them).
+//! (`just e2e-olm` builds them).
 
 #![expect(
     clippy::unwrap_used,
@@ -16,40 +16,35 @@ mod alone;
 mod failover;
 mod images;
 mod install;
-mod left;
-mod lifecycle_manager;
-mod rig;
-mod settings;
-#[path = "../shared_cluster/mod.rs"]
+#[path = "../failover/lanes.rs"]
 #[expect(
     dead_code,
     reason = "the runs of this test come in between its own steps"
 )]
-mod shared_cluster;
+mod lanes;
+mod left;
+mod lifecycle_manager;
+mod rig;
+mod settings;
 mod times;
 mod uninstall;
 mod upgrade;
 
-use five_spot_e2e::cluster::ClusterOptions;
+use std::sync::LazyLock;
 
+use lanes::Lanes;
 use rig::Rig;
 use times::Times;
 
-/// Two, so that one can be drained.
-const AGENTS: u32 = 2;
+/// Two agents, so that one can be drained. All images are loaded by digest, once the cluster runs.
+static CLUSTER: LazyLock<Lanes> = LazyLock::new(|| Lanes::new(1, &[], 2));
 
 #[test]
 fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
-    let with_agents = || {
-        Ok(ClusterOptions {
-            agents: AGENTS,
-            // All images are loaded by digest, once it runs.
-            images: Vec::new(),
-            ..ClusterOptions::default()
-        })
-    };
-    shared_cluster::on_cluster(with_agents, async |cluster, console| {
-        let rig = Rig::new(cluster, console).await;
+    let lane = CLUSTER.take();
+    lane.block_on(async {
+        let console = &lane.console;
+        let rig = Rig::new(lane.cluster, console).await;
         let mut times = Times::begin();
         let images = images::load(&rig).await;
         times.took("images loaded into both nodes");

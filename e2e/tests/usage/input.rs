@@ -1,10 +1,5 @@
 //! Bad input ends with exit code 2 and a message that names it, before anything is started.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test's helper ends the test where it stands"
-)]
-
 use std::{path::Path, process::Command};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");

@@ -1,53 +1,37 @@
 //! The harness fails when it should: operators that break a promise, and settings that can't keep it, each end with exit
 //! code 1 and a message that names what broke.
 //!
-//! Needs a container engine, the cluster image, the operator image, and its build with the feature `mutants`
-//! (`just cluster-test` sees to them). The real binary runs against one shared cluster as `--provider kubeconfig`, which
-//! proves that provider too.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helper ends the test where it stands"
-)]
+//! The real binary runs against a cluster as `--provider kubeconfig`, which proves that provider too.
 
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread::sleep,
     time::Duration,
 };
 
-use five_spot_e2e::{
-    cluster::{Cluster, ClusterOptions, OPERATOR_IMAGE, Provider},
-    console::Console,
-    progress::chain,
-};
+use five_spot_e2e::cluster::{Cluster, Provider};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, time::Instant};
+use tokio::time::Instant;
 
-/// The operator built with the feature `mutants`; `FIVE_SPOT_MUTANT` says what it breaks.
-const MUTANT_IMAGE: &str = "five-spot/mutant:dev";
+use crate::{
+    DEPLOY, MUTANT_IMAGE, ONE_NODE,
+    lanes::{Lane, until_conclusive},
+};
 
-const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-
-/// The shared cluster, or why there is none.
-static RIG: OnceLock<Result<Rig, String>> = OnceLock::new();
-/// Timed runs share the cluster, so they come one after the other.
-static TURN: Mutex<()> = Mutex::new(());
-
+/// A cluster that one test has, and its kubeconfig.
 struct Rig {
-    /// What the cluster needs while it runs belongs to this runtime.
-    runtime: Runtime,
-    cluster: Cluster,
+    lane: Lane,
     folder: TempDir,
 }
 
@@ -60,32 +44,18 @@ struct Ended {
 }
 
 impl Rig {
-    fn start() -> Result<Self, String> {
-        let runtime = Runtime::new().unwrap();
-        let options = ClusterOptions {
-            guardian: PathBuf::from(env!("CARGO_BIN_EXE_failover")),
-            images: vec![OPERATOR_IMAGE.to_owned(), MUTANT_IMAGE.to_owned()],
-            ..ClusterOptions::default()
-        };
-        let console = Console::start();
-        let cluster = runtime
-            .block_on(Cluster::start(&options, &console))
-            .map_err(|error| chain(&error))?;
-        runtime.block_on(keep_leases_followed(&cluster));
+    fn take() -> Self {
+        let lane = ONE_NODE.take();
+        lane.block_on(keep_leases_followed(lane.cluster));
         let folder = tempfile::tempdir().unwrap();
-        cluster
-            .write_kubeconfig(&folder.path().join("kubeconfig"))
-            .map_err(|error| chain(&error))?;
-        Ok(Self {
-            runtime,
-            cluster,
-            folder,
-        })
+        let kubeconfig = folder.path().join("kubeconfig");
+        lane.cluster.write_kubeconfig(&kubeconfig).unwrap();
+        Self { lane, folder }
     }
 
     /// The command for a run, and the folder for its results.
     fn command(&self, deploy: &Path, flags: &[&str]) -> (Command, PathBuf) {
-        let audit = self.cluster.audit_log().unwrap();
+        let audit = self.lane.cluster.audit_log().unwrap();
         let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap()
             .keep();
@@ -115,13 +85,13 @@ impl Rig {
 
     /// Whether a signal has stopped a process on the node.
     fn has_stopped_process(&self) -> bool {
-        let node = self.cluster.nodes()[0];
+        let node = self.lane.cluster.nodes()[0];
         let look = [
             "sh",
             "-c",
             "cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') T '",
         ];
-        let looked = self.runtime.block_on(self.cluster.on_node(node, &look));
+        let looked = self.lane.block_on(self.lane.cluster.on_node(node, &look));
         looked.unwrap().status == 0
     }
 
@@ -136,6 +106,10 @@ impl Rig {
     }
 
     fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
+        until_conclusive(|| self.run(deploy, flags), |ended| ended.code == Some(3))
+    }
+
+    fn run(&self, deploy: &Path, flags: &[&str]) -> Ended {
         let (mut command, out) = self.command(deploy, flags);
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -152,9 +126,12 @@ impl Rig {
 /// what its parameters are until it is restarted (kubernetes/kubernetes issue 130887), so a binding stays that is about
 /// nothing.
 async fn keep_leases_followed(cluster: &Cluster) {
+    const NAME: &str = "leases-stay-followed";
     let client = cluster.client().await.unwrap();
     let policy = json!({
-        "metadata": {"name": "leases-stay-followed"},
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": NAME},
         "spec": {
             "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
             "matchConstraints": {"resourceRules": [{
@@ -164,23 +141,25 @@ async fn keep_leases_followed(cluster: &Cluster) {
         },
     });
     let binding = json!({
-        "metadata": {"name": "leases-stay-followed"},
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": NAME},
         "spec": {
-            "policyName": "leases-stay-followed",
+            "policyName": NAME,
             "validationActions": ["Deny"],
             "paramRef": {"name": "nothing", "namespace": "default", "parameterNotFoundAction": "Allow"},
         },
     });
+    // An earlier test may have had the cluster.
+    let apply = PatchParams::apply("failover-tests").force();
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
-    let policy = serde_json::from_value(policy).unwrap();
     policies
-        .create(&PostParams::default(), &policy)
+        .patch(NAME, &apply, &Patch::Apply(&policy))
         .await
         .unwrap();
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client);
-    let binding = serde_json::from_value(binding).unwrap();
     bindings
-        .create(&PostParams::default(), &binding)
+        .patch(NAME, &apply, &Patch::Apply(&binding))
         .await
         .unwrap();
 }
@@ -219,15 +198,9 @@ impl Ended {
     }
 }
 
-fn turn() -> (MutexGuard<'static, ()>, &'static Rig) {
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let rig = RIG.get_or_init(Rig::start);
-    (turn, rig.as_ref().unwrap_or_else(|why| panic!("{why}")))
-}
-
 #[test]
 fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.failover(
         Path::new(DEPLOY),
         &[
@@ -246,14 +219,14 @@ fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
 /// A standby that notices the end of the process by itself is as fast as a release, so it is the release that is missed.
 #[test]
 fn an_operator_that_never_releases_is_caught_by_the_takeover_without_a_release() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant("never-release", &["--faults", "graceful"]);
     ended.fails_naming(&["reason: ", "took the Lease from", "it was not released"]);
 }
 
 #[test]
 fn an_operator_that_writes_on_is_caught_by_its_writes() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant("writes-on", &["--fence", "off", "--faults", "graceful"]);
     ended.fails_naming(&[
         "only-holder-writes",
@@ -263,7 +236,7 @@ fn an_operator_that_writes_on_is_caught_by_its_writes() {
 
 #[test]
 fn an_operator_that_works_without_the_lease_is_caught_by_its_writes() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant(
         "works-without-lease",
         &["--fence", "off", "--faults", "graceful"],
@@ -276,7 +249,7 @@ fn an_operator_that_works_without_the_lease_is_caught_by_its_writes() {
 
 #[test]
 fn a_leader_that_holds_the_lease_and_does_nothing_is_named() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant("idle-leader", &["--settle", "30s", "--faults", "graceful"]);
     ended.fails_naming(&[
         "steady-state",
@@ -287,7 +260,7 @@ fn a_leader_that_holds_the_lease_and_does_nothing_is_named() {
 /// It takes its Lease anew each time that its term is over, so it is how often it writes that gives it away.
 #[test]
 fn a_leader_that_does_not_renew_is_named() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant("never-renews", &["--steady", "20s", "--faults", "graceful"]);
     ended.fails_naming(&[
         "idle: leader ",
@@ -297,7 +270,7 @@ fn a_leader_that_does_not_renew_is_named() {
 
 #[test]
 fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.mutant("impatient", &["--faults", "holder-overwritten"]);
     ended.fails_naming(&[
         "reason: ",
@@ -308,7 +281,7 @@ fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
 
 #[test]
 fn replicas_that_share_one_identity_are_named() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.failover(
         Path::new(DEPLOY),
         &[
@@ -331,7 +304,7 @@ fn replicas_that_share_one_identity_are_named() {
 
 #[test]
 fn lease_settings_that_allow_more_than_is_promised_fail_by_name() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let flags = [
         "--set-env",
         "LEASE_DURATION_SECONDS=30",
@@ -352,7 +325,7 @@ fn lease_settings_that_allow_more_than_is_promised_fail_by_name() {
 
 #[test]
 fn one_replica_fails_for_want_of_a_standby() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.failover(
         Path::new(DEPLOY),
         &["--replicas", "1", "--faults", "graceful"],
@@ -382,7 +355,7 @@ fn edited(file: &str, edit: impl Fn(&str) -> String) -> TempDir {
 
 #[test]
 fn a_missing_disruption_budget_fails_by_name() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let deploy = edited("kustomization.yaml", |text| {
         let rest = text.lines().filter(|line| !line.contains("pdb.yaml"));
         rest.collect::<Vec<_>>().join("\n")
@@ -396,7 +369,7 @@ fn a_missing_disruption_budget_fails_by_name() {
 
 #[test]
 fn a_disruption_budget_that_selects_nothing_fails_by_name() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let deploy = edited("pdb.yaml", |text| {
         text.replace("      app: 5spot-controller", "      app: something-else")
     });
@@ -410,9 +383,9 @@ fn a_disruption_budget_that_selects_nothing_fails_by_name() {
 
 #[test]
 fn without_the_fence_a_write_that_was_held_up_is_accepted_and_that_is_seen() {
-    let (_turn, rig) = turn();
-    if rig.cluster.provider() == Provider::K3s {
-        // Its image has no tc; `tests/failover.rs` shows that the fault says so.
+    let rig = Rig::take();
+    if rig.lane.cluster.provider() == Provider::K3s {
+        // Its image has no tc; `operator.rs` shows that the fault says so.
         return;
     }
     let flags = [
@@ -433,7 +406,7 @@ fn without_the_fence_a_write_that_was_held_up_is_accepted_and_that_is_seen() {
 
 #[test]
 fn a_run_that_is_ended_in_the_middle_of_a_fault_undoes_it() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let flags = ["--replicas", "2", "--faults", "zombie"];
     let (mut command, _out) = rig.command(Path::new(DEPLOY), &flags);
     let mut run = command
@@ -459,7 +432,7 @@ fn a_run_that_is_ended_in_the_middle_of_a_fault_undoes_it() {
 
 #[test]
 fn an_image_that_no_node_can_get_is_bad_input_and_nothing_stays() {
-    let (_turn, rig) = turn();
+    let rig = Rig::take();
     let ended = rig.failover(
         Path::new(DEPLOY),
         &["--image", "localhost/no/such:image", "--replicas", "2"],

@@ -1,10 +1,5 @@
 //! The action that gates a pipeline: its scripts do what they say, and what the workflows pass to each other exists.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test's helper ends the test where it stands"
-)]
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

@@ -1,35 +1,20 @@
 //! The promise of the operator when its leader's node goes, on a cluster of one server and two agents: in silence, or
 //! drained within each shape of the disruption budget.
-//!
-//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them).
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helper ends the test where it stands"
-)]
-
-mod shared_cluster;
 
 use std::future::pending;
 
 use five_spot_e2e::{
-    budget::FaultKind,
-    fault,
     report::Report,
     takeover::Reason,
     verdict::{CheckId, Verdict},
 };
 
-/// Runs what `failover run` would run with these flags, once for each fault, on a cluster with the agents that it takes.
+use crate::{DEPLOY, NODES};
+
+/// Runs what `failover run` would run with these flags, once for each fault, on the cluster with agents.
 fn failover(flags: &[&str]) -> Report {
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-    let flags = [&["--deploy", deploy, "--seed", "7", "--trials", "1"], flags].concat();
-    let with_agents = |mut options: five_spot_e2e::cluster::ClusterOptions| {
-        options.raise_agents(fault::agents_for(&[FaultKind::NodeLoss]));
-        options
-    };
-    shared_cluster::failover(&flags, with_agents, |_| pending()).report
+    let flags = [&["--deploy", DEPLOY, "--seed", "7", "--trials", "1"], flags].concat();
+    NODES.take().failover(&flags, pending).report
 }
 
 /// The details of a check, one for each trial or number of replicas.

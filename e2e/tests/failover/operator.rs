@@ -1,25 +1,16 @@
 //! The promise of the operator, on a real cluster: whatever happens to the leader, another term begins within
 //! `LEASE_DURATION_SECONDS`, with 2 and with 3 replicas.
-//!
-//! Needs a container engine, the cluster image and the operator image (`just cluster-test` sees to them).
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helper ends the test where it stands"
-)]
-
-mod shared_cluster;
 
 use std::future::pending;
 
 use five_spot_e2e::{budget::FaultKind, cluster::Provider, report::Report, verdict::Verdict};
 
+use crate::{DEPLOY, ONE_NODE};
+
 /// Runs what `failover run` would run with these flags, at the same moments of the faults in every run of the tests.
 fn failover(flags: &[&str]) -> Report {
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-    let flags = [&["--deploy", deploy, "--seed", "7"], flags].concat();
-    shared_cluster::failover(&flags, |options| options, |_| pending()).report
+    let flags = [&["--deploy", DEPLOY, "--seed", "7"], flags].concat();
+    ONE_NODE.take().failover(&flags, pending).report
 }
 
 #[rstest::rstest]

@@ -1,15 +1,5 @@
 //! The examples that are not our own operator, as anybody would run them: by their `failover.toml`, on a real cluster. What
 //! the harness measures is held against a stopwatch of its own: a plain watch on the Lease.
-//!
-//! Needs a container engine, the cluster image, and the examples' images (`just cluster-test` sees to them).
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helper ends the test where it stands"
-)]
-
-mod shared_cluster;
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +8,7 @@ use std::{
 };
 
 use five_spot_e2e::{
-    cluster::{Cluster, ClusterOptions},
-    judge::TrialResult,
-    run::Outcome,
-    trial::TrialData,
-    verdict::Verdict,
+    cluster::Cluster, judge::TrialResult, run::Outcome, trial::TrialData, verdict::Verdict,
 };
 use futures::TryStreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -32,10 +18,7 @@ use kube::{
 };
 use tokio::time::{Duration, Instant, sleep};
 
-const IMAGES: [&str; 2] = [
-    "five-spot/client-go-peer:dev",
-    "five-spot/lease-manager-peer:dev",
-];
+use crate::ONE_NODE;
 
 /// By how much the harness and the stopwatch may differ.
 const TOLERANCE_MS: f64 = 100.0;
@@ -52,14 +35,8 @@ fn measure(example: &str, faults: &str, stopwatch: &Stopwatch) -> Outcome {
     let flags = [
         "--config", &config, "--faults", faults, "--trials", "1", "--seed", "7",
     ];
-    // The cluster serves both examples, whichever comes first.
-    let with_both = |options| ClusterOptions {
-        images: IMAGES.map(str::to_owned).to_vec(),
-        ..options
-    };
-    shared_cluster::failover(&flags, with_both, |cluster| {
-        watch(cluster, example, stopwatch)
-    })
+    let lane = ONE_NODE.take();
+    lane.failover(&flags, || watch(lane.cluster, example, stopwatch))
 }
 
 /// Watches the example's Lease, as anybody could. Never returns.
