@@ -31,8 +31,7 @@ if docker image inspect "$name:$hash" >/dev/null 2>&1 && [ -e "$manifests" ]; th
 fi
 command -v go >/dev/null || fail "go is missing: install Go 1.24 or later"
 
-# With the flags of the other Go builds, so that what they share is compiled once.
-export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
+. ../go-flags.sh
 say "Go modules: downloading those that are not in the module cache"
 controllers="sigs.k8s.io/cluster-api sigs.k8s.io/cluster-api/bootstrap/kubeadm"
 total=$(go list -deps $controllers ./cmd/... 2>/dev/null | wc -l)

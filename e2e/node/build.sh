@@ -21,6 +21,12 @@ digest() { sha256sum | cut -c1-12; }
 version=$(sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' go.mod)
 hash=$(find . -type f ! -name '*_test.go' ! -name '*.md' | LC_ALL=C sort | xargs sha256sum | digest)
 
+# With --is-there, says by its exit code whether there is anything to build.
+if [ "${1:-}" = --is-there ]; then
+	docker image inspect "$name:$hash" >/dev/null 2>&1
+	exit
+fi
+
 docker version >/dev/null 2>&1 || fail "no Docker engine answers (try 'just engine')"
 if docker image inspect "$name:$hash" >/dev/null 2>&1; then
 	docker tag "$name:$hash" "$name:$version"
@@ -61,7 +67,7 @@ else
 fi
 
 # Binaries. `go build -v` prints each package that it compiles; cached ones are not printed.
-export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
+. ../go-flags.sh
 say "Go modules: downloading those that are not in the module cache (about 100 MB in all)"
 total=$(go list -deps ./cmd/... 2>&1 | awk '
 	/^go: downloading/ { if (++n % 50 == 0) print "node image: Go modules: " n " downloaded" >"/dev/stderr"; next }

@@ -22,8 +22,9 @@ command -v go >/dev/null || fail "go is missing: install Go 1.26.3 or later"
 mkdir -p "$out/bin"
 rm -f "$out/sources"
 
-# With the flags of the other Go builds, so that what they share is compiled once; the tags are those of opm's own build.
-export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -tags=json1,netgo,osusergo,containers_image_openpgp"
+# The tags of opm's own build.
+GO_TAGS=json1,netgo,osusergo,containers_image_openpgp
+. ../go-flags.sh
 say "Go modules: downloading those that are not in the module cache"
 total=$(go list -deps tool ./cmd/... 2>/dev/null | wc -l)
 say "Go build: $total packages, some five minutes on 2 cores when none is cached"
