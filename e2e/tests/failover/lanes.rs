@@ -128,11 +128,6 @@ impl Drop for Lane {
 }
 
 impl Lane {
-    /// Waits for something that is done on the cluster.
-    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        RUNTIME.block_on(work)
-    }
-
     /// Runs what `failover run` would run with these flags, until there is a verdict. What goes on `beside` must not end
     /// before the run.
     pub(crate) fn failover<B: Future<Output = ()>>(
@@ -142,12 +137,17 @@ impl Lane {
     ) -> Outcome {
         let run = || {
             let (_, options) = asked(flags);
-            self.block_on(measure(&options, self.cluster, &self.console, beside()))
+            block_on(measure(&options, self.cluster, &self.console, beside()))
         };
         until_conclusive(run, |outcome| {
             outcome.report.verdict == Verdict::Inconclusive
         })
     }
+}
+
+/// Waits for something that is done on a cluster.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(work)
 }
 
 /// Repeats a run in which the rig was at fault: clusters that run side by side can be too slow for one another.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     DEPLOY, MUTANT_IMAGE, ONE_NODE,
-    lanes::{Lane, until_conclusive},
+    lanes::{Lane, block_on, until_conclusive},
 };
 
 /// A cluster that one test has, and its kubeconfig.
@@ -46,7 +46,7 @@ struct Ended {
 impl Rig {
     fn take() -> Self {
         let lane = ONE_NODE.take();
-        lane.block_on(keep_leases_followed(lane.cluster));
+        block_on(keep_leases_followed(lane.cluster));
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = folder.path().join("kubeconfig");
         lane.cluster.write_kubeconfig(&kubeconfig).unwrap();
@@ -91,7 +91,7 @@ impl Rig {
             "-c",
             "cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') T '",
         ];
-        let looked = self.lane.block_on(self.lane.cluster.on_node(node, &look));
+        let looked = block_on(self.lane.cluster.on_node(node, &look));
         looked.unwrap().status == 0
     }
 

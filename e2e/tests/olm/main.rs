@@ -42,7 +42,7 @@ static CLUSTER: LazyLock<Lanes> = LazyLock::new(|| Lanes::new(1, &[], 2));
 #[test]
 fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
     let lane = CLUSTER.take();
-    lane.block_on(async {
+    lanes::block_on(async {
         let console = &lane.console;
         let rig = Rig::new(lane.cluster, console).await;
         let mut times = Times::begin();
