@@ -3,13 +3,17 @@
 //! # Guarantees
 //! - Every write to the Lease is a PUT with the resourceVersion that was read, so of several contenders one wins.
 //! - No wall clock is compared. A standby takes a silent leader's Lease only after *it* has seen no change for the
-//!   `leaseDurationSeconds` that the record itself states, on its own clock.
-//! - A leader's [`Term`](crate::term::Term) ends `renew deadline` after the last acknowledged renewal was *sent*,
-//!   which is before any standby may take over, as long as the clocks' rates differ by less than
+//!   `leaseDurationSeconds` that the record itself states, on its own clock. A duration that no replica writes is bounded:
+//!   see [`Waits`].
+//! - A leader's [`Term`](crate::term::Term) ends `renew deadline` after the last acknowledged renewal was *sent*. What
+//!   acknowledges a renewal is its answer, or a read or a watch event that shows exactly that renewal. The term ends
+//!   before any standby may take over, as long as the clocks' rates differ by less than
 //!   `lease duration : renew deadline`.
 //! - Work is stopped before the Lease is released. Work that cannot be stopped by the time a standby may take over
 //!   ends the process ([`ElectorError::WorkOutlivedTerm`]).
-//! - A replica that lost its term stays up and contends again.
+//! - A replica that lost its term stays up and contends again. Where it cannot know whether its own writes take place it
+//!   reads first, and where it hears of its takes too late it leaves the Lease to others for a while: a healthy standby
+//!   leads within `lease duration + 2 retry periods` of the last term.
 //!
 //! # Non-guarantees
 //! - This is no fence. A write that left before the term ended may arrive later, and a process that was stopped
@@ -31,11 +35,13 @@
 //! | `own` | the holder is this very process: an answer was lost, or a term ended without a release |
 
 mod announce;
+mod attempt;
 mod config;
 mod elector;
 mod ending;
 mod hint;
 mod identity;
+mod limit;
 mod lock;
 #[cfg(test)]
 mod memory;
@@ -47,6 +53,7 @@ mod standing;
 mod successor;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub use announce::{Announcements, Announcer, announcements};
 pub use config::{InvalidSetting, LeaseConfig};
@@ -68,3 +75,4 @@ pub use record::{
     SUCCESSOR as SUCCESSOR_ANNOTATION, TAKEOVER as TAKEOVER_ANNOTATION, Verdict, decide,
 };
 pub use standing::{Pulse, Standing};
+pub use waits::Waits;

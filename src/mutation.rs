@@ -27,11 +27,17 @@ pub enum Mutation {
     BelievesADeletion,
     /// L10: whoever has the holder's name reclaims, whatever its UID.
     ReclaimsByName,
+    /// L15: a sight of any own write acknowledges the last one.
+    BelievesAnySight,
+    /// L15: only an answer acknowledges a write.
+    IgnoresSights,
+    /// L15: a holder that hears of its own writes too late takes the Lease again and again.
+    NeverLeavesTheLease,
 }
 
 impl Mutation {
     /// Every mutation there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::WritesWithoutVersion,
         Self::TrustsRenewTime,
         Self::TakesWhatItSeesFirst,
@@ -42,6 +48,9 @@ impl Mutation {
         Self::BelievesANamesake,
         Self::BelievesADeletion,
         Self::ReclaimsByName,
+        Self::BelievesAnySight,
+        Self::IgnoresSights,
+        Self::NeverLeavesTheLease,
     ];
 
     /// What is done instead of what the rule demands.
@@ -57,6 +66,11 @@ impl Mutation {
             Self::BelievesANamesake => "last words of a pod of the same name are proof",
             Self::BelievesADeletion => "a deletion timestamp is proof",
             Self::ReclaimsByName => "whoever has the holder's name reclaims",
+            Self::BelievesAnySight => "a sight of any own write acknowledges the last one",
+            Self::IgnoresSights => "only an answer acknowledges a write",
+            Self::NeverLeavesTheLease => {
+                "a holder that hears of its writes too late takes on and on"
+            }
         }
     }
 
@@ -69,6 +83,7 @@ impl Mutation {
             Self::ReleasesBeforeTheWorkStopped => "L6",
             Self::BelievesAnyLastWords | Self::BelievesANamesake | Self::BelievesADeletion => "L9",
             Self::ReclaimsByName => "L10",
+            Self::BelievesAnySight | Self::IgnoresSights | Self::NeverLeavesTheLease => "L15",
         }
     }
 }

@@ -58,6 +58,12 @@ pub(super) enum News {
     Lost { cause: Cause },
     /// This replica gave the Lease back.
     Released { successor: Option<String> },
+    /// The record of the holder states a duration that no replica writes.
+    Bounded {
+        holder: String,
+        stated: Option<i32>,
+        waited: Duration,
+    },
 }
 
 /// What became of an Event.
@@ -109,6 +115,18 @@ impl Announcer {
     pub(super) fn released(&self, record: &Record, successor: Option<&str>) {
         let successor = successor.map(str::to_owned);
         self.tell(record, News::Released { successor });
+    }
+
+    /// The holder of `record` is waited for so long at most, whatever the record states.
+    pub(super) fn bounded(&self, record: &Record, waited: Duration) {
+        let holder = record.holder().unwrap_or_default().to_owned();
+        let stated = record.stated_duration();
+        let news = News::Bounded {
+            holder,
+            stated,
+            waited,
+        };
+        self.tell(record, news);
     }
 
     fn tell(&self, record: &Record, news: News) {
@@ -223,6 +241,26 @@ impl Announcement {
                 };
                 let note = format!("{pod} gave the Lease back {to}, transition {transitions}");
                 (EventType::Normal, "LeaderReleased", "ReleaseLease", note)
+            }
+            News::Bounded {
+                holder,
+                stated,
+                waited,
+            } => {
+                let stated = match stated {
+                    Some(stated) => format!("leaseDurationSeconds {stated}"),
+                    None => "no leaseDurationSeconds".to_owned(),
+                };
+                let waited = waited.as_secs();
+                let note = format!(
+                    "{pod} waits for {holder} for {waited} s at most: the Lease has {stated}, which no replica writes"
+                );
+                (
+                    EventType::Warning,
+                    "LeaseDurationIgnored",
+                    "WaitForLease",
+                    note,
+                )
             }
         };
         Event {

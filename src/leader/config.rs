@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, time::Duration};
 
+use super::waits::Waits;
+
 /// A setting that breaks a rule. The message names the setting, its value and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} is {value:?}: {rule}")]
@@ -28,7 +30,7 @@ pub struct LeaseConfig {
 }
 
 /// The longest lease that is accepted: an hour without a leader is never what somebody meant.
-const LONGEST: i64 = 3600;
+pub(super) const LONGEST: i64 = 3600;
 
 impl InvalidSetting {
     pub(crate) fn new(setting: &'static str, value: impl Display, rule: impl Into<String>) -> Self {
@@ -130,9 +132,27 @@ impl LeaseConfig {
         self.retry_period
     }
 
-    /// How long one call may take. A call that hangs costs one retry, not the term.
+    /// How long a call may take at first, before any was slow. A call that is lost costs one retry, not the term.
     pub fn call_timeout(&self) -> Duration {
         self.retry_period
+    }
+
+    /// How late a take may be acknowledged for a term to begin: half the renew deadline. Where writes take longer than
+    /// that, no renewal comes in time either.
+    pub(super) fn take_limit(&self) -> Duration {
+        (self.renew_deadline / 2).max(self.retry_period)
+    }
+
+    /// How long this replica waits for others.
+    pub(super) fn waits(&self) -> Waits {
+        // A standby needs the duration and up to two retry periods by its own clock, which may be as much slower than
+        // this replica's as the rates may differ at most.
+        let needed = self.duration + self.retry_period * 2;
+        Waits {
+            duration: self.duration,
+            retry_period: self.retry_period,
+            leave: needed.mul_f64(self.duration.as_secs_f64() / self.renew_deadline.as_secs_f64()),
+        }
     }
 }
 
@@ -171,6 +191,13 @@ mod tests {
     fn the_defaults_of_the_documentation_are_accepted() {
         let config = LeaseConfig::new("5spot-leader", "5spot-system", 15, 10, 2).unwrap();
         assert_eq!(config, LeaseConfig::default());
+    }
+
+    #[test]
+    fn what_is_left_to_others_is_longer_than_they_need_by_the_slowest_clock_that_is_allowed() {
+        let waits = LeaseConfig::default().waits();
+        // 15 + 2 * 2 seconds on a clock that goes 15 : 10 slower.
+        assert_eq!(waits.leave, Duration::from_millis(28_500));
     }
 
     #[rstest]

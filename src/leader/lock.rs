@@ -1,12 +1,12 @@
 //! The only code that touches the Lease.
 //!
 //! Every write is a PUT with the resourceVersion that was read, or a POST that fails if the Lease exists; every call
-//! has a timeout that fits the retry period. The Kubernetes side is behind [`LeaseApi`], so that tests can put an API
+//! has a limit, which its caller chooses. The Kubernetes side is behind [`LeaseApi`], so that tests can put an API
 //! with memory and faults in its place.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -16,6 +16,7 @@ use kube::{
 };
 
 use super::{
+    attempt::Attempt,
     config::LeaseConfig,
     identity::Identity,
     metrics::LeaderMetrics,
@@ -86,6 +87,9 @@ pub struct Lock<A> {
     wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     metrics: LeaderMetrics,
 }
+
+/// A call that is under way. It is sent when it is first polled; dropping it gives it up.
+pub(super) type Answer<T> = BoxFuture<'static, Result<T, LeaseError>>;
 
 /// An acknowledged write that holds the Lease.
 #[derive(Clone, Debug)]
@@ -178,19 +182,25 @@ impl<A: LeaseApi> Lock<A> {
         self.api.watch()
     }
 
-    pub(super) async fn read(&self) -> Result<Option<Record>, LeaseError> {
-        let lease = self
-            .call("read", self.config.call_timeout(), self.api.get())
-            .await?;
-        Ok(lease.map(Record::new))
+    pub(super) fn wall(&self) -> Timestamp {
+        (self.wall)()
     }
 
-    pub(super) async fn take(
-        &self,
+    pub(super) fn read(self: &Arc<Self>, limit: Duration) -> Answer<Option<Record>> {
+        let lock = Arc::clone(self);
+        Box::pin(async move {
+            let lease = lock.call("read", limit, lock.api.get()).await?;
+            Ok(lease.map(Record::new))
+        })
+    }
+
+    pub(super) fn take(
+        self: &Arc<Self>,
         observed: &Observed,
+        attempt: Attempt,
         reason: Reason,
-    ) -> Result<Held, LeaseError> {
-        let wall = (self.wall)();
+        limit: Duration,
+    ) -> Answer<Held> {
         let existing = observed.existing();
         let object = Record::taken(
             existing,
@@ -198,38 +208,41 @@ impl<A: LeaseApi> Lock<A> {
             reason,
             &self.me,
             self.config.duration(),
-            wall,
+            attempt.stamp,
         );
-        let sent = self.clock.now();
-        let limit = self.config.call_timeout();
-        let lease = match existing {
-            Some(_) => self.call("write", limit, self.replace(object)).await?,
-            None => self.call("create", limit, self.api.create(object)).await?,
-        };
-        Ok(self.held(lease, sent))
+        let (lock, exists) = (Arc::clone(self), existing.is_some());
+        Box::pin(async move {
+            let lease = if exists {
+                lock.call("write", limit, lock.replace(object)).await?
+            } else {
+                lock.call("create", limit, lock.api.create(object)).await?
+            };
+            Ok(lock.held(Record::new(lease), attempt.sent))
+        })
     }
 
-    /// Renews what is held; gives up at `deadline` even if the call's own timeout is later.
-    pub(super) async fn renew(
-        &self,
+    pub(super) fn renew(
+        self: &Arc<Self>,
         record: &Record,
-        deadline: Moment,
-    ) -> Result<Held, LeaseError> {
-        let object = record.renewed(self.config.duration(), (self.wall)());
-        let sent = self.clock.now();
-        let limit = self.config.call_timeout().min(deadline.since(sent));
-        let lease = self.call("write", limit, self.replace(object)).await?;
-        Ok(self.held(lease, sent))
+        attempt: Attempt,
+        limit: Duration,
+    ) -> Answer<Held> {
+        let object = record.renewed(self.config.duration(), attempt.stamp);
+        let lock = Arc::clone(self);
+        Box::pin(async move {
+            let lease = lock.call("write", limit, lock.replace(object)).await?;
+            Ok(lock.held(Record::new(lease), attempt.sent))
+        })
     }
 
     pub(super) async fn release(
         &self,
         record: &Record,
         successor: Option<&str>,
+        limit: Duration,
     ) -> Result<(), LeaseError> {
-        let object = record.released(successor, (self.wall)());
-        self.call("write", self.config.call_timeout(), self.replace(object))
-            .await?;
+        let object = record.released(successor, self.wall());
+        self.call("write", limit, self.replace(object)).await?;
         Ok(())
     }
 
@@ -245,13 +258,14 @@ impl<A: LeaseApi> Lock<A> {
     pub(super) fn seems_old(&self, record: &Record) -> bool {
         record
             .renewed_at()
-            .is_some_and(|at| at + record.duration() < (self.wall)())
+            .is_some_and(|at| at + self.config.duration() < (self.wall)())
     }
 
-    fn held(&self, lease: Lease, sent: Moment) -> Held {
+    /// What an acknowledged write holds: the answer to it, or the sight of it.
+    pub(super) fn held(&self, record: Record, sent: Moment) -> Held {
         let late = mutation::is(Mutation::CountsFromTheAnswer);
         Held {
-            record: Record::new(lease),
+            record,
             sent: if late { self.clock.now() } else { sent },
         }
     }

@@ -64,6 +64,9 @@ pub(super) struct Link {
     cut: watch::Sender<bool>,
     deaf: watch::Sender<u32>,
     late: watch::Sender<Duration>,
+    /// What writes need to take effect, and what answers need on top.
+    slow: watch::Sender<(Duration, Duration)>,
+    writing: Arc<Mutex<(u32, u32)>>,
     reads: Arc<Mutex<u32>>,
     calls: Arc<Mutex<u32>>,
 }
@@ -91,6 +94,8 @@ impl MemoryApi {
             cut: watch::Sender::new(false),
             deaf: watch::Sender::new(0),
             late: watch::Sender::new(Duration::ZERO),
+            slow: watch::Sender::default(),
+            writing: Arc::default(),
             reads: Arc::default(),
             calls: Arc::default(),
         }
@@ -174,6 +179,22 @@ impl Link {
         self.late.send_replace(late);
     }
 
+    /// Writes need this long to take effect, such as behind an admission webhook that is dead; if they are given up
+    /// before, they never do.
+    pub(super) fn slow_writes(&self, slow: Duration) {
+        self.slow.send_modify(|all| all.0 = slow);
+    }
+
+    /// Calls are answered this much later than they take effect.
+    pub(super) fn late_answers(&self, late: Duration) {
+        self.slow.send_modify(|all| all.1 = late);
+    }
+
+    /// How many writes were under way at most at a time.
+    pub(super) fn writes_at_a_time(&self) -> u32 {
+        self.writing.lock().unwrap().1
+    }
+
     pub(super) fn reads(&self) -> u32 {
         *self.reads.lock().unwrap()
     }
@@ -202,6 +223,8 @@ impl Link {
             source: "connection reset".into(),
         };
         let fault = self.next_fault(call);
+        let (slow, late) = *self.slow.borrow();
+        let _writing = (call != "read").then(|| Writing::begin(&self.writing));
         tokio::time::sleep(ONE_WAY).await;
         self.while_cut(lost).await?;
         match fault {
@@ -210,7 +233,11 @@ impl Link {
             Some(Fault::Hang) => std::future::pending().await,
             _ => {}
         }
+        if call != "read" {
+            tokio::time::sleep(slow).await;
+        }
         let result = effect();
+        tokio::time::sleep(late).await;
         match fault {
             Some(Fault::ErrorAfter) => return Err(lost()),
             Some(Fault::HangAfter) => std::future::pending().await,
@@ -227,6 +254,24 @@ impl Link {
             return Err(lost());
         }
         Ok(())
+    }
+}
+
+/// Counts the writes that are under way.
+struct Writing(Arc<Mutex<(u32, u32)>>);
+
+impl Writing {
+    fn begin(count: &Arc<Mutex<(u32, u32)>>) -> Self {
+        let mut counted = count.lock().unwrap();
+        counted.0 += 1;
+        counted.1 = counted.1.max(counted.0);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
     }
 }
 

@@ -11,7 +11,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
 
-use super::identity::{Identity, Incarnation};
+use super::{
+    identity::{Identity, Incarnation},
+    waits::Waits,
+};
 use crate::{
     clock::Moment,
     mutation::{self, Mutation},
@@ -45,10 +48,10 @@ pub struct Observed {
     changed_at: Moment,
     /// Since when nobody holds it; meaningless while somebody does.
     vacant_since: Moment,
-    retry_period: Duration,
+    waits: Waits,
 }
 
-/// What is known of the holder's process beside what the Lease says.
+/// What is known of the holder beside what the Lease says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// The process that is proven to be dead.
@@ -56,6 +59,9 @@ pub struct Evidence {
     /// The process that seems to be gone, while the fence was seen to stand: a hint, good enough to act on because of
     /// the fence.
     pub gone: Option<Incarnation>,
+    /// The record is of this very process, which heard of that write too late to lead on it: writing on and on would
+    /// only keep others out, so the Lease is left to them for a while.
+    pub unheard: bool,
 }
 
 /// Why a Lease may be taken.
@@ -92,7 +98,7 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
     let Some(record) = &observed.record else {
         // There may be a leader whose Lease was deleted a moment ago, and which finds out when it next renews.
         return from(
-            observed.vacant_since + observed.retry_period * 2,
+            observed.vacant_since + observed.waits.retry_period * 2,
             Reason::Released,
             now,
         );
@@ -100,7 +106,7 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
     let Some(holder) = record.holder() else {
         // Whoever was named goes first; nobody waits for it longer than one retry period.
         let patience = match record.successor() {
-            Some(successor) if successor != me.pod_name => observed.retry_period,
+            Some(successor) if successor != me.pod_name => observed.waits.retry_period,
             _ => Duration::ZERO,
         };
         return from(observed.vacant_since + patience, Reason::Released, now);
@@ -110,7 +116,12 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
     }
     if let Some(incarnation) = record.incarnation() {
         if holder == me.pod_name && incarnation == me.incarnation {
-            return Verdict::Take(Reason::Own);
+            let left = if evidence.unheard && !mutation::is(Mutation::NeverLeavesTheLease) {
+                observed.waits.leave
+            } else {
+                Duration::ZERO
+            };
+            return from(observed.changed_at + left, Reason::Own, now);
         }
         if holder == me.pod_name && incarnation.is_another_life_of(&me.incarnation) {
             return Verdict::Take(Reason::Reclaimed);
@@ -128,11 +139,8 @@ pub fn decide(observed: &Observed, me: &Identity, evidence: &Evidence, now: Mome
         return from(soon, Reason::Expired, now);
     }
     // A deleted Lease does not free it either: the holder may not know yet, so its last record is waited out.
-    from(
-        observed.changed_at + record.duration(),
-        Reason::Expired,
-        now,
-    )
+    let patience = observed.waits.patience(record).duration();
+    from(observed.changed_at + patience, Reason::Expired, now)
 }
 
 /// Take it from `start` on, for `reason`.
@@ -146,10 +154,7 @@ fn from(start: Moment, reason: Reason, now: Moment) -> Verdict {
 
 impl Observed {
     /// What was read first: it counts as new as of `now`, however old it says it is.
-    ///
-    /// `retry_period` is the unit of patience: how long a named successor goes first, and half of what is waited where
-    /// there is no Lease at all.
-    pub fn first(record: Option<Record>, now: Moment, retry_period: Duration) -> Self {
+    pub fn first(record: Option<Record>, now: Moment, waits: Waits) -> Self {
         let unseen = mutation::is(Mutation::TakesWhatItSeesFirst);
         Self {
             exists: record.is_some(),
@@ -160,7 +165,7 @@ impl Observed {
                 now
             },
             vacant_since: now,
-            retry_period,
+            waits,
         }
     }
 
@@ -180,7 +185,7 @@ impl Observed {
             self.vacant_since = if held.uid() == record.uid() {
                 now
             } else {
-                now.max(self.changed_at + held.duration())
+                now.max(self.changed_at + self.waits.patience(held).duration())
             };
         }
         if changed {
@@ -205,14 +210,14 @@ impl Observed {
         self.record.as_ref().filter(|_| self.exists)
     }
 
-    /// Whether `lease` is a state that came before what is known.
+    /// Whether `record` is a state that came before what is known.
     ///
     /// By resourceVersion, which can be compared since Kubernetes 1.35 (KEP-5504) and has always been the store's revision.
     /// Where it is no number nothing is held for old.
-    pub(super) fn is_newer_than(&self, lease: &Lease) -> bool {
+    pub(super) fn is_newer_than(&self, record: &Record) -> bool {
         let revision = |version: &str| version.parse::<u64>().ok();
         let known = self.record.as_ref().and_then(Record::version);
-        let other = lease.metadata.resource_version.as_deref();
+        let other = record.version();
         match (known.and_then(revision), other.and_then(revision)) {
             // Of a Lease that was deleted the last state is old too.
             (Some(known), Some(other)) => other < known || (other == known && !self.exists),
@@ -289,14 +294,15 @@ impl Record {
             && self.incarnation().as_ref() == Some(&me.incarnation)
     }
 
-    /// How long the holder promised to be silent at most. A record without a duration, which no elector writes,
-    /// promises the shortest one.
-    pub fn duration(&self) -> Duration {
-        let seconds = self
-            .spec()
-            .and_then(|spec| spec.lease_duration_seconds)
-            .unwrap_or(RELEASED_DURATION);
-        Duration::from_secs(u64::try_from(seconds).unwrap_or(0).max(1))
+    /// How long the holder promised to be silent at most, in seconds, as it is written. How long it is waited for is
+    /// another matter: see [`Waits`].
+    pub fn stated_duration(&self) -> Option<i32> {
+        self.spec()?.lease_duration_seconds
+    }
+
+    /// Whether it states exactly this duration.
+    pub(super) fn states(&self, duration: Duration) -> bool {
+        self.stated_duration() == Some(whole_seconds(duration))
     }
 
     /// The resourceVersion that a write has to name.
@@ -330,7 +336,8 @@ impl Record {
         }
     }
 
-    /// When the holder last wrote, by the holder's wall clock. Nothing may be concluded from it.
+    /// When the holder last wrote, by the holder's wall clock. Nothing may be concluded from it, except by its writer: it
+    /// knows its own writes again by it.
     pub(super) fn renewed_at(&self) -> Option<Timestamp> {
         Some(self.spec()?.renew_time.as_ref()?.0)
     }

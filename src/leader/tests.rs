@@ -8,6 +8,7 @@
 )]
 
 mod contention;
+mod gray;
 mod handoff;
 mod hint;
 mod loss;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `terms-overlap` | no two terms are live at one true instant | clock rates are in the bound, nobody edited or deleted the Lease, no hint was forged |
 //! | `foreign-write` | no work write is accepted outside its writer's own hold on the Lease | see [`Checks::work_accepted`] |
-//! | `no-takeover` | somebody leads within the budget | a replica has been fine, and the API up, for all that time |
+//! | `no-takeover` | somebody leads within the budget, counted from the last term | a replica has been fine, and the API up, for all that time |
 //! | `transitions` | `leaseTransitions` counts every change of holder | nobody deleted the Lease in between |
 //! | `livelock` | Lease writes and Lease calls per minute are bounded | none |
 //! | `hops` | a rolling update moves the Lease once | nothing else happens |
@@ -57,7 +57,12 @@ pub(super) struct Checks {
     edited: bool,
     forged: bool,
     led_at: Millis,
-    lease_changed_at: Millis,
+    /// When last the Lease changed in a way that others have to wait for anew.
+    quiet_since: Millis,
+    /// The writes since the last term that counted as such: by whom, whether it was a take, and when.
+    counted: Vec<(String, bool, Millis)>,
+    /// The duration that the Lease states, or stated before it was deleted.
+    stated: Option<i32>,
     written: VecDeque<Millis>,
     holders: Vec<String>,
 }
@@ -82,7 +87,9 @@ impl Checks {
             edited: false,
             forged: false,
             led_at: 0,
-            lease_changed_at: 0,
+            quiet_since: 0,
+            counted: Vec::new(),
+            stated: None,
             written: VecDeque::new(),
             holders: Vec::new(),
         }
@@ -122,6 +129,7 @@ impl Checks {
         let mut live = self.terms.iter().filter(|seen| seen.term.check().is_ok());
         if let Some(first) = live.next() {
             self.led_at = now;
+            self.counted.clear();
             let second = live.next().map(|second| second.number);
             if let Some(second) = second
                 && self.settings.rates_in_bound
@@ -138,16 +146,31 @@ impl Checks {
     }
 
     /// While a replica is fine and the API is up, it takes no longer than the budget until somebody leads, counted from
-    /// when last somebody led or the Lease changed, and measured on that replica's own clock:
+    /// when last somebody led, and measured on that replica's own clock. A write of the Lease begins the count anew only
+    /// where nothing else is possible: each process may have had one renewal under way when the last term ended, and may
+    /// take the Lease once without hearing of it; a release and an edit count as well. See [`Self::lease_written`].
     ///
     /// - D + RP where the holder is silent: the expiry, and a retry period for a watch that died without a word;
     /// - 2 RP where the Lease is free: a named successor goes first, and again the dead watch;
-    /// - RP where the holder is an earlier life of the same pod, or the API shows the proof of its death.
+    /// - RP where the holder is an earlier life of the same pod, or the API shows the proof of its death;
+    /// - (D + 2 RP) D / RD and RP where it is the replica itself, and took the Lease in vain: it leaves it to others first.
     ///
-    /// A replica that has just become fine gets 2 RP: a call from before may hang for one, and the next is made after
-    /// another.
+    /// A replica that has just become fine gets RP and what a read may take at most: a call from before may hang for that
+    /// long, and the next is made after the retry period.
+    ///
+    /// A record with a duration that no replica writes is waited for ten lease durations at most, or one.
     fn somebody_takes_over(&mut self, now: Millis, pods: &mut [SimPod], server: &Server) {
-        let (duration, _, retry) = self.settings.lease_millis();
+        let (duration, deadline, retry) = self.settings.lease_millis();
+        let says = server.says();
+        if let Some(says) = &says {
+            self.stated = says.duration;
+        }
+        let patience = match self.stated {
+            Some(seconds) if seconds > 3600 => 10 * duration,
+            _ => duration,
+        };
+        let was_taken = says.is_some_and(|says| says.is_take);
+        let leave = (duration + 2 * retry) * duration / deadline + retry;
         let held = server.held().filter(|held| !held.holder.is_empty());
         let proven = held.and_then(|held| {
             let words = |pod: &&SimPod| {
@@ -155,7 +178,7 @@ impl Checks {
             };
             pods.iter().find(words).map(|pod| pod.words_since)
         });
-        let quiet_since = self.led_at.max(self.lease_changed_at);
+        let quiet_since = self.led_at.max(self.quiet_since);
         let mut late = None;
         for pod in pods.iter_mut() {
             if !(server.up && pod.is_fine()) {
@@ -167,14 +190,23 @@ impl Checks {
                 held.holder == pod.name
                     && held.incarnation.split('/').next() == Some(pod.uid.as_str())
             };
+            let its_own = |held: &Held| {
+                held.holder == pod.name
+                    && pod.life.as_ref().is_some_and(|life| {
+                        held.incarnation == format!("{}/{}", pod.uid, life.nonce)
+                    })
+            };
             let local = |millis: Millis| millis * PPM / pod.rate;
-            let sees_since = fine_since + local(2 * retry);
+            let sees_since = fine_since + local(retry + retry.max(deadline / 2));
             let (since, budget) = match (held, proven) {
                 (None, _) if server.lease.is_some() => (quiet_since, 2 * retry),
+                (Some(held), _) if was_taken && its_own(held) => {
+                    (quiet_since.max(sees_since), leave)
+                }
                 (Some(held), _) if earlier_life(held) => (quiet_since, retry),
                 (Some(_), Some(proven)) if !pod.deafened => (quiet_since.max(proven), retry),
                 // A record that it never saw before is waited out as a whole.
-                _ => (quiet_since.max(sees_since), duration + retry),
+                _ => (quiet_since.max(sees_since), patience + retry),
             };
             let due =
                 (since + local(budget)).max(sees_since) + local(SLACK) + 10 * self.settings.latency;
@@ -191,20 +223,44 @@ impl Checks {
     }
 
     pub(super) fn lease_edited(&mut self, now: Millis) {
-        self.lease_changed_at = now;
+        self.quiet_since = now;
+    }
+
+    /// Whether a write by this process begins the count of the budget anew.
+    fn counts(&mut self, now: Millis, incarnation: &str, says: &Says) -> bool {
+        if says.holder.is_empty() {
+            return true;
+        }
+        // Whoever took it in vain leaves it to others for longer than they need.
+        let (duration, ..) = self.settings.lease_millis();
+        let long_ago = now.saturating_sub(duration * PPM / self.settings.rates.1);
+        let known = self
+            .counted
+            .iter_mut()
+            .find(|(by, is_take, _)| by == incarnation && *is_take == says.is_take);
+        match known {
+            Some((_, _, at)) if *at > long_ago => return false,
+            Some((_, _, at)) => *at = now,
+            None => self
+                .counted
+                .push((incarnation.to_owned(), says.is_take, now)),
+        }
+        true
     }
 
     /// A replica's write of the Lease is accepted.
     pub(super) fn lease_written(
         &mut self,
         now: Millis,
-        by: &str,
+        (by, incarnation): (&str, &str),
         before: Option<&Says>,
         after: Option<Says>,
     ) {
-        self.lease_changed_at = now;
         self.tally.lease_writes += 1;
         let after = after.unwrap_or_default();
+        if self.counts(now, incarnation, &after) {
+            self.quiet_since = now;
+        }
         let was = before.map(|says| says.holder.as_str()).unwrap_or_default();
         let is = after.holder.as_str();
         if was != is {

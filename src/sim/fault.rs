@@ -51,6 +51,15 @@ pub(super) enum Fault {
         noise: Noise,
         often: u64,
     },
+    /// Every call takes effect, and its answer is late or never comes; and watches are silent, or this late.
+    Gray {
+        target: Target,
+        lasts: Millis,
+        noise: Noise,
+        watch: Sight,
+    },
+    /// Calls go wrong for everybody.
+    Stall { lasts: Millis, noise: Noise },
     /// Watches are late.
     SlowWatch {
         target: Target,
@@ -65,8 +74,18 @@ pub(super) enum Fault {
     LeaseDeleted,
     /// Somebody writes a name into the Lease that is no replica's.
     LeaseOverwritten,
+    /// Somebody writes a name and a duration into the Lease that are no replica's.
+    LeaseGarbled(Option<i32>),
     /// The connections to the leader are closed by somebody else.
     HintForged,
+}
+
+/// How a replica whose calls go wrong sees the Lease by its watch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sight {
+    Live,
+    Silent,
+    Late(Millis),
 }
 
 /// What becomes of the API object of a pod on a node that is cut off.
@@ -84,9 +103,16 @@ pub(super) enum Then {
 
 impl Fault {
     /// How many kinds [`Self::draw`] knows.
-    pub(super) const KINDS: u64 = 18;
+    pub(super) const KINDS: u64 = 20;
 
-    pub(super) fn draw(kind: u64, target: Target, lasts: Millis, dice: &mut Dice) -> Self {
+    /// `retry` is the retry period.
+    pub(super) fn draw(
+        kind: u64,
+        target: Target,
+        lasts: Millis,
+        retry: Millis,
+        dice: &mut Dice,
+    ) -> Self {
         match kind {
             0 | 1 => Self::Stop(target, lasts),
             2 | 3 => Self::Kill(target),
@@ -127,6 +153,7 @@ impl Fault {
                     Noise::HangAfter,
                     Noise::SlowRequest(8000),
                     Noise::SlowAnswer(1900),
+                    Noise::SlowAnswer(3 * retry),
                 ];
                 let noise = dice.one_of(&kinds, Noise::Any);
                 Self::Noise {
@@ -148,9 +175,40 @@ impl Fault {
                     Self::LeaseLabelled,
                     Self::LeaseDeleted,
                     Self::LeaseOverwritten,
+                    Self::LeaseGarbled(Some(i32::MAX)),
+                    Self::LeaseGarbled(Some(0)),
+                    Self::LeaseGarbled(None),
                 ],
                 Self::LeaseLabelled,
             ),
+            17 => Self::Gray {
+                target,
+                lasts,
+                noise: dice.one_of(
+                    &[
+                        Noise::HangAfter,
+                        Noise::HangAfter,
+                        Noise::SlowAnswer(8 * retry),
+                        Noise::SlowWrites(7 * retry / 2),
+                    ],
+                    Noise::HangAfter,
+                ),
+                watch: dice.one_of(
+                    &[Sight::Live, Sight::Silent, Sight::Late(4 * retry)],
+                    Sight::Live,
+                ),
+            },
+            18 => Self::Stall {
+                lasts,
+                noise: dice.one_of(
+                    &[
+                        Noise::SlowAnswer(3 * retry),
+                        Noise::SlowRequest(3 * retry),
+                        Noise::HangAfter,
+                    ],
+                    Noise::HangAfter,
+                ),
+            },
             _ => Self::HintForged,
         }
     }

@@ -45,6 +45,8 @@ pub(super) enum Noise {
     SlowRequest(Millis),
     /// The answer takes this long.
     SlowAnswer(Millis),
+    /// Writes of the Lease take this long to take effect, and nothing else does.
+    SlowWrites(Millis),
     /// Any of them.
     Any,
 }
@@ -126,7 +128,16 @@ impl Line {
         &self,
         serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let answer = self.send(serve);
+        self.ask_for(false, serve).await
+    }
+
+    /// The same; `is_write` says whether it writes the Lease.
+    pub(super) async fn ask_for<T: Send + 'static>(
+        &self,
+        is_write: bool,
+        serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let answer = self.send_as(is_write, serve);
         match answer.await {
             Ok(answer) => answer,
             Err(_) => std::future::pending().await,
@@ -138,6 +149,14 @@ impl Line {
         &self,
         serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
     ) -> oneshot::Receiver<Result<T, Failure>> {
+        self.send_as(false, serve)
+    }
+
+    fn send_as<T: Send + 'static>(
+        &self,
+        is_write: bool,
+        serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, Failure>> {
         let (answer, waiting) = oneshot::channel();
         let (world, pod) = (&self.world, self.pod);
         let mut guard = world.state();
@@ -146,7 +165,8 @@ impl Line {
         let noise = state
             .pods
             .get(pod)
-            .and_then(|pod| pod.line.noise(&mut state.dice));
+            .and_then(|pod| pod.line.noise(&mut state.dice))
+            .filter(|noise| is_write || !matches!(noise, Noise::SlowWrites(_)));
         match noise {
             Some(Noise::Hang) => {}
             Some(Noise::Conflict) => reply(
@@ -168,10 +188,9 @@ impl Line {
                 );
             }
             _ => {
-                let there = if let Some(Noise::SlowRequest(slow)) = noise {
-                    slow
-                } else {
-                    there
+                let there = match noise {
+                    Some(Noise::SlowRequest(slow) | Noise::SlowWrites(slow)) => slow,
+                    _ => there,
                 };
                 let back = if let Some(Noise::SlowAnswer(slow)) = noise {
                     slow

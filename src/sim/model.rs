@@ -1,8 +1,8 @@
 //! A model of the election, small enough that a checker walks every interleaving of it.
 //!
 //! It runs the real [`decide`], the real [`Observed`] and the real [`proves_death`]; around them is the least that can lead:
-//! a Lease with compare-and-swap, a write in flight per replica that can be lost, late or answered late, a term that
-//! counts from its sending. Time goes in ticks, clocks are at most one tick apart, a lease lasts four, a term one.
+//! a Lease with compare-and-swap, a write in flight per replica that can be lost, late, answered late, or seen by a
+//! read although it was given up, a term that counts from its sending. Time goes in ticks, clocks are at most one tick apart, a lease lasts four, a term one.
 //!
 //! Only what matters of a version is kept: whether it is still the one that the server has. So the model is finite.
 
@@ -91,8 +91,8 @@ struct Replica {
     term: Option<Term>,
     /// SIGTERM was sent: the work winds up, and the Lease is released after that.
     going: bool,
-    /// A write that was given up and has not arrived yet.
-    late: Option<(Says, bool)>,
+    /// A write that was given up: it has not arrived yet, or it has and can still be seen.
+    late: Option<Flight>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -143,7 +143,7 @@ impl Model for Small {
         for (number, replica) in (0..).zip(&state.replicas) {
             // Only a first sieve; whether an action is possible is for `State::act` to say.
             actions.push(Action::Tick(number));
-            if replica.late.is_some() {
+            if replica.late.is_some_and(|late| late.at == At::Client) {
                 actions.push(Action::ArriveLate(number));
             }
             match replica.flight {
@@ -299,6 +299,7 @@ fn nor_do_the_first_steps_of_three_replicas() {
 #[case(Mutation::ReleasesBeforeTheWorkStopped)]
 #[case(Mutation::BelievesAnyLastWords)]
 #[case(Mutation::BelievesADeletion)]
+#[case(Mutation::BelievesAnySight)]
 fn a_broken_rule_makes_two_leaders(#[case] mutation: Mutation) {
     let (states, failed) = walk(Small {
         mutation: Some(mutation),

@@ -186,7 +186,7 @@ impl Line {
             let State { checks, pods, .. } = &mut *state;
             checks.called(self.world.now(), pods, pod);
         }
-        match self.ask(serve).await {
+        match self.ask_for(call != "read", serve).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(super::server::Conflict)) | Err(Failure::Conflict) => {
                 Err(LeaseError::Conflict { call })
@@ -225,6 +225,8 @@ impl Line {
             .get(pod)
             .map(|pod| pod.name.as_str())
             .unwrap_or_default();
+        let incarnation = server.held().map(|held| held.incarnation.clone());
+        let by = (by, incarnation.as_deref().unwrap_or_default());
         checks.lease_written(now, by, before.as_ref(), server.says());
         watches::changed(world, state, &On::Lease);
         Ok(Box::new(after))

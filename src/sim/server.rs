@@ -31,6 +31,10 @@ pub(super) struct Held {
 pub(super) struct Says {
     pub(super) holder: String,
     pub(super) transitions: i32,
+    /// `leaseDurationSeconds`, if there is one.
+    pub(super) duration: Option<i32>,
+    /// Whether the holder has just taken it: it was not renewed since.
+    pub(super) is_take: bool,
 }
 
 /// A write that was not accepted.
@@ -124,6 +128,8 @@ impl Server {
         Some(Says {
             holder,
             transitions: spec.and_then(|spec| spec.lease_transitions).unwrap_or(0),
+            duration: spec.and_then(|spec| spec.lease_duration_seconds),
+            is_take: spec.is_some_and(|spec| spec.acquire_time == spec.renew_time),
         })
     }
 

@@ -77,7 +77,7 @@ impl Settings {
             let at = 5000 + 3 * unit * PPM / rates.0 + dice.below(2 * unit);
             (vec![(at, Fault::Rollout)], at + 8000 * replicas as u64)
         } else {
-            (Self::draw_faults(dice, calm_from), calm_from)
+            (Self::draw_faults(dice, calm_from, unit), calm_from)
         };
         let informer_lag = if fence { dice.between(0, 50) } else { 0 };
         let mut latency = dice.one_of(&[2, 5, 5, 20, 80], 5);
@@ -106,7 +106,7 @@ impl Settings {
         })
     }
 
-    fn draw_faults(dice: &mut Dice, until: Millis) -> Vec<(Millis, Fault)> {
+    fn draw_faults(dice: &mut Dice, until: Millis, retry: Millis) -> Vec<(Millis, Fault)> {
         let mut faults = Vec::new();
         // Some worlds know only a few kinds of trouble: what hides behind other faults is found in them.
         let kinds = dice.throw() | dice.throw();
@@ -125,7 +125,7 @@ impl Settings {
             };
             let kind = dice.below(Fault::KINDS);
             if kinds & (1 << kind) != 0 {
-                faults.push((at, Fault::draw(kind, target, lasts, dice)));
+                faults.push((at, Fault::draw(kind, target, lasts, retry, dice)));
             }
         }
         faults.sort_by_key(|(at, _)| *at);

@@ -92,6 +92,7 @@ async fn each_turn_of_the_election_is_an_event_on_the_lease_by_the_pod() {
     announcer.lost(&record(), Cause::Deadline);
     announcer.acquired(&record(), Reason::Released, None);
     announcer.released(&record(), Some("c"));
+    announcer.bounded(&record(), Duration::from_secs(15));
     drop(announcer);
     publish(&server, announcements, CancellationToken::new()).await;
     let expected = [
@@ -108,6 +109,10 @@ async fn each_turn_of_the_election_is_an_event_on_the_lease_by_the_pod() {
             "a leads: took the Lease that nobody was seen to hold, reason released, transition 7",
         ),
         ("LeaderReleased", "a gave the Lease back to c, transition 7"),
+        (
+            "LeaseDurationIgnored",
+            "a waits for a for 15 s at most: the Lease has no leaseDurationSeconds, which no replica writes",
+        ),
     ];
     assert_eq!(
         server.told(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::warn;
 
-use super::{Elector, RELEASE_TIMEOUT};
+use super::{Elector, RELEASE_TIMEOUT, calls::Found};
 use crate::{
     clock::{sleep_until, within},
     errors::Chain,
@@ -31,10 +31,18 @@ impl<A: LeaseApi> Elector<A> {
         if crate::mutant::is(crate::mutant::NEVER_RELEASE) {
             return;
         }
+        // A renewal that is under way meets the release, or the other way round: the one that comes second is refused.
+        self.write = None;
         let successor = self.successor().await;
         loop {
             let asked = self.lock.clock().now();
-            match self.lock.release(&record, successor.as_deref()).await {
+            let limit = self.write_limit.next();
+            let result = self
+                .lock
+                .release(&record, successor.as_deref(), limit)
+                .await;
+            self.write_lasted(asked, &result);
+            match result {
                 Ok(()) => {
                     self.tell_released(&record, successor.as_deref());
                     return;
@@ -42,16 +50,16 @@ impl<A: LeaseApi> Elector<A> {
                 Err(error) => warn!(error = %Chain(&error), "failed to release the Lease"),
             }
             match self.read().await {
-                Some(Some(read)) if read.is_held_by(self.lock.me()) => {
+                Found::Mine(read) => {
                     if read.version() == record.version() {
                         // Refused although nothing has changed: asking again at once would only spin.
                         let again = self.again_after_failure(asked);
                         sleep_until(self.lock.clock().as_ref(), again).await;
                     }
-                    record = read;
+                    record = *read;
                 }
-                Some(_) => return,
-                None => sleep_until(self.lock.clock().as_ref(), self.next_read).await,
+                Found::NotMine => return,
+                Found::Nothing => sleep_until(self.lock.clock().as_ref(), self.next_read).await,
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::{
         ending::Cause,
         lock::{Held, LeaseApi},
         record::{Observed, Reason, Record},
+        waits::Patience,
     },
 };
 
@@ -23,8 +24,13 @@ pub(super) struct Story {
     announcer: Announcer,
     /// Who held the Lease last: a record that was released no longer says.
     last_holder: Option<String>,
+    /// Who held the Lease when this replica last sent a take, and since when nothing was heard of it: the watch may show
+    /// the take before its answer comes.
+    before_take: Option<(Option<String>, Moment)>,
     /// The last sign of life of the predecessor of the present term.
     predecessor_seen: Option<Moment>,
+    /// The holder, and the duration of its record, that is not waited for to the letter: told once.
+    bounded: Option<(String, Option<i32>)>,
 }
 
 impl Story {
@@ -43,14 +49,26 @@ impl<A: LeaseApi> Elector<A> {
         self
     }
 
-    /// The Lease was taken. To be told before what was observed is brought up to date.
+    /// A take is sent, because of what is observed now.
+    pub(super) fn note_before_take(&mut self, reason: Reason) {
+        if reason == Reason::Own {
+            return;
+        }
+        if let Some(observed) = &self.observed {
+            self.story.before_take = Some((self.story.last_holder.clone(), observed.changed_at()));
+        }
+    }
+
+    /// The Lease was taken. To be told before what was observed is brought up to date, if that is still possible.
     pub(super) fn tell_taken(&mut self, held: &Held, reason: Reason) {
         let now = self.lock.clock().now();
-        let seen = self
-            .observed
-            .as_ref()
-            .map_or(held.sent, Observed::changed_at);
-        let previous = self.story.last_holder.take();
+        let observed = self.observed.as_ref();
+        let now_seen = observed.map_or(held.sent, Observed::changed_at);
+        let last_holder = self.story.last_holder.take();
+        let before_take = self.story.before_take.take();
+        let (previous, seen) = before_take
+            .filter(|_| reason != Reason::Own)
+            .unwrap_or((last_holder, now_seen));
         let lease_failover = now.since(seen);
         info!(
             lease = self.lock.config().name(),
@@ -121,6 +139,34 @@ impl<A: LeaseApi> Elector<A> {
             "stepped down"
         );
         self.story.announcer.lost(&held.record, cause);
+    }
+
+    /// Another holder's record was seen: says once for each whether it is waited for as long as it says.
+    pub(super) fn tell_bounded(&mut self, record: Option<&Record>) {
+        let Some(record) = record else { return };
+        let Some(holder) = record
+            .holder()
+            .filter(|_| !record.is_held_by(self.lock.me()))
+        else {
+            return;
+        };
+        let Patience::Bounded(waited) = self.lock.config().waits().patience(record) else {
+            self.story.bounded = None;
+            return;
+        };
+        let told = (holder.to_owned(), record.stated_duration());
+        if self.story.bounded.as_ref() == Some(&told) {
+            return;
+        }
+        warn!(
+            lease = self.lock.config().name(),
+            holder,
+            lease_duration_seconds = told.1,
+            waited_seconds = waited.as_secs(),
+            "the leaseDurationSeconds of the Lease is none that a replica writes: it is waited for a bounded time"
+        );
+        self.story.announcer.bounded(record, waited);
+        self.story.bounded = Some(told);
     }
 
     /// The Lease was given back, to `successor` if one was named.

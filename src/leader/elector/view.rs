@@ -1,7 +1,7 @@
 //! What an elector sees of the Lease, by its watch and by reading, and what it lets others see of itself.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::Elector;
 use crate::{
@@ -9,51 +9,24 @@ use crate::{
     errors::Chain,
     leader::{
         lock::{LeaseApi, LeaseError},
-        record::{Observed, Reason, Record, Verdict, decide},
+        record::{Evidence, Observed, Reason, Record, Verdict, decide},
         standing::Standing,
     },
     mutation::{self, Mutation},
 };
 
-/// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
-const MISSED_BY_WATCH: u32 = 2;
-
 impl<A: LeaseApi> Elector<A> {
-    /// Takes in what a read says; `None` if the read failed.
-    pub(super) async fn read(&mut self) -> Option<Option<Record>> {
-        let asked = self.lock.clock().now();
-        let result = self.lock.read().await;
-        self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
-        match result {
-            Ok(read) => {
-                if self.see(read.clone()) {
-                    self.missed_by_watch += 1;
-                }
-                if self.missed_by_watch >= MISSED_BY_WATCH {
-                    warn!("the watch on the Lease is silent although it changes: watching anew");
-                    self.changes = self.lock.watch();
-                    self.missed_by_watch = 0;
-                }
-                Some(read)
-            }
-            Err(error) => {
-                warn!(error = %Chain(&error), "failed to read the Lease");
-                self.next_read = self.again_after_failure(asked);
-                self.next_take = self.next_take.max(self.next_read);
-                None
-            }
-        }
-    }
-
     /// Takes in what the watch says.
     pub(super) fn heard(&mut self, change: Option<Result<Option<Lease>, LeaseError>>) {
         match change {
             // What a read has overtaken is no sign of life: neither of the holder nor of the watch.
-            Some(Ok(Some(lease))) if self.is_old_news(&lease) => {}
             Some(Ok(lease)) => {
+                let record = lease.map(Record::new);
+                if record.as_ref().is_some_and(|record| self.is_old(record)) {
+                    return;
+                }
                 self.missed_by_watch = 0;
                 self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
-                let record = lease.map(Record::new);
                 let own = record
                     .as_ref()
                     .is_some_and(|record| record.is_held_by(self.lock.me()));
@@ -72,9 +45,10 @@ impl<A: LeaseApi> Elector<A> {
         }
     }
 
-    fn is_old_news(&self, lease: &Lease) -> bool {
+    /// Whether what is known came after `record`.
+    pub(super) fn is_old(&self, record: &Record) -> bool {
         let observed = self.observed.as_ref();
-        observed.is_some_and(|observed| observed.is_newer_than(lease))
+        observed.is_some_and(|observed| observed.is_newer_than(record))
     }
 
     /// What is to be done about the Lease; `None` while nothing is known of it.
@@ -87,8 +61,12 @@ impl<A: LeaseApi> Elector<A> {
         {
             return Some(Verdict::Take(Reason::Expired));
         }
-        let evidence = self.holder.evidence();
-        Some(decide(observed, self.lock.me(), evidence, now))
+        let unheard = self.is_unheard();
+        let evidence = Evidence {
+            unheard,
+            ..self.holder.evidence().clone()
+        };
+        Some(decide(observed, self.lock.me(), &evidence, now))
     }
 
     /// Notes a state of the Lease; whether it is news.
@@ -96,14 +74,11 @@ impl<A: LeaseApi> Elector<A> {
         let now = self.lock.clock().now();
         self.story.saw(record.as_ref());
         self.holder.follow(record.as_ref(), self.lock.me());
+        self.tell_bounded(record.as_ref());
         match &mut self.observed {
             Some(observed) => observed.update(record, now),
             none => {
-                *none = Some(Observed::first(
-                    record,
-                    now,
-                    self.lock.config().retry_period(),
-                ));
+                *none = Some(Observed::first(record, now, self.lock.config().waits()));
                 true
             }
         }

@@ -9,7 +9,16 @@ use rstest::rstest;
 use super::*;
 use crate::{
     clock::Moment,
-    leader::record::{Evidence, INCARNATION, Observed, Reason, Record, SUCCESSOR, Verdict, decide},
+    leader::{
+        record::{Evidence, INCARNATION, Observed, Reason, Record, SUCCESSOR, Verdict, decide},
+        waits::Waits,
+    },
+};
+
+const WAITS: Waits = Waits {
+    duration: D,
+    retry_period: RP,
+    leave: Duration::from_secs(30),
 };
 
 /// Without evidence beside the Lease.
@@ -50,7 +59,7 @@ fn me() -> Identity {
 
 #[test]
 fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_deletion() {
-    let observed = Observed::first(None, at(100), RP);
+    let observed = Observed::first(None, at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(104) }
@@ -65,7 +74,7 @@ fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_d
 #[case::no_holder(Some(record(None, Some(15), 0)))]
 #[case::released(Some(record(Some(""), Some(1), 0)))]
 fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
-    let observed = Observed::first(seen, at(100), RP);
+    let observed = Observed::first(seen, at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Take(Reason::Released)
@@ -76,7 +85,11 @@ fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
 #[case::renewed_in_1970(0)]
 #[case::renewed_in_2100(4_102_444_800)]
 fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] renewed: i64) {
-    let observed = Observed::first(Some(record(Some("other"), Some(15), renewed)), at(100), RP);
+    let observed = Observed::first(
+        Some(record(Some("other"), Some(15), renewed)),
+        at(100),
+        WAITS,
+    );
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
@@ -93,29 +106,82 @@ fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] rene
 
 #[test]
 fn the_duration_that_counts_is_the_record_s_own() {
-    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), RP);
+    let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(159)),
         Verdict::Wait { until: at(160) }
     );
 }
 
+const WITH_INCARNATION: Option<&str> = Some("uid/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11");
+
 #[rstest]
-#[case::missing(None)]
-#[case::zero(Some(0))]
-#[case::negative(Some(-5))]
-fn a_record_without_a_sensible_duration_still_gets_a_second(#[case] duration: Option<i32>) {
-    let observed = Observed::first(Some(record(Some("other"), duration, 0)), at(100), RP);
+#[case::missing(None, None, 15)]
+#[case::zero(Some(0), None, 15)]
+#[case::negative(Some(-5), WITH_INCARNATION, 15)]
+#[case::shorter_than_the_own(Some(5), None, 5)]
+#[case::longer_but_sensible(Some(120), None, 120)]
+#[case::of_another_program_and_too_long(Some(600), None, 150)]
+#[case::of_a_replica_that_is_set_to_it(Some(600), WITH_INCARNATION, 600)]
+#[case::the_longest_that_a_replica_is_set_to(Some(3600), WITH_INCARNATION, 3600)]
+#[case::longer_than_any_replica_is_set_to(Some(3601), WITH_INCARNATION, 150)]
+#[case::absurd(Some(2_000_000_000), None, 150)]
+fn no_duration_keeps_others_out_for_longer_than_is_safe(
+    #[case] stated: Option<i32>,
+    #[case] incarnation: Option<&str>,
+    #[case] waited: u64,
+) {
+    let mut lease = Lease {
+        spec: Some(LeaseSpec {
+            holder_identity: Some("other".to_owned()),
+            lease_duration_seconds: stated,
+            ..LeaseSpec::default()
+        }),
+        ..Lease::default()
+    };
+    if let Some(incarnation) = incarnation {
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        annotations.insert(INCARNATION.to_owned(), incarnation.to_owned());
+    }
+    let observed = Observed::first(Some(Record::new(lease)), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
-        Verdict::Wait { until: at(101) }
+        Verdict::Wait {
+            until: at(100 + waited)
+        }
+    );
+    assert_eq!(
+        verdict(&observed, &me(), at(100 + waited)),
+        Verdict::Take(Reason::Expired)
+    );
+}
+
+#[test]
+fn what_this_process_wrote_and_heard_of_too_late_is_left_to_others_for_a_while() {
+    let me = me();
+    let mine = with_incarnation(
+        &record(Some("me"), Some(15), 1),
+        &me.incarnation.to_string(),
+    );
+    let observed = Observed::first(Some(mine), at(100), WAITS);
+    let evidence = Evidence {
+        unheard: true,
+        ..Evidence::default()
+    };
+    assert_eq!(
+        decide(&observed, &me, &evidence, at(129)),
+        Verdict::Wait { until: at(130) }
+    );
+    assert_eq!(
+        decide(&observed, &me, &evidence, at(130)),
+        Verdict::Take(Reason::Own)
     );
 }
 
 #[test]
 fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     let first = record(Some("other"), Some(15), 1);
-    let mut observed = Observed::first(Some(first.clone()), at(100), RP);
+    let mut observed = Observed::first(Some(first.clone()), at(100), WAITS);
     observed.update(Some(record(Some("other"), Some(15), 2)), at(110));
     assert_eq!(
         verdict(&observed, &me(), at(116)),
@@ -139,7 +205,7 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
 
 #[test]
 fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
-    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), RP);
+    let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), WAITS);
     observed.update(None, at(105));
     assert_eq!(
         verdict(&observed, &me(), at(105)),
@@ -162,7 +228,7 @@ fn only_the_lease_that_was_held_can_be_released(#[case] uid: &str, #[case] free:
         Record::new(lease)
     };
     let held = of(&record(Some("other"), Some(15), 1), "uid-1");
-    let mut observed = Observed::first(Some(held), at(100), RP);
+    let mut observed = Observed::first(Some(held), at(100), WAITS);
     observed.update(Some(of(&record(None, None, 0), uid)), at(105));
     if free > at(105) {
         assert_eq!(
@@ -182,7 +248,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
         &record(Some("me"), Some(15), 1),
         &me().incarnation.to_string(),
     );
-    let observed = Observed::first(Some(before), at(100), RP);
+    let observed = Observed::first(Some(before), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Take(Reason::Reclaimed)
@@ -195,7 +261,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
 #[case::no_uid("/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
 fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
     let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
-    let observed = Observed::first(Some(before), at(100), RP);
+    let observed = Observed::first(Some(before), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }
@@ -209,7 +275,7 @@ fn another_holder_with_our_incarnation_is_another_holder() {
         &record(Some("other"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(forged), at(100), RP);
+    let observed = Observed::first(Some(forged), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me, at(100)),
         Verdict::Wait { until: at(115) }
@@ -223,7 +289,7 @@ fn a_record_of_this_very_process_is_its_own() {
         &record(Some("me"), Some(15), 1),
         &me.incarnation.to_string(),
     );
-    let observed = Observed::first(Some(mine), at(100), RP);
+    let observed = Observed::first(Some(mine), at(100), WAITS);
     assert_eq!(verdict(&observed, &me, at(101)), Verdict::Take(Reason::Own));
 }
 
@@ -231,7 +297,7 @@ const NONCE: &str = "6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11";
 
 fn held_by_other() -> Observed {
     let record = with_incarnation(&record(Some("other"), Some(15), 1), &format!("uid/{NONCE}"));
-    Observed::first(Some(record), at(100), RP)
+    Observed::first(Some(record), at(100), WAITS)
 }
 
 #[rstest]
@@ -250,6 +316,7 @@ fn evidence_counts_against_the_very_process_that_the_lease_names(
     let evidence = Evidence {
         dead: parsed(dead),
         gone: parsed(gone),
+        unheard: false,
     };
     assert_eq!(
         decide(&held_by_other(), &me(), &evidence, at(100)),
@@ -294,7 +361,7 @@ fn a_successor_named_on_a_lease_that_is_held_means_nothing() {
     let mut lease = record(Some("other"), Some(15), 1).renewed(D, Timestamp::UNIX_EPOCH);
     let annotations = lease.metadata.annotations.get_or_insert_default();
     annotations.insert(SUCCESSOR.into(), "me".into());
-    let observed = Observed::first(Some(Record::new(lease)), at(100), RP);
+    let observed = Observed::first(Some(Record::new(lease)), at(100), WAITS);
     assert_eq!(
         verdict(&observed, &me(), at(100)),
         Verdict::Wait { until: at(115) }

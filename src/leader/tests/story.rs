@@ -9,7 +9,7 @@ use crate::leader::{
     record::Reason,
 };
 
-fn news(announcements: &mut Announcements) -> Vec<News> {
+pub(super) fn news(announcements: &mut Announcements) -> Vec<News> {
     std::iter::from_fn(|| announcements.receiver.try_recv().ok())
         .map(|announcement| announcement.news)
         .collect()
@@ -28,7 +28,7 @@ pub(super) async fn write(term: &Term) {
         .unwrap();
 }
 
-fn acquired(reason: Reason, previous: Option<&str>) -> News {
+pub(super) fn acquired(reason: Reason, previous: Option<&str>) -> News {
     News::Acquired {
         reason,
         previous: previous.map(str::to_owned),
@@ -173,6 +173,13 @@ impl Log {
         Self
     }
 
+    /// How many lines say `message`.
+    #[expect(clippy::unused_self, reason = "a log exists only once it is collected")]
+    fn count(&self, message: &str) -> usize {
+        let text = LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap());
+        text.lines().filter(|line| line.contains(message)).count()
+    }
+
     /// The fields of the last line that says `message`.
     #[expect(clippy::unused_self, reason = "a log exists only once it is collected")]
     fn fields(&self, message: &str) -> serde_json::Value {
@@ -235,4 +242,39 @@ async fn the_log_names_the_one_to_whom_a_term_was_lost() {
         (&lost["holder"], &lost["cause"], &lost["successor"]),
         (&"a".into(), &"lost".into(), &"stranger".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duration_that_no_replica_writes_is_told_once_and_waited_for_a_bounded_time() {
+    let log = Log::of_this_thread();
+    let scene = Scene::new();
+    let mut replica = scene.start(a());
+    scene.until_leads("a", FIRST).await;
+    for renewal in 0..10 {
+        scene.api.edit(|lease| {
+            let lease = lease.as_mut().unwrap();
+            lease.metadata.annotations = None;
+            let spec = lease.spec.as_mut().unwrap();
+            spec.holder_identity = Some("stranger".into());
+            spec.lease_duration_seconds = Some(2_000_000_000);
+            spec.lease_transitions = Some(renewal);
+        });
+        sleep(RP).await;
+    }
+    let took = scene.until_leads("a", 11 * D).await;
+    assert!(took > 10 * D - RP - RP, "{took:?}");
+    let bounded: Vec<News> = news(&mut replica.announcements)
+        .into_iter()
+        .filter(|news| matches!(news, News::Bounded { .. }))
+        .collect();
+    assert_eq!(
+        bounded,
+        [News::Bounded {
+            holder: "stranger".to_owned(),
+            stated: Some(2_000_000_000),
+            waited: 10 * D,
+        }]
+    );
+    let message = "the leaseDurationSeconds of the Lease is none that a replica writes: it is waited for a bounded time";
+    assert_eq!(log.count(message), 1);
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::{Fault, Target, Then};
+use super::{Fault, Sight, Target, Then};
 use crate::sim::{
     gate::Mode,
     hints,
@@ -77,6 +77,13 @@ impl Fault {
                 noise,
                 often,
             } => noisy(world, state, target, lasts, (noise, often)),
+            Self::Gray {
+                target,
+                lasts,
+                noise,
+                watch,
+            } => gray(world, state, target, lasts, (noise, watch)),
+            Self::Stall { lasts, noise } => stall(world, state, lasts, noise),
             Self::SlowWatch {
                 target,
                 lasts,
@@ -87,7 +94,10 @@ impl Fault {
                     watches::deafen(state, pod);
                 }
             }
-            Self::LeaseLabelled | Self::LeaseDeleted | Self::LeaseOverwritten => {
+            Self::LeaseLabelled
+            | Self::LeaseDeleted
+            | Self::LeaseOverwritten
+            | Self::LeaseGarbled(_) => {
                 self.edit(world, state);
             }
             Self::HintForged => {
@@ -116,6 +126,13 @@ impl Fault {
             Self::LeaseOverwritten => {
                 state.checks.edited_by_a_stranger();
                 lease.spec.get_or_insert_default().holder_identity = Some("stranger".to_owned());
+                Some(lease)
+            }
+            Self::LeaseGarbled(duration) => {
+                state.checks.edited_by_a_stranger();
+                let spec = lease.spec.get_or_insert_default();
+                spec.holder_identity = Some("stranger".to_owned());
+                spec.lease_duration_seconds = duration;
                 Some(lease)
             }
             _ => {
@@ -227,8 +244,15 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
             Then::Deleting => entry.deleting = true,
             Then::Gone | Then::Namesake => {
                 pod::remove(world, state, pod);
-                let name = matches!(then, Then::Namesake).then_some(name);
-                pod::create(world, state, template, name);
+                let is_namesake = matches!(then, Then::Namesake);
+                let new = pod::create(world, state, template, is_namesake.then_some(name));
+                if is_namesake && state.dice.per_mille(500) {
+                    // It dies soon, while the one whose name it has may still lead.
+                    let delay = state.dice.between(100, 3000);
+                    world.after(state, delay, move |world, state| {
+                        pod::kill(world, state, new);
+                    });
+                }
                 return;
             }
         }
@@ -306,9 +330,36 @@ fn api_down(world: &World, state: &mut State, lasts: Millis) {
 }
 
 fn noisy(world: &World, state: &mut State, target: Target, lasts: Millis, noise: (Noise, u64)) {
+    if let Some(pod) = find(state, target) {
+        make_noise(world, state, pod, lasts, noise);
+    }
+}
+
+fn gray(
+    world: &World,
+    state: &mut State,
+    target: Target,
+    lasts: Millis,
+    (noise, watch): (Noise, Sight),
+) {
     let Some(pod) = find(state, target) else {
         return;
     };
+    make_noise(world, state, pod, lasts, (noise, 1000));
+    match watch {
+        Sight::Live => {}
+        Sight::Silent => watches::deafen(state, pod),
+        Sight::Late(delay) => late_watch(world, state, pod, lasts, delay),
+    }
+}
+
+fn stall(world: &World, state: &mut State, lasts: Millis, noise: Noise) {
+    for pod in 0..state.pods.len() {
+        make_noise(world, state, pod, lasts, (noise, 1000));
+    }
+}
+
+fn make_noise(world: &World, state: &mut State, pod: usize, lasts: Millis, noise: (Noise, u64)) {
     if let Some(entry) = state.pods.get_mut(pod) {
         entry.line.noise = Some(noise);
     }
@@ -320,9 +371,12 @@ fn noisy(world: &World, state: &mut State, target: Target, lasts: Millis, noise:
 }
 
 fn slow_watch(world: &World, state: &mut State, target: Target, lasts: Millis, delay: Millis) {
-    let Some(pod) = find(state, target) else {
-        return;
-    };
+    if let Some(pod) = find(state, target) {
+        late_watch(world, state, pod, lasts, delay);
+    }
+}
+
+fn late_watch(world: &World, state: &mut State, pod: usize, lasts: Millis, delay: Millis) {
     if let Some(entry) = state.pods.get_mut(pod) {
         entry.line.watch_delay = delay;
         entry.line.late_watches += 1;

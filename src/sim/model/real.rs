@@ -14,8 +14,15 @@ use crate::{
     clock::Moment,
     leader::{
         Evidence, INCARNATION_ANNOTATION, Identity, Incarnation, Observed, Record,
-        SUCCESSOR_ANNOTATION, Verdict, decide,
+        SUCCESSOR_ANNOTATION, Verdict, Waits, decide,
     },
+};
+
+/// How long a replica waits for others.
+pub(super) const WAITS: Waits = Waits {
+    duration: ticks(D),
+    retry_period: ticks(RP),
+    leave: ticks(4 * D),
 };
 
 /// Long after every clock's start.
@@ -35,7 +42,10 @@ pub(super) fn verdict(view: View, me: Process) -> Verdict {
     decide(
         &observed(view),
         &me,
-        &Evidence { dead, gone: None },
+        &Evidence {
+            dead,
+            ..Evidence::default()
+        },
         moment(0),
     )
 }
@@ -44,7 +54,7 @@ pub(super) fn observed(view: View) -> Observed {
     Observed::first(
         view.says.map(|says| record(says, 0)),
         moment(view.age),
-        ticks(RP),
+        WAITS,
     )
 }
 
@@ -52,8 +62,8 @@ pub(super) fn moment(ago: u8) -> Moment {
     Moment::from_start(Duration::from_secs(NOW - u64::from(ago)))
 }
 
-pub(super) fn ticks(ticks: u8) -> Duration {
-    Duration::from_secs(u64::from(ticks))
+pub(super) const fn ticks(ticks: u8) -> Duration {
+    Duration::from_secs(ticks as u64)
 }
 
 pub(super) fn incarnation((pod, life): Process) -> Incarnation {

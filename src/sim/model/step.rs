@@ -7,8 +7,8 @@ use k8s_openapi::{
 };
 
 use super::{
-    Action, At, D, Flight, RD, RP, Replica, Says, Small, State, Term, View,
-    real::{incarnation, moment, observed, record, ticks, verdict},
+    Action, At, D, Flight, RD, Replica, Says, Small, State, Term, View,
+    real::{WAITS, incarnation, moment, observed, record, verdict},
 };
 use crate::{
     leader::{Observed, Reason, Verdict, proves_death},
@@ -39,6 +39,7 @@ impl State {
                     .replica(number)
                     .filter(|replica| replica.alive && replica.flight.is_none())?;
                 replica.read(lease);
+                replica.sighted();
             }
             Action::Look(number) => {
                 let replica = *self.replica(number).filter(|replica| replica.alive)?;
@@ -115,13 +116,26 @@ impl State {
             Action::GiveUp(number) => {
                 let replica = self.replica(number).filter(|replica| replica.alive)?;
                 let flight = replica.flight.take()?;
-                if world.late_writes && flight.at == At::Client {
-                    replica.late = Some((flight.writes, flight.current));
+                let seen = flight.at == At::Accepted && flight.writes.holder.is_some();
+                let any = mutation::is(Mutation::BelievesAnySight);
+                if seen || ((world.late_writes || any) && flight.at == At::Client) {
+                    // Why it was sent is of no matter any more.
+                    replica.late = Some(Flight {
+                        reason: None,
+                        ..flight
+                    });
+                    replica.forget();
                 }
             }
             Action::ArriveLate(number) => {
-                let (writes, current) = self.replica(number)?.late.take()?;
-                self.write(writes, current);
+                let late = &mut self.replica(number)?.late;
+                let mut flight = late.take_if(|late| late.at == At::Client)?;
+                if self.write(flight.writes, flight.current) {
+                    (flight.at, flight.current) = (At::Accepted, true);
+                    let replica = self.replica(number)?;
+                    replica.late = Some(flight);
+                    replica.forget();
+                }
             }
             Action::Crash(number) => {
                 let replica = self.replica(number).filter(|replica| replica.alive)?;
@@ -129,9 +143,7 @@ impl State {
                     .flight
                     .take()
                     .filter(|flight| world.late_writes && flight.at == At::Client);
-                let late = flight
-                    .map(|flight| (flight.writes, flight.current))
-                    .or(replica.late);
+                let late = flight.or(replica.late).filter(|late| late.at == At::Client);
                 *replica = Replica {
                     alive: false,
                     view: None,
@@ -169,14 +181,16 @@ impl State {
         if let Some(flight) = &mut replica.flight {
             flight.age = (flight.age + 1).min(RD + 1);
         }
+        if let Some(late) = &mut replica.late {
+            late.age = (late.age + 1).min(RD + 1);
+        }
+        replica.forget();
         if let Some(term) = &mut replica.term
             && !mutation::is(Mutation::IgnoresTheRenewDeadline)
         {
             term.age += 1;
         }
-        if !replica.is_live() {
-            replica.term = None;
-        }
+        replica.end_what_is_over();
         let behind = self
             .replicas
             .iter()
@@ -206,9 +220,10 @@ impl State {
             if let Some(flight) = &mut replica.flight {
                 flight.current = false;
             }
-            if let Some((_, current)) = &mut replica.late {
-                *current = false;
+            if let Some(late) = &mut replica.late {
+                late.current = false;
             }
+            replica.forget();
         }
         true
     }
@@ -290,8 +305,43 @@ impl Replica {
         if flight.reason.is_some() || self.term.is_some() {
             self.term = Some(Term { age, reason });
         }
+        self.end_what_is_over();
+    }
+
+    /// What was given up and can neither arrive nor count any more is of no matter.
+    fn forget(&mut self) {
+        let any = mutation::is(Mutation::BelievesAnySight);
+        self.late.take_if(|late| match late.at {
+            At::Client => false,
+            _ => late.age > RD || !(any || late.current),
+        });
+    }
+
+    fn end_what_is_over(&mut self) {
         if !self.is_live() {
             self.term = None;
+        }
+    }
+
+    /// A write that was given up acknowledges itself where the Lease still is as it left it. A renewal that is seen after
+    /// its term begins another.
+    fn sighted(&mut self) {
+        if mutation::is(Mutation::IgnoresSights) || self.going {
+            return;
+        }
+        let holder = self.view.and_then(|view| view.says?.holder);
+        let Some(late) = self.late else { return };
+        let exact = late.at == At::Accepted && late.current;
+        let any = mutation::is(Mutation::BelievesAnySight) && late.writes.holder == holder;
+        // A term that rests on a later write is not cut short.
+        let older = self.term.is_some_and(|term| term.age <= late.age);
+        if (exact || any) && !older && holder.is_some() {
+            self.term = Some(Term {
+                age: late.age,
+                reason: Some(Reason::Own),
+            });
+            self.late = None;
+            self.end_what_is_over();
         }
     }
 
@@ -300,7 +350,7 @@ impl Replica {
         let now = moment(0);
         let read = |renewed| lease.map(|says| record(says, renewed));
         let (observed, same) = match self.view {
-            None => (Observed::first(read(0), now, ticks(RP)), false),
+            None => (Observed::first(read(0), now, WAITS), false),
             Some(view) => {
                 let mut observed = observed(view);
                 let news = observed.update(read(u8::from(!view.current)), now);

@@ -1,0 +1,188 @@
+//! The calls that are under way: at most one write and one read, beside everything else that the election waits for.
+
+use std::future::Future;
+
+use tracing::{debug, warn};
+
+use super::{Elector, OTHERS_TURN};
+use crate::{
+    clock::Moment,
+    errors::Chain,
+    leader::{
+        attempt::Attempt,
+        lock::{Answer, Held, LeaseApi, LeaseError},
+        record::{Observed, Record},
+    },
+    mutation::{self, Mutation},
+};
+
+/// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
+const MISSED_BY_WATCH: u32 = 2;
+
+/// A write that is under way.
+pub(super) struct Write {
+    pub(super) attempt: Attempt,
+    /// The version that it names: once another is seen, it can no longer succeed.
+    pub(super) base: Option<String>,
+    /// It was acknowledged by sight; what its answer is no longer matters.
+    pub(super) settled: bool,
+    pub(super) answer: Answer<Held>,
+}
+
+/// A read that is under way.
+pub(super) struct Read {
+    pub(super) asked: Moment,
+    pub(super) answer: Answer<Option<Record>>,
+}
+
+/// What a read found.
+pub(super) enum Found {
+    /// This process holds the Lease.
+    Mine(Box<Record>),
+    /// Somebody else holds it, or nobody.
+    NotMine,
+    /// The read failed, or something newer is known by now.
+    Nothing,
+}
+
+/// A call that has been answered, or given up.
+pub(super) struct Answered<T> {
+    pub(super) asked: Moment,
+    pub(super) result: Result<T, LeaseError>,
+}
+
+/// The answer to the write; never, where none is under way.
+pub(super) async fn written(write: &mut Option<Write>) -> (Write, Result<Held, LeaseError>) {
+    let result = answer(write.as_mut().map(|write| &mut write.answer)).await;
+    match write.take() {
+        Some(write) => (write, result),
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer to the read; never, where none is under way.
+pub(super) async fn read(reading: &mut Option<Read>) -> Answered<Option<Record>> {
+    let result = answer(reading.as_mut().map(|read| &mut read.answer)).await;
+    match reading.take() {
+        Some(Read { asked, .. }) => Answered { asked, result },
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer<T>(call: Option<impl Future<Output = T> + Unpin>) -> T {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<A: LeaseApi> Elector<A> {
+    /// Reads the Lease, unless a read is under way.
+    pub(super) fn start_to_read(&mut self) {
+        if self.reading.is_none() {
+            self.read_anew();
+        }
+    }
+
+    /// Reads the Lease as it is from now on; a read that was sent earlier may have missed what this one is about.
+    pub(super) fn read_anew(&mut self) {
+        self.reading = Some(Read {
+            asked: self.lock.clock().now(),
+            answer: self.lock.read(self.read_limit.next()),
+        });
+    }
+
+    /// Reads, and waits for the answer.
+    pub(super) async fn read(&mut self) -> Found {
+        self.read_anew();
+        let answered = read(&mut self.reading).await;
+        self.take_in(answered)
+    }
+
+    /// Takes in what a read says.
+    pub(super) fn take_in(&mut self, answered: Answered<Option<Record>>) -> Found {
+        let Answered { asked, result } = answered;
+        let now = self.lock.clock().now();
+        match &result {
+            Err(LeaseError::TimedOut { .. }) => self.read_limit.ran_out(),
+            _ => self.read_limit.answered(now.since(asked)),
+        }
+        match result {
+            Ok(read) => {
+                self.next_read = now + self.lock.config().retry_period();
+                self.blind = false;
+                if read.as_ref().is_some_and(|record| self.is_old(record)) {
+                    return Found::Nothing;
+                }
+                let known = self.version();
+                if self.see(read.clone()) {
+                    self.missed_by_watch += 1;
+                }
+                let own = read
+                    .as_ref()
+                    .is_some_and(|record| record.is_held_by(self.lock.me()));
+                if self.version() != known && !own {
+                    // A new state is a new chance, whatever went wrong with the old one.
+                    self.next_take = now;
+                }
+                if self.missed_by_watch >= MISSED_BY_WATCH {
+                    warn!("the watch on the Lease is silent although it changes: watching anew");
+                    self.changes = self.lock.watch();
+                    self.missed_by_watch = 0;
+                }
+                let own = read.filter(|_| own);
+                own.map_or(Found::NotMine, |record| Found::Mine(Box::new(record)))
+            }
+            Err(error) => {
+                warn!(error = %Chain(&error), "failed to read the Lease");
+                self.next_read = self.again_after_failure(asked);
+                self.next_take = self.next_take.max(self.next_read);
+                Found::Nothing
+            }
+        }
+    }
+
+    /// The resourceVersion of the Lease as it is known.
+    pub(super) fn version(&self) -> Option<String> {
+        let observed = self.observed.as_ref();
+        observed.and_then(Observed::version).map(str::to_owned)
+    }
+
+    /// Notes how long the answer to a write took.
+    pub(super) fn write_lasted<T>(&mut self, asked: Moment, result: &Result<T, LeaseError>) {
+        match result {
+            Err(LeaseError::TimedOut { .. }) => self.write_limit.ran_out(),
+            _ => self
+                .write_limit
+                .answered(self.lock.clock().now().since(asked)),
+        }
+    }
+
+    /// The write of this replica that the Lease shows, if a term could begin or last by it: what an answer would have said.
+    pub(super) fn sighted(&self) -> Option<(Held, Attempt)> {
+        if mutation::is(Mutation::IgnoresSights) {
+            return None;
+        }
+        let record = self.observed.as_ref()?.existing()?;
+        let attempt = self.attempts.behind(record, self.lock.me())?;
+        Some((self.lock.held(record.clone(), attempt.sent), attempt))
+    }
+
+    /// Gives up a write that can no longer succeed, because the Lease has changed since what it names.
+    pub(super) fn give_up_what_is_overtaken(&mut self) {
+        let version = self.version();
+        let overtaken = self
+            .write
+            .take_if(|write| !write.settled && write.base != version);
+        if overtaken.is_some() {
+            debug!("a write of the Lease was overtaken and is given up");
+        }
+    }
+
+    /// When to call again after a call that was made at `asked` and failed: sooner than after one that did not, and
+    /// nearly at once if the failure took its time, so that the end of an outage is not slept through.
+    pub(super) fn again_after_failure(&self, asked: Moment) -> Moment {
+        let pause = self.lock.config().retry_period() / 4;
+        (self.lock.clock().now() + OTHERS_TURN).max(asked + pause)
+    }
+}

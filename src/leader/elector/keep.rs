@@ -1,0 +1,238 @@
+//! Leading: renewing until the term comes to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    Elector, Ending, Reign,
+    calls::{self, Found, Write},
+};
+use crate::{
+    clock::{Clock, Moment, sleep_until},
+    errors::Chain,
+    leader::{
+        attempt::Attempt,
+        ending::Cause,
+        lock::{Held, LeaseApi, LeaseError},
+        record::{Observed, Record},
+    },
+    mutation::{self, Mutation},
+};
+
+impl<A: LeaseApi> Elector<A> {
+    /// Renews until the term comes to its end, and says how it did.
+    ///
+    /// One renewal is under way at a time. It is acknowledged by its answer, or by any sight of it in the Lease; while
+    /// it goes without, the Lease is read once in a retry period.
+    pub(super) async fn keep(&mut self, reign: &mut Reign, shutdown: &CancellationToken) -> Ending {
+        let clock = Arc::clone(self.lock.clock());
+        let retry = self.lock.config().retry_period();
+        #[cfg(feature = "mutants")]
+        if crate::mutant::is(crate::mutant::NEVER_RENEWS) {
+            reign.next_renew = reign.held.sent + self.lock.config().duration() * 2;
+        }
+        let mut drained_by = None;
+        let mut next_doubt = clock.now();
+        loop {
+            self.pulse.beat();
+            let (now, deadline) = (clock.now(), reign.control.deadline());
+            if now > deadline {
+                return Ending::Lost(Cause::Deadline);
+            }
+            if now >= reign.next_renew && now < deadline {
+                self.start_to_renew(reign, deadline);
+            }
+            let mut wake = deadline;
+            if let Some(write) = self.write.as_ref().filter(|write| !write.settled) {
+                let look = self.next_read.max(write.attempt.sent + retry);
+                if now >= look {
+                    self.start_to_read();
+                }
+                if self.reading.is_none() {
+                    wake = wake.min(look);
+                }
+            } else {
+                wake = wake.min(reign.next_renew);
+            }
+            tokio::select! {
+                biased;
+                ended = reign.work.join_next() => {
+                    let failure = ended.and_then(Result::err);
+                    if failure.is_none() && clock.now() > deadline {
+                        // It heeded its term, and did so before this loop looked at the clock.
+                        return Ending::Lost(Cause::Deadline);
+                    }
+                    return match (drained_by, failure) {
+                        (Some(_), None) => Ending::WoundUp,
+                        (_, failure) => Ending::WorkEnded(failure),
+                    };
+                }
+                () = shutdown.cancelled(), if drained_by.is_none() => {
+                    #[cfg(feature = "mutants")]
+                    if crate::mutant::is(crate::mutant::WRITES_ON) {
+                        return Ending::WoundUp;
+                    }
+                    if mutation::is(Mutation::ReleasesBeforeTheWorkStopped) {
+                        self.try_to_release(reign.held.record.clone()).await;
+                    }
+                    info!("winding up before the Lease is released");
+                    reign.control.wind_down();
+                    drained_by = Some(clock.now() + self.drain_timeout);
+                }
+                () = until(clock.as_ref(), drained_by) => {
+                    warn!(timeout = ?self.drain_timeout, "the work did not wind up in time and is dropped");
+                    return Ending::WoundUp;
+                }
+                (write, result) = calls::written(&mut self.write) => {
+                    self.renewal_answered(reign, &write, result);
+                }
+                answered = calls::read(&mut self.reading) => match self.take_in(answered) {
+                    Found::Mine(record) => {
+                        let (sent, changed) = (reign.held.sent, record.version() != reign.held.record.version());
+                        self.adopt(reign, *record);
+                        if changed && reign.held.sent == sent && self.write.is_none() {
+                            // Somebody else's edit was in the way of a renewal.
+                            reign.next_renew = clock.now();
+                        }
+                    }
+                    Found::NotMine => return Ending::Lost(Cause::Lost),
+                    Found::Nothing => {}
+                },
+                () = reign.control.doubted(), if clock.now() >= next_doubt => {
+                    // The fence refused a write of this term. Should it be the fence that is wrong, the doubt comes
+                    // again with each write, so it is not followed more often than the Lease is renewed.
+                    next_doubt = clock.now() + retry;
+                    self.read_anew();
+                }
+                news = self.holder.next() => {
+                    // Of the predecessor: that its death is proven after a takeover by a hint. The next renewal says so.
+                    reign.proven |= self.holder.learn(news);
+                }
+                change = self.changes.next() => {
+                    self.heard(change);
+                    self.compare(reign);
+                }
+                () = sleep_until(clock.as_ref(), wake) => {
+                    if clock.now() >= deadline {
+                        // The deadline itself is still within the term: let the clock pass it.
+                        clock.sleep(Duration::from_millis(1)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the next renewal, unless one is under way that may still be answered.
+    fn start_to_renew(&mut self, reign: &mut Reign, deadline: Moment) {
+        if self.write.as_ref().is_some_and(|write| !write.settled) {
+            return;
+        }
+        if reign.proven {
+            reign.held.record.prove();
+        }
+        let record = &reign.held.record;
+        let now = self.lock.clock().now();
+        let attempt = self.attempts.begin(self.lock.wall(), now, None);
+        let limit = self.write_limit.of_renewal(deadline.since(now));
+        self.write = Some(Write {
+            attempt,
+            base: record.version().map(str::to_owned),
+            settled: false,
+            answer: self.lock.renew(record, attempt, limit),
+        });
+    }
+
+    fn renewal_answered(
+        &mut self,
+        reign: &mut Reign,
+        write: &Write,
+        result: Result<Held, LeaseError>,
+    ) {
+        if write.settled {
+            return;
+        }
+        let asked = write.attempt.sent;
+        self.write_lasted(asked, &result);
+        match result {
+            Ok(held) => {
+                self.see(Some(held.record.clone()));
+                self.acknowledge(reign, held, write.attempt);
+            }
+            Err(error) => {
+                warn!(error = %Chain(&error), "failed to renew the Lease");
+                reign.next_renew = self.again_after_failure(asked);
+                // After a conflict the truth is a read away; after anything else the write may have taken place, and
+                // the next one will meet a conflict if it did.
+                if matches!(error, LeaseError::Conflict { .. }) {
+                    self.start_to_read();
+                }
+            }
+        }
+    }
+
+    /// Compares what the watch said with the term.
+    fn compare(&mut self, reign: &mut Reign) {
+        let existing = self.observed.as_ref().and_then(Observed::existing);
+        match existing.filter(|record| record.is_held_by(self.lock.me())) {
+            Some(record) => {
+                let (record, edited) = (
+                    record.clone(),
+                    !record.states(self.lock.config().duration()),
+                );
+                self.adopt(reign, record);
+                if edited {
+                    // Somebody edited what standbys go by: the next renewal puts it right.
+                    reign.next_renew = self.lock.clock().now();
+                }
+            }
+            // What the watch says may be older than our own last write: a read tells.
+            None => self.read_anew(),
+        }
+    }
+
+    /// Takes over the record of this replica as it was seen, and what it acknowledges.
+    fn adopt(&mut self, reign: &mut Reign, record: Record) {
+        let changed = record.version() != reign.held.record.version();
+        if let Some((held, attempt)) = self.sighted()
+            && attempt.sent > reign.held.sent
+        {
+            if let Some(write) = self.write.as_mut().filter(|write| write.attempt == attempt) {
+                // Its answer is near or lost: it costs nothing to leave it room until the next renewal is due.
+                write.settled = true;
+            }
+            self.write_lasted(attempt.sent, &Ok(()));
+            self.acknowledge(reign, held, attempt);
+        } else if changed {
+            reign.held.record = record;
+        }
+        let under_way = self.write.is_some();
+        self.give_up_what_is_overtaken();
+        if under_way && self.write.is_none() {
+            reign.next_renew = self.lock.clock().now();
+        }
+    }
+
+    /// A renewal has taken place: the term lasts from when it was sent.
+    fn acknowledge(&mut self, reign: &mut Reign, held: Held, attempt: Attempt) {
+        // It prolongs a term, and does not revive one.
+        if self.lock.clock().now() > reign.control.deadline() {
+            return;
+        }
+        reign.next_renew = attempt.sent + self.lock.config().retry_period();
+        reign.control.prolong(self.deadline(&held));
+        self.tell_renewed(&held);
+        self.acknowledged = Some(attempt.stamp);
+        reign.held = held;
+    }
+}
+
+/// Waits for `moment`, and forever if there is none.
+async fn until(clock: &dyn Clock, moment: Option<Moment>) {
+    match moment {
+        Some(moment) => sleep_until(clock, moment).await,
+        None => std::future::pending().await,
+    }
+}
