@@ -151,10 +151,9 @@ impl Run<'_> {
                 Some(last) => ("last time", last),
                 None => ("as a rule", step.usual),
             };
+            let (ended, all) = self.progress();
             self.screen.say(&format!(
-                "[{}/{}] {} {}: begins; {how} {}",
-                self.ended(),
-                self.steps.len(),
+                "[{ended}/{all}] {} {}: begins; {how} {}",
                 clock(self.begin.elapsed().as_secs()),
                 step.name,
                 clock(expected)
@@ -209,10 +208,9 @@ impl Run<'_> {
         }
         self.screen
             .log(&step.name, took.as_secs(), ended.success, &log);
+        let (passed, all) = self.progress();
         self.screen.say(&format!(
-            "[{}/{}] {} {}: {} after {}",
-            self.ended(),
-            self.steps.len(),
+            "[{passed}/{all}] {} {}: {} after {}",
             clock(self.begin.elapsed().as_secs()),
             step.name,
             if ended.success { "done" } else { "failed" },
@@ -257,11 +255,12 @@ impl Run<'_> {
         }
     }
 
-    fn ended(&self) -> usize {
-        self.states
-            .iter()
-            .filter(|state| **state == State::Passed)
-            .count()
+    /// How many steps have passed, and how many there are; needs are none.
+    fn progress(&self) -> (usize, usize) {
+        let steps = self.steps.iter().zip(&self.states);
+        let steps = steps.filter(|(step, _)| step.class != Class::Need);
+        let passed = steps.clone().filter(|(_, state)| **state == State::Passed);
+        (passed.count(), steps.count())
     }
 
     fn show(&mut self) {
@@ -277,10 +276,8 @@ impl Run<'_> {
                 line: &self.courses[index].line,
             })
             .collect();
-        let ended = self.ended();
         let seconds = self.begin.elapsed().as_secs();
-        self.screen
-            .status(ended, self.steps.len(), seconds, &active);
+        self.screen.status(self.progress(), seconds, &active);
     }
 
     /// Says how it went.

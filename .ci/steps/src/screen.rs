@@ -78,15 +78,18 @@ impl Screen {
     }
 
     /// What runs now.
-    pub(crate) fn status(&mut self, ended: usize, all: usize, seconds: u64, active: &[Active<'_>]) {
+    pub(crate) fn status(&mut self, progress: (usize, usize), seconds: u64, active: &[Active<'_>]) {
         if self.terminal {
-            let columns = tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col));
-            let line = status(ended, all, seconds, active, columns.clamp(20, 200) - 1);
+            let size = tcgetwinsize(io::stdout())
+                .ok()
+                .filter(|size| size.ws_col > 0);
+            let columns = size.map_or(80, |size| usize::from(size.ws_col));
+            let line = status(progress, seconds, active, columns.clamp(20, 200) - 1);
             let mut out = io::stdout();
             let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
         } else if seconds >= self.said + HEARTBEAT {
             self.said = seconds;
-            self.say(&status(ended, all, seconds, active, 200));
+            self.say(&status(progress, seconds, active, 200));
         }
     }
 
@@ -112,7 +115,12 @@ impl Screen {
 }
 
 /// One line of at most `columns` characters.
-fn status(ended: usize, all: usize, seconds: u64, active: &[Active<'_>], columns: usize) -> String {
+fn status(
+    (ended, all): (usize, usize),
+    seconds: u64,
+    active: &[Active<'_>],
+    columns: usize,
+) -> String {
     let mut line = format!("[{ended}/{all}] {}", clock(seconds));
     for step in active {
         let _ = write!(
@@ -178,12 +186,12 @@ mod tests {
                 line: "",
             },
         ];
-        let line = status(3, 20, 70, &active, 200);
+        let line = status((3, 20), 70, &active, 200);
         assert_eq!(
             line,
             "[3/20] 1:10 | image 1:05 of 5:30 | node 0:05 of 6:30 | Compiling kube v5"
         );
-        assert_eq!(status(3, 20, 70, &active, 20), "[3/20] 1:10 | image ");
+        assert_eq!(status((3, 20), 70, &active, 20), "[3/20] 1:10 | image ");
     }
 
     #[test]
