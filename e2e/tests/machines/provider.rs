@@ -158,11 +158,19 @@ impl Provider {
         if !is_server {
             // As a host that was set up anew: it registers as a Node of its own.
             self.forget_node(host).await?;
-            let started = self.cluster.restart_node(host).await;
-            started.map_err(|error| chain(&error))?;
         }
+        // First, so that an object that is deleted meanwhile waits for its host to be switched off.
         let change = json!({"metadata": {"finalizers": [FINALIZER]}});
-        self.patch(machine, &change).await
+        self.patch(machine, &change).await?;
+        if is_server {
+            return Ok(());
+        }
+        let started = self.cluster.restart_node(host).await;
+        if started.is_err() {
+            let change = json!({"metadata": {"finalizers": []}});
+            self.patch(machine, &change).await?;
+        }
+        started.map_err(|error| chain(&error))
     }
 
     /// Gives the Node an identifier where it has none, and has the object say which the Node has.
