@@ -3,7 +3,6 @@
 use super::{Reason, Takeover};
 use crate::{
     budget::{FaultKind, Onset},
-    clock::Stamp,
     fault::STRANGER,
     lease::{LeaseRecord, LeaseSeen},
     trial::Strike,
@@ -56,26 +55,22 @@ fn kept(
 ) -> Option<Takeover> {
     // An elector without incarnations, restarted under the same name, renews as if nothing had happened.
     let restarted = fault == FaultKind::Crash && before.incarnation.is_none();
-    let (from, reason) = if restarted {
-        (strike.returned, Reason::Reclaimed)
+    let version = before.resource_version;
+    let (from, version, reason) = if restarted {
+        (strike.returned, version, Reason::Reclaimed)
     } else if fault == FaultKind::LeaseDeleted {
-        (deletion(history)?.max(strike.issued), Reason::Own)
+        // By revision: the watch may tell of the deletion after the audit log has told of the new Lease.
+        (strike.issued, deletion(history)?, Reason::Own)
     } else if fault.may_be_kept() && fault.onset() == Onset::Undone {
-        (strike.undone?, Reason::Own)
+        (strike.undone?, version, Reason::Own)
     } else {
         return None;
     };
-    let goes_on = |seen: &&LeaseSeen| {
-        seen.at >= from
-            && !seen.deleted
-            && seen.record.resource_version > before.resource_version
-            && seen.record.same_term(before)
-    };
-    let first = history.iter().find(goes_on)?;
-    let last = history
-        .iter()
-        .rev()
-        .find(|seen| seen.at < from && !seen.deleted && seen.record.same_term(before));
+    let is_of_it = |seen: &&LeaseSeen| !seen.deleted && seen.record.same_term(before);
+    let goes_on = |seen: &&LeaseSeen| seen.at >= from && seen.record.resource_version > version;
+    let first = history.iter().filter(is_of_it).find(goes_on)?;
+    let mut earlier = history.iter().rev().filter(is_of_it);
+    let last = earlier.find(|seen| seen.record.resource_version < first.record.resource_version);
     Some(Takeover {
         reason,
         from: last.map_or_else(|| before.clone(), |last| last.record.clone()),
@@ -88,13 +83,16 @@ fn kept(
     })
 }
 
-fn deletion(history: &[LeaseSeen]) -> Option<Stamp> {
-    history.iter().find(|seen| seen.deleted).map(|seen| seen.at)
+/// The revision of the deletion.
+fn deletion(history: &[LeaseSeen]) -> Option<u64> {
+    let deleted = history.iter().find(|seen| seen.deleted)?;
+    Some(deleted.record.resource_version)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Stamp;
     use crate::takeover::takeovers;
 
     fn seen(version: u64, at_ms: i64, holder: &str, life: &str) -> LeaseSeen {
@@ -175,6 +173,21 @@ mod tests {
         );
         assert_eq!(reigns(FaultKind::LeaseDeleted, &history).len(), 2);
         assert_eq!(reigns(FaultKind::Crash, &history).len(), 3);
+    }
+
+    #[test]
+    fn a_deletion_that_the_watch_tells_late_still_comes_before_the_new_lease() {
+        let mut history = [
+            seen(10, 900, "a", "u/1"),
+            seen(20, 1_040, "a", "u/1"),
+            // Its moment is the audit log's.
+            seen(21, 1_030, "a", "u/1"),
+            seen(22, 3_030, "a", "u/1"),
+        ];
+        history[1].deleted = true;
+        let takeover = found(FaultKind::LeaseDeleted, None, &history).unwrap();
+        assert_eq!(takeover.to.resource_version, 21);
+        assert_eq!(takeover.from.resource_version, 10);
     }
 
     #[test]
