@@ -469,20 +469,31 @@ docker-registry: need-packages
 [private]
 [metadata('step', 'other', '10')]
 promtool: need-packages
-    @{{ just }} unpacked prometheus promtool 'some 20 MB'
+    @{{ just }} unpacked 'prometheus promtool' promtool 'some 20 MB'
 
-# One binary out of a Debian package, so that no service is installed, let alone started; elsewhere the installed one
+# One binary out of the first of these Debian packages that has it, so that no service is installed, let alone started;
+# elsewhere the installed one
 [private]
-unpacked package binary size:
-    @mkdir -p {{ tools }}/{{ binary }}
-    @test -x {{ tools }}/{{ binary }}/{{ binary }} || { \
-        cd {{ tools }}/{{ binary }}; \
-        if ! command -v apt-get >/dev/null 2>&1; then ln -sf "$(command -v {{ binary }})" {{ binary }}; exit 0; fi; \
-        echo 'unpacking {{ binary }} from the Debian package {{ package }} into {{ tools }} (once, {{ size }})'; \
-        apt-get -q download {{ package }} || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download {{ package }}; } \
-            || { echo "just unpacked: cannot download the package {{ package }}; run 'sudo apt-get update', then try again" >&2; exit 2; }; \
-        dpkg-deb --fsys-tarfile {{ package }}_*.deb | tar -x -O ./usr/bin/{{ binary }} > {{ binary }}.new; \
-        chmod +x {{ binary }}.new && mv {{ binary }}.new {{ binary }} && rm {{ package }}_*.deb; }
+unpacked packages binary size:
+    #!/bin/sh
+    set -eu
+    mkdir -p {{ tools }}/{{ binary }} && cd {{ tools }}/{{ binary }}
+    [ ! -x {{ binary }} ] || exit 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        ln -sf "$(command -v {{ binary }})" {{ binary }}
+        exit 0
+    fi
+    echo 'unpacking {{ binary }} from the Debian package {{ packages }} into {{ tools }} (once, {{ size }})'
+    for package in {{ packages }}; do
+        rm -f ./*.deb
+        apt-get -q download "$package" || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download "$package"; } || continue
+        if dpkg-deb --fsys-tarfile ./*.deb | tar -x -O ./usr/bin/{{ binary }} >{{ binary }}.new; then
+            chmod +x {{ binary }}.new && mv {{ binary }}.new {{ binary }} && rm ./*.deb
+            exit 0
+        fi
+    done
+    echo "just unpacked: cannot get {{ binary }} from the package {{ packages }}; run 'sudo apt-get update' and try again, or install it" >&2
+    exit 2
 
 [private]
 [metadata('step', 'need', '0')]
