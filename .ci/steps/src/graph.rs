@@ -41,6 +41,11 @@ impl Class {
         }
     }
 
+    /// Whether a step has to wait for every other one of its class, or only for those that are as urgent.
+    pub(crate) fn is_strict(self) -> bool {
+        !matches!(self, Self::Go | Self::Other)
+    }
+
     /// The nice value of steps of the class. What measures comes first, where the user may say so; what starts something
     /// that stays is as nice as that is to be; of the rest, what much else waits for comes before what nothing waits for.
     pub(crate) fn nice(self, is_urgent: bool) -> i8 {

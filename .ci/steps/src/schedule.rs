@@ -44,12 +44,13 @@ pub(crate) fn startable(steps: &[Step], states: &[State], urgency: &[u64]) -> Ve
     let mut start: Vec<usize> = Vec::new();
     for index in candidates {
         let class = steps[index].class;
-        let running = |&other: &usize| steps[other].class == class;
-        let busy = (0..steps.len())
-            .filter(|&other| states[other] == State::Running)
-            .filter(running)
-            .count();
-        let chosen = start.iter().filter(|&other| running(other)).count();
+        let counts = |&other: &usize| {
+            let as_urgent = class.is_strict() || urgency[other] >= urgency[index];
+            steps[other].class == class && as_urgent
+        };
+        let running = (0..steps.len()).filter(|&other| states[other] == State::Running);
+        let busy = running.filter(counts).count();
+        let chosen = start.iter().filter(|&other| counts(other)).count();
         if busy + chosen < class.limit() {
             start.push(index);
         }
@@ -85,6 +86,24 @@ mod tests {
         assert_eq!(startable(&steps, &states, &urgency), [2, 1]);
         states = [Waiting, State::Running, Passed, Waiting];
         assert_eq!(startable(&steps, &states, &urgency), [3]);
+    }
+
+    #[test]
+    fn what_much_waits_for_does_not_wait_for_what_nothing_waits_for() {
+        let steps = [
+            step(Class::Go, 10, &[]),
+            step(Class::Go, 10, &[]),
+            step(Class::Go, 10, &[]),
+            step(Class::Go, 390, &[]),
+        ];
+        let urgency = urgency(&steps);
+        let states = [State::Running, State::Running, Waiting, Waiting];
+        assert_eq!(startable(&steps, &states, &urgency), [3]);
+        let strict = steps.map(|go| Step {
+            class: Class::Rust,
+            ..go
+        });
+        assert!(startable(&strict, &states, &urgency).is_empty());
     }
 
     #[test]
