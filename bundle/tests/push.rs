@@ -178,6 +178,7 @@ fn workspace(binary: &Path) -> tempfile::TempDir {
         files.write(&to.join(folder), &[]).unwrap();
     }
     for same in [
+        ".ci",
         "Cargo.toml",
         "Cargo.lock",
         "src",
