@@ -455,19 +455,19 @@ validators: need-go
     cd bundle/validate && GO_TAGS={{ opm_tags }} && . ../../e2e/go-flags.sh && go build -ldflags '-s -w' -o ../../target/validate/opm github.com/operator-framework/operator-registry/cmd/opm
 
 [private]
-[metadata('step', 'other', '60')]
+[metadata('step', 'apt', '60')]
 chromium: need-chromium
     @{{ chromium }} || { \
         echo 'installing the Debian package chromium (once, some 300 MB)'; \
-        apt-get -q install -y --no-install-recommends chromium || { apt-get -q update && apt-get -q install -y --no-install-recommends chromium; }; }
+        apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends chromium || { apt-get -q update && apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends chromium; }; }
 
 [private]
-[metadata('step', 'other', '5')]
+[metadata('step', 'apt', '5')]
 docker-registry: need-packages
     @{{ just }} unpacked docker-registry docker-registry 'some 5 MB'
 
 [private]
-[metadata('step', 'other', '10')]
+[metadata('step', 'apt', '10')]
 promtool: need-packages
     @{{ just }} unpacked 'prometheus promtool' promtool 'some 20 MB'
 

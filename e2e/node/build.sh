@@ -42,7 +42,7 @@ need_mmdebstrap() {
 	command -v apt-get >/dev/null || fail "mmdebstrap is missing, and there is no apt-get to install it: build on Debian or Ubuntu"
 	[ "$(id -u)" = 0 ] || fail "mmdebstrap is missing: run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
 	say "installing the packages mmdebstrap and debian-archive-keyring with apt-get"
-	{ apt-get update && apt-get install -y mmdebstrap debian-archive-keyring; } >"$out/apt.log" 2>&1 ||
+	{ apt-get update && apt-get -o DPkg::Lock::Timeout=600 install -y mmdebstrap debian-archive-keyring; } >"$out/apt.log" 2>&1 ||
 		fail "apt-get install mmdebstrap failed: $(tail -n 5 "$out/apt.log")"
 }
 

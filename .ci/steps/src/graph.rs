@@ -15,6 +15,8 @@ pub(crate) enum Class {
     Static,
     /// Go. Its linker, at the end of each build, uses one core.
     Go,
+    /// Debian's package manager, which refuses a second one.
+    Apt,
     /// Anything else that computes or downloads.
     Other,
     /// Tests that measure on clusters. They wait most of the time and run at normal priority.
@@ -22,12 +24,13 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    const NAMES: [(&'static str, Self); 7] = [
+    const NAMES: [(&'static str, Self); 8] = [
         ("need", Self::Need),
         ("service", Self::Service),
         ("rust", Self::Rust),
         ("static", Self::Static),
         ("go", Self::Go),
+        ("apt", Self::Apt),
         ("other", Self::Other),
         ("cluster", Self::Cluster),
     ];

@@ -53,8 +53,8 @@ struct Run<'a> {
     sender: Sender<Event>,
 }
 
-/// Runs the steps; logs and times are kept in `folder`. The exit code is 0 when all passed, 1 when one failed, 2 when the machine lacks something, and 130
-/// after a signal.
+/// Runs the steps; logs and times are kept in `folder`. The exit code is 0 when all passed, 1 when one failed, 2 when the
+/// machine lacks something, and 130 after a signal.
 pub(crate) fn run(steps: &[Step], just: &Path, folder: &Path) -> io::Result<u8> {
     fs::create_dir_all(folder)?;
     let stopped = Arc::new(AtomicBool::new(false));

@@ -74,7 +74,14 @@ async fn start(state_dir: &Path, progress: &dyn Progress) -> Result<(), EngineEr
             Step::UpdatePackageLists => packages(&state, &["update"], progress).await?,
             Step::InstallEngine => {
                 // With what it recommends: certificates for registries, cgroup mounts where nothing else makes them.
-                packages(&state, &["install", "--yes", "docker.io"], progress).await?;
+                // Another installation may be under way.
+                let wait = "DPkg::Lock::Timeout=600";
+                packages(
+                    &state,
+                    &["-o", wait, "install", "--yes", "docker.io"],
+                    progress,
+                )
+                .await?;
             }
             Step::StartService => service(&state, progress).await?,
             // Installing the package may have started the daemon already.
