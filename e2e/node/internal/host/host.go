@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 )
@@ -25,10 +28,32 @@ func Prepare(ctx context.Context) error {
 			return fmt.Errorf("prepare the container: %w", err)
 		}
 	}
+	if err := raise("/proc/sys/fs/inotify/max_user_instances", inotifyInstances); err != nil {
+		slog.Warn("few nodes fit on this machine: the limit on inotify instances cannot be raised", "err", err)
+	}
 	return chooseIPTables(ctx)
 }
 
 func forward() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }
+
+// A node holds some 20 instances, all nodes of a machine share the limit of their user, and the kernel's own limit is 128.
+const inotifyInstances = 8192
+
+// raise writes the value where the kernel's parameter is lower. A machine that sets more keeps it.
+func raise(parameter string, value int) error {
+	text, err := os.ReadFile(parameter)
+	if err != nil {
+		return err
+	}
+	is, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", parameter, err)
+	}
+	if is >= value {
+		return nil
+	}
+	return os.WriteFile(parameter, []byte(strconv.Itoa(value)), 0)
+}
 
 // chooseIPTables links the iptables commands to the nft variant, or to the legacy one on a kernel that knows only it.
 func chooseIPTables(ctx context.Context) error {

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,6 +35,21 @@ func TestSharedCgroupNamespaceIsRefusedWithTheRemedy(t *testing.T) {
 	for _, shared := range []string{"0::/docker/abc\n", "4:cpu:/docker/abc\n0::/\n"} {
 		if err := OwnCgroups(shared); err == nil || !strings.Contains(err.Error(), "--cgroupns=private") {
 			t.Errorf("%q: got %v", shared, err)
+		}
+	}
+}
+
+func TestAKernelParameterIsRaisedAndNeverLowered(t *testing.T) {
+	parameter := filepath.Join(t.TempDir(), "max_user_instances")
+	for _, c := range []struct{ is, want string }{{"128\n", "8192"}, {"8192\n", "8192\n"}, {"65536\n", "65536\n"}} {
+		if err := os.WriteFile(parameter, []byte(c.is), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := raise(parameter, inotifyInstances); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(parameter); err != nil || string(got) != c.want {
+			t.Errorf("%q: got %q, %v", c.is, got, err)
 		}
 	}
 }
