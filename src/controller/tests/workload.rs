@@ -211,7 +211,8 @@ async fn a_right_to_list_without_one_to_watch_makes_no_stampede() {
     let (lists, looked) = (workload.traffic()["LIST /nodes"].0, replica.metric(looks));
     sleep(Duration::from_mins(10)).await;
     let more = workload.traffic()["LIST /nodes"].0 - lists;
-    assert!((5..=15).contains(&more), "{more} lists in 10 minutes");
+    // A pause is 30 to 60 seconds long by then: 30, and as much again by chance.
+    assert!((10..=20).contains(&more), "{more} lists in 10 minutes");
     assert_eq!(
         replica.metric(looks),
         looked,
