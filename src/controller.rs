@@ -9,6 +9,8 @@
 //! # Guarantees
 //! - Nothing is written without a live term.
 //! - Nothing is written when nothing changed; a write of our own leads to no other.
+//! - What waits because an earlier leader may still write to another cluster holds nothing else up, and is done as soon as
+//!   it may be.
 //! - A boundary of a schedule is acted on when it comes, not when somebody polls.
 //!
 //! # Time
@@ -110,6 +112,14 @@ pub(crate) async fn run_by(
         let term = term.clone();
         async move { term.winding_down().await }
     };
+    let let_go = {
+        let (term, timers) = (term.clone(), Arc::clone(&timers));
+        async move {
+            term.foreign_allowed().await;
+            timers.let_go();
+            std::future::pending::<()>().await;
+        }
+    };
     let context = Arc::new(Context::new(
         term.clone(),
         client,
@@ -145,6 +155,7 @@ pub(crate) async fn run_by(
         biased;
         () = term.ended() => debug!(term = %term.generation(), "dropped the work of a term that has ended"),
         () = work => info!(term = %term.generation(), "finished the work of the term"),
+        () = let_go => {}
     }
 }
 

@@ -11,6 +11,9 @@
 //!   `lease duration : renew deadline`.
 //! - Work is stopped before the Lease is released. Work that cannot be stopped by the time a standby may take over
 //!   ends the process ([`ElectorError::WorkOutlivedTerm`]).
+//! - A term that rests on a hint lets no write to another cluster out, where no fence is, before the predecessor's record
+//!   has run out on the clock of this replica, or its death is proven; and neither does a term that follows on it
+//!   ([`Term::foreign_allowed`](crate::term::Term::foreign_allowed)).
 //! - A replica that lost its term stays up and contends again. Where it cannot know whether its own writes take place it
 //!   reads first, and where it hears of its takes too late it leaves the Lease to others for a while: a healthy standby
 //!   leads within `lease duration + 2 retry periods` of the last term.
@@ -22,7 +25,8 @@
 //! - A leader whose work makes no progress, but that still renews, keeps the Lease.
 //! - Standbys believe the Lease. Whoever edits `holderIdentity` or `leaseDurationSeconds` of a held Lease by hand, or
 //!   deletes it, takes the promise back in the leader's name. The leader notices by its watch, and at the latest when
-//!   it next renews; a replica that finds no Lease at all waits two retry periods for that.
+//!   it next renews; a replica that finds no Lease at all waits two retry periods for that. The wait for writes to
+//!   other clusters is in the Lease too, and a Lease that is deleted forgets it for those who have not seen it.
 //!
 //! # How a takeover comes about
 //! | reason | because |
@@ -53,6 +57,7 @@ mod standing;
 mod successor;
 #[cfg(test)]
 mod tests;
+mod unproven;
 mod waits;
 
 pub use announce::{Announcements, Announcer, announcements};

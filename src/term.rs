@@ -8,12 +8,15 @@
 //!   in flight when the term ends.
 //! - A write that the fence refused is not repeated past the end of the term, and raises a doubt about the term that the
 //!   election hears of at once.
+//! - A client for another cluster sends no write before [`TermControl::allow_foreign_from`], which is where nothing but the
+//!   term holds a leader back.
 //!
 //! # Non-guarantees
 //! - A write that was sent within the term may reach the API server after it. What bounds that is the gap between the
 //!   renew deadline and the lease duration; what excludes it is the fence at the API server, where it is in force.
 
 mod first_write;
+mod foreign;
 mod gate;
 
 use std::{
@@ -27,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Moment, SharedClock, sleep_until};
 use first_write::FirstWrite;
+use foreign::Foreign;
 
+pub use foreign::ForeignTooSoon;
 pub use gate::{Fence, Fenced};
 
 /// The right to write, held by the work of a leader.
@@ -70,6 +75,7 @@ struct Shared {
     winding_down: CancellationToken,
     ended: CancellationToken,
     first_write: FirstWrite,
+    foreign: Foreign,
 }
 
 impl std::fmt::Display for Generation {
@@ -96,6 +102,7 @@ impl Term {
             winding_down: CancellationToken::new(),
             ended: CancellationToken::new(),
             first_write: FirstWrite::default(),
+            foreign: Foreign::default(),
         });
         (
             Self {
@@ -128,6 +135,24 @@ impl Term {
             ));
         }
         Ok(())
+    }
+
+    /// Whether a write to another cluster, where nothing is fenced, may be sent now, as far as earlier leaders go;
+    /// [`Term::check`] says the rest.
+    ///
+    /// # Errors
+    /// Until the earlier leader's end is certain. See [`Term::foreign_allowed`].
+    pub fn check_foreign(&self) -> Result<(), ForeignTooSoon> {
+        let shared = &self.shared;
+        shared.foreign.check(shared.generation, shared.clock.now())
+    }
+
+    /// Resolves when [`Term::check_foreign`] passes. Safe to drop.
+    pub async fn foreign_allowed(&self) {
+        self.shared
+            .foreign
+            .allowed(self.shared.clock.as_ref())
+            .await;
     }
 
     /// Resolves when no new work may be started: the replica is about to release the Lease, or the term has ended.
@@ -175,7 +200,8 @@ impl Term {
         self.client_of(client, Fence::Possible)
     }
 
-    /// The same for a cluster that may not have the fence.
+    /// The same for a cluster that may not have the fence: there a write fails with [`ForeignTooSoon`] in the chain of its
+    /// error for as long as an earlier leader may still write.
     pub fn client_of(&self, client: Client, fence: Fence) -> Client {
         gate::gated(self.clone(), client, fence)
     }
@@ -194,6 +220,13 @@ impl TermControl {
     /// The moment past which nothing may be written.
     pub fn deadline(&self) -> Moment {
         self.shared.deadline()
+    }
+
+    /// Writes to other clusters may be sent from this moment on, and at once without one; at once unless this is called.
+    ///
+    /// It may come sooner than was said before: when the death of the earlier leader is proven.
+    pub fn allow_foreign_from(&self, from: Option<Moment>) {
+        self.shared.foreign.allow_from(from);
     }
 
     /// Has `told` called when the API server accepts the first write of the term, Events apart.

@@ -35,6 +35,7 @@ use crate::{
         EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, Waits,
         manifest, patch,
     },
+    term::ForeignTooSoon,
 };
 use k8s_openapi::api::core::v1::Node;
 
@@ -58,6 +59,8 @@ pub(super) enum Done {
     Overtaken,
     /// Others are at work with its cluster already.
     Busy,
+    /// An earlier leader may still write to its cluster.
+    TooSoon,
 }
 
 /// Does it.
@@ -374,8 +377,12 @@ impl Act<'_> {
             return Ok(Done::Busy);
         };
         let client = self.context.term.client_of(way.client, way.fence);
-        let done = timeout(LONGEST_AT_A_NODE, act(client)).await;
-        done.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
+        match timeout(LONGEST_AT_A_NODE, act(client)).await {
+            // Nobody waits for that here: the place is needed for others.
+            Ok(Err(error)) if ForeignTooSoon::is_in(&error) => Ok(Done::TooSoon),
+            Ok(done) => done,
+            Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
+        }
     }
 
     async fn shape(

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::json;
 
 use super::{ControllerMetrics, Eviction, plan::DrainProgress};
-use crate::errors::shortened;
+use crate::{errors::shortened, term::ForeignTooSoon};
 
 /// How many evictions of one Node are under way at a time.
 const AT_A_TIME: usize = 8;
@@ -112,7 +112,10 @@ async fn evict(client: Client, pod: Pod, metrics: ControllerMetrics) -> (Pod, Ou
             Outcome::Held
         }
         Err(error) => {
-            metrics.evicted(Eviction::Failed);
+            // What waits for its time has not failed.
+            if !ForeignTooSoon::is_in(&error) {
+                metrics.evicted(Eviction::Failed);
+            }
             Outcome::Failed(error)
         }
     };

@@ -101,6 +101,15 @@ impl Context {
         self.timers.set(object, None);
     }
 
+    /// Has an object looked at again as soon as the term may write to other clusters.
+    fn hold_back(&self, object: Key) {
+        self.timers.hold_back(object);
+        if self.term.check_foreign().is_ok() {
+            // It was allowed after the write was refused, and what waited has been let go already.
+            self.timers.let_go();
+        }
+    }
+
     /// The time from now to `at`.
     ///
     /// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. By
@@ -221,6 +230,10 @@ async fn look(
                 drain = Some(progress);
             }
             Ok(Done::Busy) => return Ok(Some(no_later_than(BUSY, look_again))),
+            Ok(Done::TooSoon) => {
+                context.hold_back(key);
+                return Ok(look_again.filter(|look_again| !look_again.is_zero()));
+            }
             Ok(Done::Overtaken) => {
                 return Ok(Some(no_later_than(OVERTAKEN, look_again)));
             }

@@ -127,8 +127,15 @@ impl Replica {
     }
 
     fn begin_term(&mut self) -> TermControl {
-        let deadline = self.clock.now() + Duration::from_hours(1000);
+        self.begin_unproven_term(Duration::ZERO)
+    }
+
+    /// A term in which writes to other clusters have to wait.
+    fn begin_unproven_term(&mut self, wait: Duration) -> TermControl {
+        let now = self.clock.now();
+        let deadline = now + Duration::from_hours(1000);
         let (term, control) = Term::begin(Generation(1), deadline, Arc::clone(&self.clock));
+        control.allow_foreign_from(Some(now + wait));
         let wall: Arc<dyn WallClock> = Arc::clone(&self.wall) as _;
         self.work.spawn(run_by(
             wall,

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Timers {
 struct Armed {
     by_object: HashMap<Key, Instant>,
     by_instant: BTreeSet<(Instant, Key)>,
+    held_back: BTreeSet<Key>,
+    let_go: BTreeSet<Key>,
 }
 
 impl Timers {
@@ -58,10 +61,30 @@ impl Timers {
         }
     }
 
-    /// Waits until timers have run out, and takes them all. Nothing is lost when it is dropped while it waits.
+    /// Has an object come due at the next [`Timers::let_go`], whatever its timer says.
+    pub(super) fn hold_back(&self, object: Key) {
+        self.armed().held_back.insert(object);
+    }
+
+    /// What was held back is due now.
+    pub(super) fn let_go(&self) {
+        let mut armed = self.armed();
+        let mut held_back = mem::take(&mut armed.held_back);
+        armed.let_go.append(&mut held_back);
+        drop(armed);
+        self.first_changed.notify_one();
+    }
+
+    /// Waits until timers have run out or objects are let go, and takes them all. Nothing is lost when it is dropped while it waits.
     pub(super) async fn due(&self) -> Vec<Key> {
         loop {
-            let first = self.armed().first();
+            let first = {
+                let mut armed = self.armed();
+                if !armed.let_go.is_empty() {
+                    return mem::take(&mut armed.let_go).into_iter().collect();
+                }
+                armed.first()
+            };
             let run_out = async {
                 match first {
                     Some(at) => sleep_until(at).await,
@@ -140,6 +163,22 @@ mod tests {
         timers.set(key("b"), Some(start + SECOND));
         timers.set(key("a"), Some(start + 2 * SECOND));
         timers.set(key("b"), None);
+        assert_eq!(timers.due().await, [key("a")]);
+        assert!(start.elapsed() >= 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_back_is_due_when_it_is_let_go_and_keeps_its_timer() {
+        let timers = Timers::default();
+        let start = Instant::now();
+        timers.hold_back(key("a"));
+        timers.set(key("a"), Some(start + 2 * SECOND));
+        let later = async {
+            tokio::time::sleep(SECOND).await;
+            timers.let_go();
+        };
+        let (due, ()) = tokio::join!(timers.due(), later);
+        assert_eq!((due, start.elapsed()), (vec![key("a")], SECOND));
         assert_eq!(timers.due().await, [key("a")]);
         assert!(start.elapsed() >= 2 * SECOND);
     }

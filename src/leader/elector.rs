@@ -31,6 +31,7 @@ use super::{
     metrics::LeaderMetrics,
     record::Observed,
     standing::{Pulse, Standing},
+    unproven::Unproven,
 };
 use crate::{
     clock::{Moment, sleep_until},
@@ -75,6 +76,7 @@ pub struct Elector<A> {
     next_read: Moment,
     next_take: Moment,
     holder: Holder,
+    unproven: Unproven,
     story: Story,
 }
 
@@ -121,8 +123,6 @@ struct Reign {
     work: JoinSet<()>,
     held: Held,
     next_renew: Moment,
-    /// The predecessor's death is proven, which the next renewal says.
-    proven: bool,
 }
 
 impl<A: LeaseApi> Elector<A> {
@@ -160,6 +160,7 @@ impl<A: LeaseApi> Elector<A> {
             next_read: now,
             next_take: now,
             holder,
+            unproven: Unproven::default(),
             story: Story::default(),
         }
     }
@@ -211,8 +212,8 @@ impl<A: LeaseApi> Elector<A> {
             work: JoinSet::new(),
             next_renew: held.sent + self.lock.config().retry_period(),
             held,
-            proven: false,
         };
+        self.allow_foreign(&reign);
         reign.work.spawn(work(term));
         let ending = self.keep(&mut reign, shutdown).await;
 

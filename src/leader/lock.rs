@@ -199,17 +199,20 @@ impl<A: LeaseApi> Lock<A> {
         observed: &Observed,
         attempt: Attempt,
         reason: Reason,
+        unproven: Duration,
         limit: Duration,
     ) -> Answer<Held> {
         let existing = observed.existing();
-        let object = Record::taken(
+        let mut record = Record::new(Record::taken(
             existing,
             observed.record(),
             reason,
             &self.me,
             self.config.duration(),
             attempt.stamp,
-        );
+        ));
+        record.state_unproven(unproven);
+        let object = record.into_object();
         let (lock, exists) = (Arc::clone(self), existing.is_some());
         Box::pin(async move {
             let lease = if exists {

@@ -12,6 +12,7 @@ use k8s_openapi::{
 };
 
 use super::{
+    config::LONGEST,
     identity::{Identity, Incarnation},
     waits::Waits,
 };
@@ -28,6 +29,10 @@ pub const SUCCESSOR: &str = "5spot.finos.org/successor";
 
 /// The annotation that says why the holder could take the Lease: a [`Reason`].
 pub const TAKEOVER: &str = "5spot.finos.org/takeover";
+
+/// The annotation that says for how many more seconds an earlier leader, whose end is not proven, may go on to write where
+/// nothing is fenced; none where there is no such leader.
+pub(super) const UNPROVEN: &str = "5spot.finos.org/unproven-seconds";
 
 /// `leaseDurationSeconds` of a released Lease, and the least that the API accepts.
 const RELEASED_DURATION: i32 = 1;
@@ -225,6 +230,18 @@ impl Observed {
         }
     }
 
+    /// When the holder of the record has been silent for as long as it is waited for.
+    pub(super) fn runs_out_at(&self) -> Option<Moment> {
+        let record = self.record.as_ref()?;
+        Some(self.changed_at + self.waits.patience(record).duration())
+    }
+
+    /// When the wait is over that the record states for leaders before its holder.
+    pub(super) fn unproven_until(&self) -> Option<Moment> {
+        let left = self.record.as_ref()?.unproven(self.waits)?;
+        Some(self.changed_at + left)
+    }
+
     /// When the record last changed, as far as this replica saw.
     pub fn changed_at(&self) -> Moment {
         self.changed_at
@@ -259,6 +276,11 @@ impl Record {
     /// The view of a Lease that was read or acknowledged.
     pub fn new(object: Lease) -> Self {
         Self { object }
+    }
+
+    /// The Lease to write.
+    pub(super) fn into_object(self) -> Lease {
+        self.object
     }
 
     /// The holder's name, if anybody holds it.
@@ -334,6 +356,32 @@ impl Record {
         {
             annotations.insert(TAKEOVER.to_owned(), Reason::Proof.as_str().to_owned());
         }
+    }
+
+    /// For how long a leader before the holder may still write where nothing is fenced.
+    ///
+    /// No replica waits longer for another than an hour, so no more is believed; what can't be read counts as one lease
+    /// duration.
+    fn unproven(&self, waits: Waits) -> Option<Duration> {
+        let text = self.annotation(UNPROVEN)?;
+        let longest = Duration::from_secs(LONGEST.unsigned_abs());
+        let stated = text.parse().map(Duration::from_secs);
+        Some(stated.unwrap_or(waits.duration).min(longest))
+    }
+
+    /// Says so in the next write, in whole seconds.
+    pub(super) fn state_unproven(&mut self, left: Duration) {
+        let annotations = &mut self.object.metadata.annotations;
+        if left.is_zero() {
+            if let Some(annotations) = annotations {
+                annotations.remove(UNPROVEN);
+            }
+            return;
+        }
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        annotations
+            .get_or_insert_default()
+            .insert(UNPROVEN.to_owned(), seconds.to_string());
     }
 
     /// When the holder last wrote, by the holder's wall clock. Nothing may be concluded from it, except by its writer: it

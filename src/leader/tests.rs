@@ -8,6 +8,7 @@
 )]
 
 mod contention;
+mod foreign;
 mod gray;
 mod handoff;
 mod hint;
@@ -66,6 +67,8 @@ struct Stint {
     pod: String,
     from: Instant,
     to: Option<Instant>,
+    /// From when it could write to other clusters.
+    foreign: Option<Instant>,
 }
 
 /// One running replica.
@@ -241,6 +244,13 @@ impl Scene {
         self.stints.lock().unwrap().clone()
     }
 
+    /// How long after it began to lead the present leader could write to other clusters.
+    fn foreign_wait(&self) -> Option<Duration> {
+        let stints = self.stints();
+        let stint = stints.last()?;
+        Some(stint.foreign? - stint.from)
+    }
+
     fn pods_that_led(&self) -> Vec<String> {
         self.stints().into_iter().map(|stint| stint.pod).collect()
     }
@@ -276,16 +286,29 @@ impl Replica {
     }
 }
 
-/// The work of a leader: it does nothing but note from when until when it could write.
+/// The work of a leader: it does nothing but note from when until when it could write, and from when to other clusters.
 async fn lead(term: Term, setup: Setup, stints: Arc<Mutex<Vec<Stint>>>) {
-    let _noted = Noted::begin(setup.pod, stints);
+    let noted = Noted::begin(setup.pod, stints);
+    let note_foreign = async {
+        term.foreign_allowed().await;
+        noted.may_write_to_others();
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        () = note_foreign => {}
+        () = work(&term, setup) => {}
+    }
+}
+
+async fn work(term: &Term, setup: Setup) {
     if let Some(pause) = setup.doubts_after {
         sleep(pause).await;
         term.doubt();
     }
     if let Some(pause) = setup.writes_after {
         sleep(pause).await;
-        story::write(&term).await;
+        story::write(term).await;
     }
     if let Some(pause) = setup.looks_every {
         while term.check().is_ok() {
@@ -315,10 +338,15 @@ impl Noted {
                 pod: pod.to_owned(),
                 from: Instant::now(),
                 to: None,
+                foreign: None,
             });
             all.len() - 1
         };
         Self { stints, index }
+    }
+
+    fn may_write_to_others(&self) {
+        self.stints.lock().unwrap()[self.index].foreign = Some(Instant::now());
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Fenced {
 pub enum Fence {
     /// It is that of the operator's own cluster.
     Possible,
-    /// It is another cluster's, and whatever it says is not about our Lease.
+    /// It is reached by a kubeconfig: it is another cluster's, and whatever it says is not about our Lease. Should it be that
+    /// of the operator's own cluster after all, the fence is not about the user of the kubeconfig.
     Foreign,
 }
 
@@ -61,6 +62,10 @@ async fn send(
     loop {
         let request = Request::from_parts(head.clone(), Body::from(body.clone()));
         term.check()?;
+        if fence == Fence::Foreign {
+            term.check_foreign()
+                .inspect_err(|held_back| term.shared.foreign.tell(held_back))?;
+        }
         let refusal = tokio::select! {
             // Biased: an answer that is already here is kept even if the term ended in the same instant.
             biased;

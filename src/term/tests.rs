@@ -316,3 +316,57 @@ async fn a_refusal_that_is_not_of_the_fence_is_passed_on_as_it_came(
     assert_eq!((status.code, status.message.as_str()), (code, message));
     assert!(!is_doubted(&control).await);
 }
+
+/// Whether a write to another cluster is held back, and how many requests reach it.
+async fn is_held_back(term: &Term) -> (bool, usize) {
+    let (client, count) = counting_client(Duration::ZERO);
+    let api: Api<ConfigMap> = Api::namespaced(term.client_of(client, Fence::Foreign), "default");
+    let parameters = kube::api::PostParams::default();
+    let answer = api.create(&parameters, &ConfigMap::default()).await;
+    let held_back = answer
+        .err()
+        .is_some_and(|error| ForeignTooSoon::is_in(&error));
+    (held_back, count.load(Ordering::SeqCst))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_to_another_cluster_waits_until_it_is_allowed_and_everything_else_does_not() {
+    let (term, control, clock) = term();
+    control.prolong(clock.now() + TEN * 10);
+    control.allow_foreign_from(Some(clock.now() + TEN));
+    assert_eq!(is_held_back(&term).await, (true, 0), "nothing was sent");
+    let (client, count) = counting_client(Duration::ZERO);
+    let reads: Api<ConfigMap> =
+        Api::namespaced(term.client_of(client.clone(), Fence::Foreign), "default");
+    reads.get("a").await.unwrap();
+    write(&term, &client).await.unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+
+    let begun = clock.now();
+    term.foreign_allowed().await;
+    assert_eq!(clock.now().since(begun), TEN);
+    assert_eq!(is_held_back(&term).await, (false, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_to_another_cluster_start_sooner_when_it_turns_out_that_they_may() {
+    let (term, control, clock) = term();
+    control.allow_foreign_from(Some(clock.now() + TEN));
+    let begun = clock.now();
+    let ((), ()) = tokio::join!(term.foreign_allowed(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        control.allow_foreign_from(None);
+    });
+    assert!(clock.now().since(begun) < Duration::from_millis(1_010));
+    assert_eq!(is_held_back(&term).await, (false, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_may_write_to_other_clusters_at_once_unless_it_is_told_otherwise() {
+    let (term, control, _clock) = term();
+    assert_eq!(is_held_back(&term).await, (false, 1));
+    control.end();
+    let (held_back, sent) = is_held_back(&term).await;
+    assert!(!held_back, "that its term is over is another error");
+    assert_eq!(sent, 0);
+}

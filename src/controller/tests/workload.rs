@@ -63,6 +63,77 @@ async fn the_node_is_cordoned_and_drained_where_it_is_and_not_where_one_has_its_
     assert_eq!(condition(&management, "Drained"), is("True", "NodeDrained"));
 }
 
+/// A machine in another cluster has to go when a new term begins on a hint, and so has one in our own.
+async fn a_leader_of_a_hint(wait: Duration) -> (ApiServer, ApiServer, Replica, TermControl) {
+    let (management, workload, mut replica, control) = split().await;
+    management.put(office_json("other"));
+    management.patch("other", "/spec/clusterName", json!("ours"));
+    sleep(MOMENT).await;
+    control.end();
+    replica.work_ends().await;
+    for name in ["a", "other"] {
+        management.patch(name, "/spec/schedule/hoursOfDay", json!(["1"]));
+    }
+    let control = replica.begin_unproven_term(wait);
+    sleep(MOMENT).await;
+    (management, workload, replica, control)
+}
+
+fn is_cordoned(server: &ApiServer, node: &str) -> bool {
+    server.get("/nodes", "", node).unwrap()["spec"]["unschedulable"] == true
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_hint_other_clusters_are_written_to_when_the_wait_is_over_and_ours_at_once() {
+    let (management, workload, replica, _control) =
+        a_leader_of_a_hint(Duration::from_secs(15)).await;
+    assert!(is_cordoned(&management, "node-other"));
+    sleep(Duration::from_millis(14_900)).await;
+    assert!(!is_cordoned(&workload, "node-a"));
+    sleep(Duration::from_millis(100) + MOMENT).await;
+    assert!(is_cordoned(&workload, "node-a"));
+    assert_eq!(
+        replica.metric("five_spot_errors_total{category=\"action\"}"),
+        0,
+        "to wait is no failure"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_hint_that_is_proven_right_other_clusters_are_written_to_at_once() {
+    let (_management, workload, _replica, control) =
+        a_leader_of_a_hint(Duration::from_secs(15)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(!is_cordoned(&workload, "node-a"));
+    control.allow_foreign_from(None);
+    sleep(MOMENT).await;
+    assert!(is_cordoned(&workload, "node-a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn evictions_of_another_cluster_wait_as_well_and_are_not_counted_as_failed() {
+    let (management, workload, mut replica, control) = split().await;
+    workload.set(
+        "/pods",
+        pod("web", "shop", &json!({"/spec/nodeName": "node-a"})),
+    );
+    management.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
+    sleep(Duration::from_mins(4)).await;
+    assert!(is_cordoned(&workload, "node-a"));
+    control.end();
+    replica.work_ends().await;
+    sleep(Duration::from_mins(2)).await;
+    let _control = replica.begin_unproven_term(Duration::from_secs(15));
+    sleep(Duration::from_secs(14)).await;
+    assert_eq!(workload.names("/pods"), ["web"]);
+    sleep(Duration::from_secs(2)).await;
+    assert!(workload.names("/pods").is_empty());
+    assert_eq!(
+        replica.metric("five_spot_pod_evictions_total{result=\"failed\"}"),
+        0
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_cannot_be_reached_holds_its_machine_up_for_a_bounded_time() {
     let (management, workload, _replica, _control) = split().await;

@@ -18,6 +18,7 @@ use crate::{
         lock::{Held, LeaseApi, LeaseError},
         record::{Observed, Reason, Verdict},
         standing::Standing,
+        unproven::Unproven,
     },
 };
 
@@ -99,13 +100,17 @@ impl<A: LeaseApi> Elector<A> {
             return;
         };
         let now = self.lock.clock().now();
+        if reason != Reason::Own {
+            self.unproven = Unproven::after(observed, reason);
+        }
+        let unproven = self.unproven.left(now);
         let attempt = self.attempts.begin(self.lock.wall(), now, Some(reason));
         let limit = self.write_limit.next().min(self.lock.config().take_limit());
         self.write = Some(Write {
             attempt,
             base: observed.version().map(str::to_owned),
             settled: false,
-            answer: self.lock.take(observed, attempt, reason, limit),
+            answer: self.lock.take(observed, attempt, reason, unproven, limit),
         });
     }
 

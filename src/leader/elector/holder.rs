@@ -161,6 +161,11 @@ impl Holder {
         self.evidence = Evidence::default();
     }
 
+    /// Whether the death of the process that is followed is proven. While this replica leads, that is its predecessor.
+    pub(super) fn is_dead(&self) -> bool {
+        self.evidence.dead.is_some()
+    }
+
     /// The next thing that happens to the process; never, where none is followed.
     pub(super) async fn next(&mut self) -> News {
         let Some(followed) = &mut self.followed else {

@@ -109,7 +109,8 @@ impl<A: LeaseApi> Elector<A> {
                 }
                 news = self.holder.next() => {
                     // Of the predecessor: that its death is proven after a takeover by a hint. The next renewal says so.
-                    reign.proven |= self.holder.learn(news);
+                    self.holder.learn(news);
+                    self.allow_foreign(reign);
                 }
                 change = self.changes.next() => {
                     self.heard(change);
@@ -125,16 +126,25 @@ impl<A: LeaseApi> Elector<A> {
         }
     }
 
+    /// Has the work write to other clusters from when it may, by what is known of the leaders before.
+    pub(super) fn allow_foreign(&mut self, reign: &Reign) {
+        if self.holder.is_dead() {
+            self.unproven.prove();
+        }
+        reign.control.allow_foreign_from(self.unproven.until());
+    }
+
     /// Sends the next renewal, unless one is under way that may still be answered.
     fn start_to_renew(&mut self, reign: &mut Reign, deadline: Moment) {
         if self.write.as_ref().is_some_and(|write| !write.settled) {
             return;
         }
-        if reign.proven {
+        let now = self.lock.clock().now();
+        if self.holder.is_dead() {
             reign.held.record.prove();
         }
+        reign.held.record.state_unproven(self.unproven.left(now));
         let record = &reign.held.record;
-        let now = self.lock.clock().now();
         let attempt = self.attempts.begin(self.lock.wall(), now, None);
         let limit = self.write_limit.of_renewal(deadline.since(now));
         self.write = Some(Write {

@@ -36,6 +36,7 @@ impl<A: LeaseApi> Elector<A> {
         let successor = self.successor().await;
         loop {
             let asked = self.lock.clock().now();
+            record.state_unproven(self.unproven.left(asked));
             let limit = self.write_limit.next();
             let result = self
                 .lock

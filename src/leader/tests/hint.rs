@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn hinted(setup: Setup) -> Setup {
+pub(super) fn hinted(setup: Setup) -> Setup {
     Setup {
         hints: true,
         ..setup
     }
 }
 
-async fn leader_and_standby() -> (Scene, Replica, Replica) {
+pub(super) async fn leader_and_standby() -> (Scene, Replica, Replica) {
     let scene = Scene::new();
     let leader = scene.start(hinted(a()));
     scene.until_leads("a", FIRST).await;
