@@ -62,7 +62,6 @@ mod waits;
 
 pub use announce::{Announcements, Announcer, announcements};
 pub use config::{InvalidSetting, LeaseConfig};
-#[cfg(test)]
 pub(crate) use elector::RELEASE_TIMEOUT;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use elector::SUCCESSOR_LIMIT;

@@ -5,6 +5,7 @@
 //! here, and a task that ends unasked ends the process.
 
 mod election;
+mod grace;
 mod instruments;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
@@ -91,6 +92,7 @@ enum Part {
     Signals,
     Announcements,
     Hint,
+    GracePeriod,
 }
 
 /// Where work is done: under the election, or alone.
@@ -146,7 +148,8 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
         let contest = contest.await?;
         termination_log.clone_from(&contest.termination_log);
         let pulse = Arc::clone(&contest.pulse);
-        let elector = contest.accompany(&mut tasks, &stop, client, lease, pod);
+        let elector =
+            contest.accompany(&mut tasks, &stop, client, lease, pod, config.drain_timeout);
         let ready = caches.clone();
         tasks.spawn(async move {
             let ready = async move { ready.synced().await };
@@ -234,7 +237,8 @@ async fn supervise(
                 | Part::Admin
                 | Part::Signals
                 | Part::Announcements
-                | Part::Hint,
+                | Part::Hint
+                | Part::GracePeriod,
             ) => {
                 shutdown.cancel();
             }

@@ -1,13 +1,13 @@
 //! Puts the election of one replica together: the lock, what it senses of others, and what it tells them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{OperatorError, Part};
+use super::{OperatorError, Part, grace};
 use crate::{
     args::{Config, Election},
     clock::SharedClock,
@@ -121,6 +121,7 @@ impl Contest {
         client: Client,
         lease: LeaseConfig,
         pod: String,
+        drain_timeout: Duration,
     ) -> Elector<KubeLeases> {
         if let Some(keeper) = self.keeper {
             let stop = stop.clone();
@@ -138,6 +139,21 @@ impl Contest {
                 (Part::Hint, Ok(()))
             });
         }
+        let check = {
+            let (client, lease, pod) = (client.clone(), lease.clone(), pod.clone());
+            async move {
+                grace::check(client, &lease, &pod, drain_timeout).await;
+                std::future::pending::<()>().await;
+            }
+        };
+        let stop_check = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = check => {}
+                () = stop_check.cancelled() => {}
+            }
+            (Part::GracePeriod, Ok(()))
+        });
         let (announcements, stop) = (self.announcements, stop.clone());
         tasks.spawn(async move {
             announcements.publish(client, lease, pod, stop).await;
