@@ -15,7 +15,7 @@ lease_manager := "five-spot/lease-manager-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
 opm_tags := "json1,netgo,osusergo,containers_image_openpgp"
-generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle"
+generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml deploy/flow-schema.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle"
 bundle := "target/debug/bundle"
 failover := "target/debug/failover"
 steps := "exec target/steps/build/debug/steps '" + just_executable() + "'"
@@ -244,7 +244,7 @@ drift: generate
 
 # Files that are as they should be are not touched: others read them meanwhile.
 #
-# Write the CRD and its reference, RBAC, the fence, the README's metrics, the schemas of report and failover.toml, and the bundle
+# Write the CRD and its reference, RBAC, the fence, the FlowSchema, the README's metrics, the schemas of report and failover.toml, and the bundle
 [group('build')]
 [metadata('step', 'rust', '5')]
 generate: binaries
@@ -261,7 +261,7 @@ generate: binaries
             !skip' "$3" > $out/part
         put $out/part "$3"
     }
-    for file in crd rbac fence; do
+    for file in crd rbac fence flow-schema; do
         target/debug/five-spot $file > $out/$file.yaml
         put $out/$file.yaml deploy/$file.yaml
     done

@@ -1,6 +1,7 @@
 //! Everything that the operator may do in a cluster, in one list.
 //!
-//! `deploy/rbac.yaml` grants it and `deploy/fence.yaml` covers the writes in it that only a leader may make; both are
+//! `deploy/rbac.yaml` grants it, `deploy/fence.yaml` covers the writes in it that only a leader may make, and
+//! `deploy/flow-schema.yaml` gives the calls of the election their priority; all are
 //! rendered from here by [`manifest`](crate::manifest), so neither can forget what the other knows.
 
 use crate::{api::GROUP, machine::CLUSTER_API};
@@ -19,6 +20,9 @@ pub const FENCE: &str = "5spot-fence";
 
 /// The part of the fence that guards what others write too.
 pub const LENIENT_FENCE: &str = "5spot-fence-shared";
+
+/// The priority of the calls about Leases at the API server.
+pub const FLOW_SCHEMA: &str = "5spot-election";
 
 const WATCHED: &[&str] = &["get", "list", "watch"];
 const OWNED: &[&str] = &["get", "list", "watch", "create", "delete"];

@@ -34,6 +34,8 @@ pub enum Command {
     Rbac,
     /// Print the fence's admission policy as YAML, for the Lease and the namespace that are set
     Fence,
+    /// Print the FlowSchema of the calls about Leases as YAML, for the namespace that is set
+    FlowSchema,
     /// Print the reference of the kind as Markdown
     Reference,
     /// Print the table of the metrics as Markdown

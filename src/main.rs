@@ -22,6 +22,13 @@ fn main() -> ExitCode {
             }
             Err(invalid) => report(Err(invalid.into()), 2),
         },
+        Command::FlowSchema => match args.lease() {
+            Ok(lease) => {
+                let schema = manifest::flow_schema_yaml(lease.namespace());
+                report(print(Ok::<_, Infallible>(schema)), 1)
+            }
+            Err(invalid) => report(Err(invalid.into()), 2),
+        },
         Command::Reference => report(
             print(Ok::<_, Infallible>(manifest::reference_markdown())),
             1,

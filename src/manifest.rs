@@ -1,11 +1,12 @@
 //! The manifests that are derived from the code, and the tests that hold the others to it.
 //!
-//! Arrows run one way: `src/api` -> `deploy/crd.yaml` and `docs/reference.md`, `src/access.rs` -> `deploy/rbac.yaml` and
-//! `deploy/fence.yaml`.
-//! `five-spot crd`, `five-spot rbac` and `five-spot fence` print them, and `five-spot reference` the page for people; a
+//! Arrows run one way: `src/api` -> `deploy/crd.yaml` and `docs/reference.md`, `src/access.rs` -> `deploy/rbac.yaml`,
+//! `deploy/fence.yaml` and `deploy/flow-schema.yaml`.
+//! `five-spot crd`, `five-spot rbac`, `five-spot fence` and `five-spot flow-schema` print them, and `five-spot reference` the page for people; a
 //! test fails when they differ.
 
 mod fence;
+mod flow;
 mod rbac;
 mod reference;
 
@@ -14,6 +15,7 @@ use kube::CustomResourceExt;
 use crate::api::ScheduledMachine;
 
 pub use fence::fence_yaml;
+pub use flow::flow_schema_yaml;
 pub use rbac::rbac_yaml;
 pub use reference::reference_markdown;
 

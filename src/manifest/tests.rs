@@ -137,13 +137,14 @@ fn the_kustomization_lists_every_manifest_that_every_cluster_can_take() {
 
 #[test]
 fn every_namespaced_object_names_its_namespace() {
-    const CLUSTER_WIDE: [&str; 6] = [
+    const CLUSTER_WIDE: [&str; 7] = [
         "Namespace",
         "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "FlowSchema",
     ];
     for file in resources()
         .iter()

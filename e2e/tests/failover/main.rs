@@ -11,6 +11,7 @@
 )]
 
 mod examples;
+mod flow;
 mod lanes;
 mod mutants;
 mod nodes;

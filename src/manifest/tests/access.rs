@@ -6,6 +6,7 @@ use k8s_openapi::api::{
     },
     coordination::v1::Lease,
     core::v1::ConfigMap,
+    flowcontrol::v1::FlowSchema,
     rbac::v1::{ClusterRole, PolicyRule, Role},
 };
 use rstest::rstest;
@@ -15,7 +16,7 @@ use crate::{
     access::{
         FENCE, Guard, LEASE, LENIENT_FENCE, NAMESPACE, RIGHTS, Reach, Right, SERVICE_ACCOUNT,
     },
-    manifest::{fence_yaml, rbac_yaml},
+    manifest::{fence_yaml, flow_schema_yaml, rbac_yaml},
 };
 
 fn policy() -> ValidatingAdmissionPolicy {
@@ -57,6 +58,7 @@ fn rules(filter: fn(&Right) -> bool) -> Vec<PolicyRule> {
 #[rstest]
 #[case::rbac("rbac.yaml", rbac_yaml())]
 #[case::fence("fence.yaml", fence_yaml(NAMESPACE, LEASE))]
+#[case::flow_schema("flow-schema.yaml", flow_schema_yaml(NAMESPACE))]
 fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
     #[case] name: &str,
     #[case] rendered: String,
@@ -85,6 +87,34 @@ fn the_lease_that_the_fence_goes_by_is_there_from_the_start_and_says_nothing() {
     assert_eq!(lease.metadata.namespace, parameter.namespace);
     assert_eq!(lease.spec, None, "applying it again must not end a term");
     assert_eq!(lease.metadata.annotations, None);
+}
+
+#[test]
+fn the_priority_is_for_every_call_about_leases_that_the_account_may_make_and_for_no_other() {
+    let schema: FlowSchema = object("flow-schema.yaml");
+    let spec = schema.spec.unwrap();
+    assert_eq!(spec.priority_level_configuration.name, "leader-election");
+    let precedence = spec.matching_precedence.unwrap();
+    assert!((900..9000).contains(&precedence), "{precedence}");
+    let [rules] = spec.rules.unwrap().try_into().unwrap();
+    let [subject] = rules.subjects.try_into().unwrap();
+    let account = subject.service_account.unwrap();
+    assert_eq!(
+        (account.namespace.as_str(), account.name.as_str()),
+        (NAMESPACE, SERVICE_ACCOUNT)
+    );
+    assert_eq!(rules.non_resource_rules, None);
+    let [rule] = rules.resource_rules.unwrap().try_into().unwrap();
+    assert_eq!(rule.api_groups, ["coordination.k8s.io"]);
+    assert_eq!(rule.resources, ["leases"]);
+    assert_eq!(rule.namespaces, Some(owned(&[NAMESPACE])));
+    let role: Role = object("rbac.yaml");
+    let granted = role.rules.unwrap().into_iter();
+    let granted: Vec<_> = granted
+        .filter(|rule| rule.resources == Some(owned(&["leases"])))
+        .flat_map(|rule| rule.verbs)
+        .collect();
+    assert_eq!(rule.verbs, granted);
 }
 
 #[test]
