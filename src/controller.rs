@@ -11,6 +11,8 @@
 //! - Nothing is written when nothing changed; a write of our own leads to no other.
 //! - What waits because an earlier leader may still write to another cluster holds nothing else up, and is done as soon as
 //!   it may be.
+//! - Work that goes on says so to its term: by every call that ends and every look, and where there is nothing to do, by a
+//!   timer of its own.
 //! - A boundary of a schedule is acted on when it comes, not when somebody polls.
 //!
 //! # Time
@@ -39,7 +41,7 @@ mod timers;
 mod wall_clock;
 mod written;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
 use kube::{
@@ -67,6 +69,13 @@ pub const FIELD_MANAGER: &str = "5spot-controller";
 
 /// How many objects are worked on at a time: enough to hide the API server's latency, few enough not to flood it.
 const CONCURRENCY: u16 = 16;
+
+/// How long the work may give no sign of progress before it is stuck. Whatever the API servers do, every call ends within
+/// 10 s, and a round at a Node within 30 s; twice that is more than a slow one can cost.
+pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// How often the work says that it has nothing to do.
+const IDLE_SIGN: Duration = Duration::from_secs(1);
 
 /// Does the work of one term.
 ///
@@ -138,6 +147,7 @@ pub(crate) async fn run_by(
         controller::Config::default().concurrency(CONCURRENCY),
     )
     .for_each(|outcome| {
+        term.progress();
         match outcome {
             Ok((object, _action)) => pace.finished(&object.erase()),
             Err(controller::Error::ReconcilerFailed(_logged, object)) => pace.finished(&object),
@@ -150,12 +160,22 @@ pub(crate) async fn run_by(
         }
         std::future::ready(())
     });
+    // In the task of the work, so that it is not said where that task does not go on.
+    let idle = async {
+        loop {
+            if pace.is_idle() {
+                term.progress();
+            }
+            tokio::time::sleep(IDLE_SIGN).await;
+        }
+    };
     tokio::select! {
         // Biased: once the term has ended, not one more step of the work is taken.
         biased;
         () = term.ended() => debug!(term = %term.generation(), "dropped the work of a term that has ended"),
         () = work => info!(term = %term.generation(), "finished the work of the term"),
         () = let_go => {}
+        () = idle => {}
     }
 }
 

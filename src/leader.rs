@@ -11,6 +11,8 @@
 //!   `lease duration : renew deadline`.
 //! - Work is stopped before the Lease is released. Work that cannot be stopped by the time a standby may take over
 //!   ends the process ([`ElectorError::WorkOutlivedTerm`]).
+//! - A leader whose work gives no sign of progress for a while gives the Lease back although it could renew
+//!   ([`Elector::ending_stuck_work`], [`Term::progress`](crate::term::Term::progress)).
 //! - A term that rests on a hint lets no write to another cluster out, where no fence is, before the predecessor's record
 //!   has run out on the clock of this replica, or its death is proven; and neither does a term that follows on it
 //!   ([`Term::foreign_allowed`](crate::term::Term::foreign_allowed)).
@@ -22,7 +24,7 @@
 //! - This is no fence. A write that left before the term ended may arrive later, and a process that was stopped
 //!   between the check and the send is not held back by anything in it. Only the API server can refuse such a write;
 //!   that is [`crate::fence`].
-//! - A leader whose work makes no progress, but that still renews, keeps the Lease.
+//! - What counts as progress is up to the work: work that goes on and does the wrong thing keeps the Lease.
 //! - Standbys believe the Lease. Whoever edits `holderIdentity` or `leaseDurationSeconds` of a held Lease by hand, or
 //!   deletes it, takes the promise back in the leader's name. The leader notices by its watch, and at the latest when
 //!   it next renews; a replica that finds no Lease at all waits two retry periods for that. The wait for writes to

@@ -20,7 +20,10 @@ mod foreign;
 mod gate;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -76,6 +79,7 @@ struct Shared {
     ended: CancellationToken,
     first_write: FirstWrite,
     foreign: Foreign,
+    progress: AtomicU64,
 }
 
 impl std::fmt::Display for Generation {
@@ -103,6 +107,7 @@ impl Term {
             ended: CancellationToken::new(),
             first_write: FirstWrite::default(),
             foreign: Foreign::default(),
+            progress: AtomicU64::new(0),
         });
         (
             Self {
@@ -180,6 +185,12 @@ impl Term {
         }
     }
 
+    /// Says that the work goes on. Every answer to a call of this term's clients says so as well; work that waits for
+    /// something to do has to say it by itself, from the task that would do it.
+    pub fn progress(&self) {
+        self.shared.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Says that the API server's view of the Lease is not that of this term.
     pub fn doubt(&self) {
         self.shared.doubted.notify_one();
@@ -227,6 +238,11 @@ impl TermControl {
     /// It may come sooner than was said before: when the death of the earlier leader is proven.
     pub fn allow_foreign_from(&self, from: Option<Moment>) {
         self.shared.foreign.allow_from(from);
+    }
+
+    /// How many signs of progress the work has given: a number that grows.
+    pub fn progress(&self) -> u64 {
+        self.shared.progress.load(Ordering::Relaxed)
     }
 
     /// Has `told` called when the API server accepts the first write of the term, Events apart.

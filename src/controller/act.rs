@@ -45,6 +45,9 @@ const NODE_ATTEMPTS: usize = 4;
 /// How long a round of the drain, or a change of a Node, may take; the rest of it is done in the next look.
 const LONGEST_AT_A_NODE: Duration = Duration::from_secs(30);
 
+// A round at a slow Node must not look like work that is stuck.
+const _: () = assert!(super::STUCK_AFTER.as_secs() >= 2 * LONGEST_AT_A_NODE.as_secs());
+
 /// How long it is waited for others who are at work with the same cluster.
 const LONGEST_FOR_A_PLACE: Duration = Duration::from_millis(100);
 

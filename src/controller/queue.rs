@@ -4,7 +4,10 @@ use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashSet},
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::{Stream, stream};
@@ -46,6 +49,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Pace {
     slots: Semaphore,
+    /// Whether something in the backlog has not been handed out.
+    is_waited_for: AtomicBool,
     taken: Mutex<HashSet<Key>>,
 }
 
@@ -80,6 +85,7 @@ impl Queue {
         let changes = caches.changes();
         let store = caches.store();
         let backlog = in_order(&store.state(), clock.now());
+        pace.wait_for(&backlog);
         Self {
             store,
             changes,
@@ -102,6 +108,7 @@ impl Queue {
 
     async fn next(&mut self) -> ReconcileRequest<ScheduledMachine> {
         loop {
+            self.pace.wait_for(&self.backlog);
             tokio::select! {
                 biased;
                 change = self.changes.recv() => match change {
@@ -125,6 +132,7 @@ impl Queue {
                     if let Some(place) = self.backlog.pop_first() {
                         let obj_ref = reference(place.object);
                         self.pace.take(&obj_ref);
+                        self.pace.wait_for(&self.backlog);
                         return ReconcileRequest { obj_ref, reason: ReconcileReason::BulkReconcile };
                     }
                 }
@@ -152,6 +160,7 @@ impl Pace {
     pub(super) fn new(slots: usize) -> Self {
         Self {
             slots: Semaphore::new(slots),
+            is_waited_for: AtomicBool::new(false),
             taken: Mutex::default(),
         }
     }
@@ -160,6 +169,16 @@ impl Pace {
     async fn slot(&self) {
         // The semaphore is never closed.
         let _permit = self.slots.acquire().await;
+    }
+
+    fn wait_for(&self, backlog: &BTreeSet<Place>) {
+        self.is_waited_for
+            .store(!backlog.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing waits for a slot, and not all are taken.
+    pub(super) fn is_idle(&self) -> bool {
+        self.slots.available_permits() > 0 && !self.is_waited_for.load(Ordering::Relaxed)
     }
 
     fn take(&self, object: &ObjectRef<ScheduledMachine>) {

@@ -11,6 +11,7 @@ mod keep;
 mod release;
 mod story;
 mod view;
+mod watchdog;
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -58,6 +59,8 @@ const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
 pub struct Elector<A> {
     lock: Arc<Lock<A>>,
     drain_timeout: Duration,
+    /// After how long without progress the work counts as stuck.
+    stuck_after: Option<Duration>,
     standing: watch::Sender<Standing>,
     pulse: Arc<Pulse>,
     metrics: LeaderMetrics,
@@ -91,6 +94,9 @@ pub enum ElectorError {
     /// The work came to an end by itself while the term was live.
     #[error("the work of the term of {0} ended although the term was live")]
     WorkStopped(Generation),
+    /// The work made no progress. What holds it up may be in this process, so that is to begin anew.
+    #[error("the work of the term of {0} made no progress")]
+    WorkStuck(Generation),
     /// The work panicked.
     #[error("the work of the term of {0} failed")]
     WorkFailed(Generation, #[source] JoinError),
@@ -104,6 +110,8 @@ enum Ending {
     WoundUp,
     /// The work ended by itself.
     WorkEnded(Option<JoinError>),
+    /// The work made no progress.
+    WorkStuck,
 }
 
 impl Ending {
@@ -113,6 +121,7 @@ impl Ending {
             Self::WoundUp => Cause::Released,
             Self::WorkEnded(None) => Cause::WorkEnded,
             Self::WorkEnded(Some(_)) => Cause::WorkFailed,
+            Self::WorkStuck => Cause::WorkStuck,
         }
     }
 }
@@ -151,6 +160,7 @@ impl<A: LeaseApi> Elector<A> {
             blind: false,
             lock: Arc::new(lock),
             drain_timeout,
+            stuck_after: None,
             standing,
             pulse,
             metrics,
@@ -163,6 +173,14 @@ impl<A: LeaseApi> Elector<A> {
             unproven: Unproven::default(),
             story: Story::default(),
         }
+    }
+
+    /// Ends a term whose work gives no sign of progress for `limit`, see [`Term::progress`]; without this no such term is
+    /// ended.
+    #[must_use]
+    pub fn ending_stuck_work(mut self, limit: Duration) -> Self {
+        self.stuck_after = Some(limit);
+        self
     }
 
     /// Takes part until `shutdown`: leads whenever it can, and runs `work` for each term.
@@ -255,6 +273,10 @@ impl<A: LeaseApi> Elector<A> {
             Ending::WoundUp => {
                 self.release(reign.held.record).await;
                 Ok(true)
+            }
+            Ending::WorkStuck => {
+                self.release(reign.held.record).await;
+                Err(ElectorError::WorkStuck(generation))
             }
             Ending::WorkEnded(failure) => {
                 self.release(reign.held.record).await;

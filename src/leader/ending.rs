@@ -13,18 +13,21 @@ pub enum Cause {
     WorkEnded,
     /// The work panicked.
     WorkFailed,
+    /// The work made no progress.
+    WorkStuck,
     /// The work could not be stopped, and the process ends.
     WorkOutlived,
 }
 
 impl Cause {
     /// Every cause there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Released,
         Self::Lost,
         Self::Deadline,
         Self::WorkEnded,
         Self::WorkFailed,
+        Self::WorkStuck,
         Self::WorkOutlived,
     ];
 
@@ -36,6 +39,7 @@ impl Cause {
             Self::Deadline => "deadline",
             Self::WorkEnded => "work-ended",
             Self::WorkFailed => "work-failed",
+            Self::WorkStuck => "work-stuck",
             Self::WorkOutlived => "work-outlived",
         }
     }
@@ -48,6 +52,7 @@ impl Cause {
             Self::Deadline => "the Lease could not be renewed before the renew deadline",
             Self::WorkEnded => "the work ended by itself",
             Self::WorkFailed => "the work failed",
+            Self::WorkStuck => "the work made no progress",
             Self::WorkOutlived => "the work could not be stopped, so the process ends",
         }
     }

@@ -17,6 +17,7 @@ mod proof;
 mod release;
 mod rules;
 mod story;
+mod stuck;
 
 use std::{
     sync::{Arc, Mutex},
@@ -46,6 +47,9 @@ use crate::{clock::PausedClock, term::Term};
 const D: Duration = Duration::from_secs(15);
 const RD: Duration = Duration::from_secs(10);
 const RP: Duration = Duration::from_secs(2);
+
+/// After this long without progress the work is stuck, where that is watched.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// Within this a replica that finds no Lease leads.
 const FIRST: Duration = Duration::from_secs(5);
@@ -105,6 +109,10 @@ struct Setup {
     created: u8,
     /// The work writes something after this long.
     writes_after: Option<Duration>,
+    /// The work says this often that it goes on.
+    progress_every: Option<Duration>,
+    /// It does so for this long, and hangs from then on.
+    hangs_after: Duration,
 }
 
 impl Default for Setup {
@@ -124,6 +132,8 @@ impl Default for Setup {
             template: "t",
             created: 1,
             writes_after: None,
+            progress_every: None,
+            hangs_after: Duration::MAX,
         }
     }
 }
@@ -197,7 +207,10 @@ impl Scene {
             metrics.clone(),
         );
         let (announcer, announcements) = announcements(metrics.clone());
-        let elector = elector.announcing(announcer);
+        let mut elector = elector.announcing(announcer);
+        if setup.progress_every.is_some() {
+            elector = elector.ending_stuck_work(STUCK_AFTER);
+        }
         let shutdown = CancellationToken::new();
         let (token, stints) = (shutdown.clone(), Arc::clone(&self.stints));
         let mut task = JoinSet::new();
@@ -309,6 +322,16 @@ async fn work(term: &Term, setup: Setup) {
     if let Some(pause) = setup.writes_after {
         sleep(pause).await;
         story::write(term).await;
+    }
+    if let Some(pause) = setup.progress_every {
+        let begun = Instant::now();
+        while begun.elapsed() < setup.hangs_after && !term.is_winding_down() {
+            term.progress();
+            sleep(pause).await;
+        }
+        if begun.elapsed() >= setup.hangs_after {
+            std::future::pending::<()>().await;
+        }
     }
     if let Some(pause) = setup.looks_every {
         while term.check().is_ok() {

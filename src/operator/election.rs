@@ -11,6 +11,7 @@ use super::{OperatorError, Part, grace};
 use crate::{
     args::{Config, Election},
     clock::SharedClock,
+    controller,
     errors::Chain,
     fence::{Fence, FenceKeeper, FenceMetrics, KubeFence},
     leader::{
@@ -102,7 +103,9 @@ impl Contest {
             metrics,
         );
         Ok(Self {
-            elector: elector.announcing(announcer),
+            elector: elector
+                .announcing(announcer)
+                .ending_stuck_work(controller::STUCK_AFTER),
             pulse,
             announcements,
             listener,

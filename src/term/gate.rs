@@ -41,7 +41,12 @@ pub(super) fn gated(term: Term, client: Client, fence: Fence) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
         let (term, client) = (term.clone(), client.clone());
-        async move { send(&term, &client, request, fence).await }
+        async move {
+            let answer = send(&term, &client, request, fence).await;
+            // Whatever it is: a slow API server is no reason to take the work for stuck.
+            term.progress();
+            answer
+        }
     });
     Client::new(service, namespace)
 }

@@ -370,3 +370,18 @@ async fn a_term_may_write_to_other_clusters_at_once_unless_it_is_told_otherwise(
     assert!(!held_back, "that its term is over is another error");
     assert_eq!(sent, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_call_that_ends_is_a_sign_of_progress_however_it_ends() {
+    let (term, control, clock) = term();
+    let (client, _count) = counting_client(Duration::ZERO);
+    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
+    assert_eq!(control.progress(), 0);
+    api.get("a").await.unwrap();
+    assert_eq!(control.progress(), 1);
+    control.allow_foreign_from(Some(clock.now() + TEN));
+    assert_eq!(is_held_back(&term).await, (true, 0));
+    assert_eq!(control.progress(), 2);
+    term.progress();
+    assert_eq!(control.progress(), 3);
+}

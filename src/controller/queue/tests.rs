@@ -1,11 +1,11 @@
 //! The order of a backlog, and the pace at which it is handed out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
 
-use super::{Pace, in_order};
+use super::{Pace, Place, in_order};
 use crate::{api::ScheduledMachine, api::fixture::office_json};
 
 fn object(name: &str, priority: u8, status: Option<Value>) -> Arc<ScheduledMachine> {
@@ -62,4 +62,23 @@ async fn no_more_is_handed_out_than_is_finished() {
     pace.finished(&reference("a").erase());
     pace.take(&reference("c"));
     assert!(futures::FutureExt::now_or_never(pace.slot()).is_none());
+}
+
+#[test]
+fn nothing_is_idle_where_all_slots_are_taken_or_something_waits() {
+    let pace = Pace::new(2);
+    let reference = |name: &str| ObjectRef::<ScheduledMachine>::new(name).within("default");
+    assert!(pace.is_idle());
+    for name in ["a", "b"] {
+        pace.take(&reference(name));
+    }
+    assert!(!pace.is_idle(), "all slots are taken");
+    pace.finished(&reference("a").erase());
+    assert!(pace.is_idle());
+    let now = "2026-03-02T09:00:00Z".parse().unwrap();
+    let place = Place::of(&object("c", 50, None), now);
+    pace.wait_for(&BTreeSet::from([place]));
+    assert!(!pace.is_idle(), "something waits for a slot");
+    pace.wait_for(&BTreeSet::new());
+    assert!(pace.is_idle());
 }

@@ -192,3 +192,41 @@ async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
     reconcile(object, context).await.unwrap_err();
     assert!(server.writes().is_empty());
 }
+
+/// The longest that the work has given no sign of progress within `watched`.
+async fn longest_silence(control: &TermControl, watched: Duration) -> Duration {
+    let begun = Instant::now();
+    let (mut signs, mut since, mut longest) = (control.progress(), begun, Duration::ZERO);
+    while begun.elapsed() < watched {
+        sleep(Duration::from_millis(100)).await;
+        if control.progress() != signs {
+            (signs, since) = (control.progress(), Instant::now());
+        }
+        longest = longest.max(since.elapsed());
+    }
+    longest
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_has_nothing_to_do_says_that_it_goes_on() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let control = replica.begin_term();
+    let silence = longest_silence(&control, Duration::from_mins(2)).await;
+    assert!(silence <= Duration::from_millis(1_200), "{silence:?}");
+}
+
+/// More objects than there are places, and each call hangs until it is given up.
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_answer_is_not_taken_for_work_that_hangs() {
+    let names: Vec<_> = (0..200).map(|index| format!("m{index}")).collect();
+    let server = server_with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    server.set_faults(Faults {
+        status_takes: Duration::from_hours(1),
+        ..Faults::default()
+    });
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    let control = replica.begin_term();
+    let silence = longest_silence(&control, Duration::from_mins(10)).await;
+    assert!(silence < super::super::STUCK_AFTER / 4, "{silence:?}");
+}

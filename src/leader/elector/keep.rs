@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::{
     Elector, Ending, Reign,
     calls::{self, Found, Write},
+    watchdog::Watchdog,
 };
 use crate::{
     clock::{Clock, Moment, sleep_until},
@@ -36,6 +37,9 @@ impl<A: LeaseApi> Elector<A> {
         }
         let mut drained_by = None;
         let mut next_doubt = clock.now();
+        let mut watchdog = self
+            .stuck_after
+            .map(|limit| Watchdog::new(limit, clock.now()));
         loop {
             self.pulse.beat();
             let (now, deadline) = (clock.now(), reign.control.deadline());
@@ -46,6 +50,13 @@ impl<A: LeaseApi> Elector<A> {
                 self.start_to_renew(reign, deadline);
             }
             let mut wake = deadline;
+            // While it winds up, the drain timeout bounds it.
+            if let Some(watchdog) = watchdog.as_mut().filter(|_| drained_by.is_none()) {
+                if watchdog.is_stuck(reign.control.progress(), now) {
+                    return Ending::WorkStuck;
+                }
+                wake = wake.min(watchdog.next_look());
+            }
             if let Some(write) = self.write.as_ref().filter(|write| !write.settled) {
                 let look = self.next_read.max(write.attempt.sent + retry);
                 if now >= look {
