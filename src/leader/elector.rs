@@ -65,7 +65,8 @@ pub struct Elector<A> {
     pulse: Arc<Pulse>,
     metrics: LeaderMetrics,
     changes: BoxStream<'static, Result<Option<Lease>, LeaseError>>,
-    missed_by_watch: u32,
+    /// Since when a change of the Lease is known by a read that the watch has not told of.
+    watch_is_behind_since: Option<Moment>,
     observed: Option<Observed>,
     attempts: Attempts,
     /// The `renewTime` of the last write that was acknowledged in time.
@@ -165,7 +166,7 @@ impl<A: LeaseApi> Elector<A> {
             pulse,
             metrics,
             changes,
-            missed_by_watch: 0,
+            watch_is_behind_since: None,
             observed: None,
             next_read: now,
             next_take: now,

@@ -68,6 +68,7 @@ pub(super) struct Link {
     slow: watch::Sender<(Duration, Duration)>,
     writing: Arc<Mutex<(u32, u32)>>,
     reads: Arc<Mutex<u32>>,
+    watches: Arc<Mutex<u32>>,
     calls: Arc<Mutex<u32>>,
 }
 
@@ -97,6 +98,7 @@ impl MemoryApi {
             slow: watch::Sender::default(),
             writing: Arc::default(),
             reads: Arc::default(),
+            watches: Arc::default(),
             calls: Arc::default(),
         }
     }
@@ -199,6 +201,11 @@ impl Link {
         *self.reads.lock().unwrap()
     }
 
+    /// How many watches were begun.
+    pub(super) fn watches(&self) -> u32 {
+        *self.watches.lock().unwrap()
+    }
+
     pub(super) fn calls(&self) -> u32 {
         *self.calls.lock().unwrap()
     }
@@ -292,6 +299,7 @@ impl LeaseApi for Link {
     }
 
     fn watch(&self) -> BoxStream<'static, Result<Option<Lease>, LeaseError>> {
+        *self.watches.lock().unwrap() += 1;
         let link = self.clone();
         let mut versions = self.api.version.subscribe();
         versions.mark_changed();

@@ -16,9 +16,6 @@ use crate::{
     mutation::{self, Mutation},
 };
 
-/// Changes that reads found and the watch did not tell, after which the watch is given up and started anew.
-const MISSED_BY_WATCH: u32 = 2;
-
 /// A write that is under way.
 pub(super) struct Write {
     pub(super) attempt: Attempt,
@@ -99,6 +96,17 @@ impl<A: LeaseApi> Elector<A> {
         self.take_in(answered)
     }
 
+    /// A read found a change of the Lease before the watch told of it. A read that is sent right after a change is faster
+    /// than a watch, as at the start of all replicas; a watch that has not told of a change for a retry period is silent.
+    fn missed_by_watch(&mut self, now: Moment) {
+        let since = *self.watch_is_behind_since.get_or_insert(now);
+        if now.since(since) >= self.lock.config().retry_period() {
+            warn!("the watch on the Lease is silent although it changes: watching anew");
+            self.changes = self.lock.watch();
+            self.watch_is_behind_since = None;
+        }
+    }
+
     /// Takes in what a read says.
     pub(super) fn take_in(&mut self, answered: Answered<Option<Record>>) -> Found {
         let Answered { asked, result } = answered;
@@ -114,9 +122,9 @@ impl<A: LeaseApi> Elector<A> {
                 if read.as_ref().is_some_and(|record| self.is_old(record)) {
                     return Found::Nothing;
                 }
-                let known = self.version();
-                if self.see(read.clone()) {
-                    self.missed_by_watch += 1;
+                let (known, is_first) = (self.version(), self.observed.is_none());
+                if self.see(read.clone()) && !is_first {
+                    self.missed_by_watch(now);
                 }
                 let own = read
                     .as_ref()
@@ -124,11 +132,6 @@ impl<A: LeaseApi> Elector<A> {
                 if self.version() != known && !own {
                     // A new state is a new chance, whatever went wrong with the old one.
                     self.next_take = now;
-                }
-                if self.missed_by_watch >= MISSED_BY_WATCH {
-                    warn!("the watch on the Lease is silent although it changes: watching anew");
-                    self.changes = self.lock.watch();
-                    self.missed_by_watch = 0;
                 }
                 let own = read.filter(|_| own);
                 own.map_or(Found::NotMine, |record| Found::Mine(Box::new(record)))

@@ -25,7 +25,7 @@ impl<A: LeaseApi> Elector<A> {
                 if record.as_ref().is_some_and(|record| self.is_old(record)) {
                     return;
                 }
-                self.missed_by_watch = 0;
+                self.watch_is_behind_since = None;
                 self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
                 let own = record
                     .as_ref()

@@ -172,6 +172,19 @@ async fn a_pod_that_reuses_the_name_waits_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_needs_a_moment_at_the_start_is_not_taken_for_silent() {
+    let scene = Scene::new();
+    let replicas = [a(), b(), pod("c", "uid-c")].map(|setup| scene.start(setup));
+    for replica in &replicas {
+        replica.link.delay_watches(Duration::from_millis(500));
+    }
+    sleep(Duration::from_secs(60)).await;
+    for replica in &replicas {
+        assert_eq!(replica.link.watches(), 1, "{}", replica.me.pod_name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_that_died_silently_is_found_out_by_reading() {
     let (scene, leader, standby) = Scene::with_leader_and_standby().await;
     standby.link.silence_watches();
@@ -181,7 +194,8 @@ async fn a_watch_that_died_silently_is_found_out_by_reading() {
         ["a"],
         "renewals were hidden by a dead watch"
     );
-    // By now the watch was started anew: a release is noticed at once again.
+    // By now the watch was started anew, once: a release is noticed at once again.
+    assert_eq!(standby.link.watches(), 2);
     leader.stop().await.unwrap();
     assert!(scene.until_leads("b", RP).await < Duration::from_millis(100));
 }
