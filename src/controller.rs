@@ -37,6 +37,7 @@ mod plan;
 mod queue;
 mod reconcile;
 mod retry;
+mod streak;
 mod timers;
 mod wall_clock;
 mod written;

@@ -14,7 +14,7 @@ use kube::{
     },
 };
 use tokio::sync::{broadcast, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Category, Connect, ControllerError, ControllerMetrics,
@@ -24,6 +24,7 @@ use super::{
     objects::{ObjectFeeds, Objects},
     observe::kind_of,
     retry::Retry,
+    streak::{Streak, Told},
     timers,
 };
 use crate::{
@@ -77,7 +78,7 @@ struct Feed {
     objects: Objects,
     synced: watch::Sender<bool>,
     metrics: ControllerMetrics,
-    complained: bool,
+    streak: Streak,
 }
 
 impl Caches {
@@ -106,7 +107,7 @@ impl Caches {
             objects: objects.clone(),
             synced: synced_sender,
             metrics: metrics.clone(),
-            complained: false,
+            streak: Streak::default(),
         };
         let object_feeds = ObjectFeeds {
             client: client.clone(),
@@ -228,6 +229,7 @@ impl Feed {
             }
             Event::InitDone => self.listed(),
             Event::Apply(object) => {
+                self.streak.ended();
                 let reference = reference(&object);
                 match self.readable(object) {
                     Some(object) => self.put(object),
@@ -236,6 +238,7 @@ impl Feed {
                 self.announcer.object(reference);
             }
             Event::Delete(object) => {
+                self.streak.ended();
                 let reference = reference(&object);
                 self.remove(&reference);
                 self.announcer.object(reference);
@@ -244,7 +247,7 @@ impl Feed {
     }
 
     fn listed(&mut self) {
-        self.complained = false;
+        self.streak.ended();
         self.writer.apply_watcher_event(&Event::InitDone);
         let objects = self.store.state();
         info!(objects = objects.len(), "listed all ScheduledMachines");
@@ -300,13 +303,20 @@ impl Feed {
 
     fn complain(&mut self, error: &watcher::Error) {
         self.metrics.failed(Category::Watch);
-        if !is_missing(error) {
-            warn!(error = %Chain(error), "the watch on ScheduledMachines failed and is tried again");
-        } else if !self.complained {
-            self.complained = true;
-            warn!(
+        let is_missing = is_missing(error);
+        let told = self.streak.failed();
+        let error = Chain(error);
+        match told {
+            Told::First => {
+                info!(%error, "the watch on ScheduledMachines failed and is tried again")
+            }
+            Told::Lasting if is_missing => warn!(
                 "the custom resource definition scheduledmachines.5spot.finos.org is not installed, waiting for it"
-            );
+            ),
+            Told::Lasting => {
+                warn!(%error, "the watch on ScheduledMachines goes on failing and is tried again")
+            }
+            Told::Nothing => debug!(%error, "the watch on ScheduledMachines failed again"),
         }
     }
 }

@@ -4,6 +4,7 @@ mod caches;
 mod crash;
 mod drain;
 mod life;
+mod logged;
 mod others;
 mod status;
 mod term;

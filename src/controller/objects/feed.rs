@@ -14,7 +14,7 @@ use kube::{
     },
 };
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{MOST_WATCHES, Objects, State};
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         feeds::Source,
         observe::kind_of,
         retry::Retry,
+        streak::{Streak, Told},
         timers::{Key, reference},
     },
     errors::{Chain, shortened},
@@ -120,10 +121,11 @@ struct Feed {
 impl Feed {
     async fn run(self) -> Infallible {
         let mut retry = Retry::up_to(LONGEST_RETRY);
+        let mut streak = Streak::default();
         loop {
             let over = match self.discover().await {
                 Ok(resource) if self.objects.may_watch(&self.kind) => {
-                    self.follow(&resource, &mut retry).await
+                    self.follow(&resource, &mut retry, &mut streak).await
                 }
                 Ok(_) => Over::Failed(format!(
                     "{MOST_WATCHES} other kinds of objects are watched, and no further one is"
@@ -134,7 +136,11 @@ impl Feed {
             let pause = match over {
                 // It may be installed at any time, and until then costs a request a minute.
                 Over::NotServed => {
-                    self.settle(&State::NotServed);
+                    streak.ended();
+                    if self.objects.set_state(&self.kind, State::NotServed) {
+                        warn!(kind = %self.kind, "objects of this kind can't be worked with: the kind is not served");
+                        self.announcer.all();
+                    }
                     let kinds = match self.kind {
                         Kind::Machine => 1,
                         Kind::Embedded(_) => self.objects.not_served(),
@@ -144,7 +150,10 @@ impl Feed {
                 }
                 Over::Failed(error) => {
                     self.metrics.failed(Category::Watch);
-                    self.settle(&State::Failed(error));
+                    self.tell(streak.failed(), &error);
+                    if self.objects.set_state(&self.kind, State::Failed(error)) {
+                        self.announcer.all();
+                    }
                     retry.next().unwrap_or(LONGEST_RETRY)
                 }
             };
@@ -178,7 +187,7 @@ impl Feed {
         }
     }
 
-    async fn follow(&self, resource: &ApiResource, retry: &mut Retry) -> Over {
+    async fn follow(&self, resource: &ApiResource, retry: &mut Retry, streak: &mut Streak) -> Over {
         let mut events = pin!(self.events(resource));
         let mut listing = Vec::new();
         let mut is_listed = false;
@@ -202,10 +211,12 @@ impl Feed {
                     self.objects.seen_up_to(&self.kind, Some("0"));
                     self.objects
                         .set_state(&self.kind, State::Served(resource.clone()));
+                    streak.ended();
                     (is_listed, *retry) = (true, Retry::up_to(LONGEST_RETRY));
                     self.announcer.all();
                 }
                 Ok(Event::Apply(item)) => {
+                    streak.ended();
                     self.objects
                         .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
                     if let Some(key) = key_of(&item.metadata)
@@ -217,6 +228,7 @@ impl Feed {
                     }
                 }
                 Ok(Event::Delete(item)) => {
+                    streak.ended();
                     self.objects
                         .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
                     if let Some(key) = key_of(&item.metadata) {
@@ -230,7 +242,7 @@ impl Feed {
                 }
                 Err(error) => {
                     self.metrics.failed(Category::Watch);
-                    warn!(kind = %self.kind, error = %Chain(&error), "a watch failed and is tried again");
+                    self.tell(streak.failed(), &Chain(&error).to_string());
                 }
             }
         }
@@ -282,10 +294,16 @@ impl Feed {
         self.announcer.object(reference(key));
     }
 
-    fn settle(&self, state: &State) {
-        if self.objects.set_state(&self.kind, state.clone()) {
-            warn!(kind = %self.kind, ?state, "objects of this kind can't be worked with");
-            self.announcer.all();
+    fn tell(&self, told: Told, error: &str) {
+        let kind = &self.kind;
+        match told {
+            Told::First => info!(%kind, error, "the watch on a kind failed and is tried again"),
+            Told::Lasting => warn!(
+                %kind,
+                error,
+                "the watch on a kind goes on failing and is tried again"
+            ),
+            Told::Nothing => debug!(%kind, error, "the watch on a kind failed again"),
         }
     }
 }

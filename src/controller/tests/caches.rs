@@ -1,6 +1,6 @@
 //! Caches that are fed from a watch that fails in every way.
 
-use super::*;
+use super::{logged::Logged, *};
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_installed_yet_is_waited_for() {
@@ -16,6 +16,44 @@ async fn a_kind_that_is_not_installed_yet_is_waited_for() {
     server.set_faults(Faults::default());
     sleep(Duration::from_secs(6)).await;
     assert!(replica.caches.is_synced());
+}
+
+/// What the API server answers for a moment after a custom resource definition was made.
+fn initializing() -> Faults {
+    let refused = (429, "storage is (re)initializing".to_owned());
+    Faults {
+        refuse: [("LIST 5spot.finos.org/scheduledmachines".to_owned(), refused)].into(),
+        ..Faults::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_not_ready_at_the_start_is_no_warning_unless_it_lasts() {
+    let logged = Logged::from_now_on();
+    let server = ApiServer::default();
+    server.set_faults(initializing());
+    let replica = Replica::starting(BEFORE_OFFICE, &server);
+    sleep(Duration::from_secs(3)).await;
+    server.set_faults(Faults::default());
+    sleep(Duration::from_secs(6)).await;
+    assert!(replica.caches.is_synced());
+    assert!(!logged.with("storage is (re)initializing").is_empty());
+    assert_eq!(logged.with("WARN"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_does_not_get_ready_is_warned_of_once() {
+    let logged = Logged::from_now_on();
+    let server = ApiServer::default();
+    server.set_faults(initializing());
+    let _replica = Replica::starting(BEFORE_OFFICE, &server);
+    sleep(Duration::from_mins(5)).await;
+    let warnings = logged.with("WARN");
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(
+        warnings[0].contains("goes on failing") && warnings[0].contains("(re)initializing"),
+        "{warnings:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
