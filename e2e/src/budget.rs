@@ -4,7 +4,9 @@
 //! Lease is taken within RP even by a standby whose watch is dead; a Lease whose holder fell silent is taken when D has
 //! passed since its last renewal, never before. The fault comes after that renewal, so D bounds it as well; a standby
 //! counts D from when it saw that renewal and then still has to take the Lease, for which it gets
-//! [`OBSERVATION_ALLOWANCE`]. A death that can be proven needs no silence: it is followed within [`PROOF_LIMIT`].
+//! [`OBSERVATION_ALLOWANCE`]. A death that can be proven needs no silence: it is followed within [`PROOF_LIMIT`]. Where calls
+//! take place slowly or without an answer, the holder is not silent: somebody leads within D + 2 RP of the end of the last
+//! term, which ends RD after its last renewal that was acknowledged.
 
 mod fault_kind;
 
@@ -85,6 +87,13 @@ impl LeaseSettings {
         Duration::from_secs(self.retry_period_seconds.into())
     }
 
+    /// How long a gray failure lasts: longer than the longest time without a leader that it may cause, and three lease
+    /// durations at least.
+    pub fn beyond_a_gray_takeover(&self) -> Duration {
+        let takeover = self.renew_deadline() + self.duration() + self.retry_period() * 4;
+        takeover.max(self.duration() * 3)
+    }
+
     /// What a takeover after `fault` is held against. `provable` says whether the elector is one that can prove a death.
     pub fn budget(&self, fault: FaultKind, provable: bool) -> Budget {
         let proven = provable && matches!(fault, FaultKind::Crash | FaultKind::CrashLoop);
@@ -150,6 +159,22 @@ impl LeaseSettings {
                 "a standby takes the Lease LEASE_DURATION_SECONDS={d} after it saw the last renewal, which came \
                      before the fault"
             )),
+            FaultKind::SlowWebhook => (
+                self.duration() + self.retry_period() * 2,
+                format!(
+                    "renewals take place, so the leader keeps the Lease; where its term ends all the same, another replica \
+                     leads LEASE_DURATION_SECONDS={d} + 2 x LEASE_RETRY_PERIOD_SECONDS={rp} after it last worked"
+                ),
+            ),
+            FaultKind::LostAnswers => (
+                self.renew_deadline() + self.duration() + self.retry_period() * 2,
+                format!(
+                    "a term ends LEASE_RENEW_DEADLINE_SECONDS={} after its last answer, which came before the fault, and a \
+                     standby leads LEASE_DURATION_SECONDS={d} + 2 x LEASE_RETRY_PERIOD_SECONDS={rp} after that, whatever \
+                     the old leader wrote without an answer",
+                    self.renew_deadline_seconds
+                ),
+            ),
             FaultKind::PairCrash => silent(format!(
                 "whoever runs first takes the Lease, at the latest LEASE_DURATION_SECONDS={d} after the last renewal"
             )),
@@ -213,6 +238,8 @@ mod tests {
     #[case(FaultKind::HolderOverwritten, 15_000.0, "LEASE_DURATION_SECONDS=15")]
     #[case(FaultKind::ApiStop, 15_000.0, "the return of the API server")]
     #[case(FaultKind::RbacRevoked, 15_000.0, "the return of the rights")]
+    #[case(FaultKind::SlowWebhook, 19_000.0, "2 x LEASE_RETRY_PERIOD_SECONDS=2")]
+    #[case(FaultKind::LostAnswers, 29_000.0, "LEASE_RENEW_DEADLINE_SECONDS=10")]
     fn each_bound_follows_from_a_named_setting(
         #[case] fault: FaultKind,
         #[case] limit: f64,

@@ -30,6 +30,7 @@ mod supply;
 mod sweep;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use kube::config::Kubeconfig;
 use kube::{Client, Config};
@@ -85,6 +86,8 @@ pub struct Cluster {
     access: NodeAccess,
     audit_log: Option<AuditLog>,
     containers: Option<Containers>,
+    /// The address of this machine that its API server reaches, where the user gave it.
+    listen_on: Option<IpAddr>,
 }
 
 /// The parts of a cluster that is made of containers; a brought one has none.
@@ -105,6 +108,15 @@ impl Cluster {
     /// # Errors
     /// Every failure leaves nothing running.
     pub async fn start(
+        options: &ClusterOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, ClusterError> {
+        let mut cluster = Self::begin(options, progress).await?;
+        cluster.listen_on = options.listen_on;
+        Ok(cluster)
+    }
+
+    async fn begin(
         options: &ClusterOptions,
         progress: &dyn Progress,
     ) -> Result<Self, ClusterError> {
@@ -148,6 +160,7 @@ impl Cluster {
                 path: flags::AUDIT_LOG_PATH.to_owned(),
             }),
             containers: Some(containers),
+            listen_on: None,
         }
     }
 
@@ -174,6 +187,7 @@ impl Cluster {
             access: reached.access,
             audit_log: reached.audit_log,
             containers: None,
+            listen_on: None,
         })
     }
 
@@ -233,6 +247,34 @@ impl Cluster {
             Err(ClusterError::NoNodeAccess {
                 action: action.to_owned(),
             })
+        }
+    }
+
+    /// Refuses what needs the API server to reach this machine, before anything has been done.
+    ///
+    /// # Errors
+    /// When nothing tells by which address; the message names `action` and the flag that helps.
+    pub fn require_listener(&self, action: &str) -> Result<(), ClusterError> {
+        if self.listen_on.is_some() || self.containers.is_some() {
+            Ok(())
+        } else {
+            Err(ClusterError::NoAddressOfThisMachine {
+                action: action.to_owned(),
+            })
+        }
+    }
+
+    /// The address of this machine that the API server reaches: the one that was given, else the gateway of its
+    /// container's network.
+    pub async fn address_of_this_machine(&self) -> Result<IpAddr, ClusterError> {
+        match (self.listen_on, &self.containers) {
+            (Some(address), _) => Ok(address),
+            (None, Some(Containers { server, engine, .. })) => {
+                network::gateway(engine.docker(), server).await
+            }
+            (None, None) => Err(ClusterError::NoAddressOfThisMachine {
+                action: "listen for the API server".to_owned(),
+            }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be done to a leader. One fault, one file; each says what it does and what it proves.
 
+mod admission;
 mod api_stop;
 mod crash;
 mod crash_loop;
@@ -9,6 +10,7 @@ mod graceful;
 mod holder_overwritten;
 mod late_write;
 mod lease_deleted;
+mod lost_answers;
 mod node_loss;
 mod pair_crash;
 mod partition;
@@ -17,6 +19,7 @@ mod rbac_revoked;
 mod renewals_denied;
 mod rolling_update;
 mod scale;
+mod slow_webhook;
 mod zombie;
 
 use std::time::Duration;
@@ -101,6 +104,8 @@ pub trait Fault: Send + Sync {
 pub enum Need {
     /// Commands on the nodes.
     Node,
+    /// An address of this machine that the API server reaches.
+    Listener,
     /// A second node for the operator to go to.
     Nodes,
     /// Two nodes beside the server's, in containers that the harness started.
@@ -111,7 +116,7 @@ impl Need {
     /// How many agents a cluster has to be started with.
     pub fn agents(self) -> u32 {
         match self {
-            Self::Node => 0,
+            Self::Node | Self::Listener => 0,
             Self::Nodes | Self::Agents => 2,
         }
     }
@@ -120,6 +125,9 @@ impl Need {
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Node => "commands on the nodes (a started cluster has them; else --on-node)",
+            Self::Listener => {
+                "an address of this machine that the API server reaches (a started cluster has one; else --listen-on)"
+            }
             Self::Nodes => "two nodes that take pods (a cluster is started with two agents)",
             Self::Agents => "agents that the harness started (a cluster is started with two)",
         }
@@ -152,11 +160,13 @@ pub fn fault(kind: FaultKind) -> &'static dyn Fault {
         FaultKind::PairCrash => &pair_crash::PairCrash,
         FaultKind::Zombie => &zombie::Zombie,
         FaultKind::Partition => &partition::Partition,
+        FaultKind::LostAnswers => &lost_answers::LostAnswers,
         FaultKind::LateWrite => &late_write::LateWrite,
         FaultKind::LeaseDeleted => &lease_deleted::LeaseDeleted,
         FaultKind::HolderOverwritten => &holder_overwritten::HolderOverwritten,
         FaultKind::RenewalsDenied => &renewals_denied::RenewalsDenied,
         FaultKind::RbacRevoked => &rbac_revoked::RbacRevoked,
+        FaultKind::SlowWebhook => &slow_webhook::SlowWebhook,
         FaultKind::ApiStop => &api_stop::ApiStop,
         FaultKind::RollingUpdate => &rolling_update::RollingUpdate,
         FaultKind::Scale => &scale::Scale,
@@ -213,6 +223,7 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
+    use crate::budget::Onset;
 
     const SETTINGS: LeaseSettings = LeaseSettings {
         duration_seconds: 15,
@@ -249,7 +260,9 @@ mod tests {
     #[rstest::rstest]
     #[case(FaultKind::Zombie)]
     #[case(FaultKind::Partition)]
+    #[case(FaultKind::LostAnswers)]
     #[case(FaultKind::LateWrite)]
+    #[case(FaultKind::SlowWebhook)]
     #[case(FaultKind::ApiStop)]
     #[case(FaultKind::RbacRevoked)]
     fn a_silence_that_is_to_outlast_the_lease_does(#[case] kind: FaultKind) {
@@ -261,14 +274,38 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_take_over_from_is_undone_by_the_clock() {
+    fn what_need_not_move_the_lease_is_undone_by_the_clock() {
         for kind in FaultKind::value_variants() {
             let waits_for_nobody = matches!(fault(*kind).hold(&SETTINGS), Hold::For(_));
             assert_eq!(
                 waits_for_nobody,
-                kind.onset() == crate::budget::Onset::Undone,
+                matches!(kind.onset(), Onset::Undone | Onset::LastTerm),
                 "{kind}"
             );
+        }
+    }
+
+    #[test]
+    fn a_gray_failure_lasts_longer_than_a_takeover_may_take_in_it() {
+        for settings in [
+            SETTINGS,
+            LeaseSettings {
+                duration_seconds: 60,
+                renew_deadline_seconds: 40,
+                retry_period_seconds: 15,
+            },
+        ] {
+            for kind in [FaultKind::SlowWebhook, FaultKind::LostAnswers] {
+                let (Hold::For(time) | Hold::UntilTakeover(time)) = fault(kind).hold(&settings)
+                else {
+                    panic!("{kind}")
+                };
+                let limit = settings.budget(kind, false).work_limit_ms();
+                assert!(
+                    crate::clock::duration_millis(time) > limit,
+                    "{kind}: {time:?}"
+                );
+            }
         }
     }
 

@@ -74,6 +74,7 @@ pub mod report;
 pub mod requests;
 pub mod run;
 pub mod scene;
+pub mod silent_listener;
 pub mod steady;
 pub mod table;
 pub mod takeover;

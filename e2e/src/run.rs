@@ -29,6 +29,7 @@ use crate::{
     report::Report,
     requests::Requests,
     scene::Scene,
+    silent_listener::SilentListener,
     witness::Witnesses,
 };
 
@@ -71,11 +72,13 @@ pub async fn run(
         cluster.audit_log().is_some() || options.naming.holder != HolderIdentity::Any,
         |need, action| match need {
             Need::Node => cluster.require_nodes(action),
+            Need::Listener => cluster.require_listener(action),
             Need::Nodes => cluster.require_two_nodes(action),
             Need::Agents => cluster.require_agents(action),
         },
         &options.faults,
     )?;
+    let listener = listener(cluster, &options.faults).await?;
     let folder = options
         .out
         .clone()
@@ -91,7 +94,7 @@ pub async fn run(
         progress,
     };
     let result = tokio::select! {
-        result = measure(options, &rig, &folder, &mut applied) => result,
+        result = measure(options, &rig, &folder, listener, &mut applied) => result,
         by = interrupted => Err(RunError::Interrupted { by, folder: folder.path().to_owned() }),
     };
     let outcome = result.and_then(|report| {
@@ -148,6 +151,23 @@ fn require(
     }
 }
 
+/// The listener that a fault needs, if one does.
+async fn listener(
+    cluster: &Cluster,
+    faults: &[FaultKind],
+) -> Result<Option<SilentListener>, RunError> {
+    let needs = |kind: &FaultKind| fault(*kind).needs() == Some(Need::Listener);
+    if !faults.iter().any(needs) {
+        return Ok(None);
+    }
+    let address = cluster.address_of_this_machine().await?;
+    let opened = SilentListener::open(address);
+    Ok(Some(opened.map_err(|source| ClusterError::NoListener {
+        address,
+        source,
+    })?))
+}
+
 /// A client that never retries by itself: a refusal is what is looked for, and a hidden retry would be timed.
 async fn client(cluster: &Cluster) -> Result<kube::Client, RunError> {
     let mut config = cluster.config().await?;
@@ -164,6 +184,7 @@ async fn measure(
     options: &RunOptions,
     rig: &Rig<'_>,
     folder: &Folder,
+    listener: Option<SilentListener>,
     applied: &mut Applied,
 ) -> Result<Report, RunError> {
     let Rig {
@@ -206,6 +227,7 @@ async fn measure(
         audit,
         fence,
         rollout: options.rollout.as_ref(),
+        listener,
         repairs,
         journal,
         progress,
@@ -305,6 +327,7 @@ mod tests {
         let action = action.to_owned();
         Err(match need {
             Need::Node => ClusterError::NoNodeAccess { action },
+            Need::Listener => ClusterError::NoAddressOfThisMachine { action },
             Need::Nodes => ClusterError::TooFewNodes { action, found: 1 },
             Need::Agents => ClusterError::NoAgents { action },
         })
@@ -312,6 +335,8 @@ mod tests {
 
     #[rstest::rstest]
     #[case(FaultKind::Crash, "--on-node")]
+    #[case(FaultKind::LostAnswers, "--on-node")]
+    #[case(FaultKind::SlowWebhook, "--listen-on")]
     #[case(FaultKind::Drain, "--agents 2")]
     #[case(FaultKind::NodeLoss, "--agents 2")]
     fn a_fault_that_needs_a_node_is_refused_at_once_and_the_flag_is_named(

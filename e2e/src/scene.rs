@@ -17,6 +17,7 @@ use crate::{
     progress::Progress,
     repairs::Repairs,
     requests::Requests,
+    silent_listener::SilentListener,
     trial::{PodSeen, Unobserved, present},
     work::WorkRule,
 };
@@ -48,6 +49,8 @@ pub struct Scene<'a> {
     pub fence: bool,
     /// What has the Deployment rolled out anew; `None` where the harness does it itself.
     pub rollout: Option<&'a RolloutCommand>,
+    /// What the API server asks in vain in a fault that slows it; `None` where none is tried.
+    pub listener: Option<SilentListener>,
     /// What faults have to undo.
     pub repairs: &'a Repairs,
     /// What is seen.

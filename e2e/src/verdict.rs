@@ -51,6 +51,8 @@ pub enum CheckId {
     OnlyHolderWrites,
     /// A leader that could not renew stopped working by its renew deadline.
     SteppedDown,
+    /// Somebody led all the while, but for the time that one takeover may take.
+    Led,
     /// The old leader lived through a fault that gave it no reason to end.
     Survived,
     /// The disruption budget let every replica of the drained node go.
@@ -130,6 +132,7 @@ impl CheckId {
             Self::Overlap => "overlap",
             Self::OnlyHolderWrites => "only-holder-writes",
             Self::SteppedDown => "stepped-down",
+            Self::Led => "led",
             Self::Survived => "survived",
             Self::Drained => "drained",
             Self::Gate => "gate",

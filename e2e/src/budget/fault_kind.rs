@@ -37,6 +37,8 @@ pub enum FaultKind {
     Zombie,
     /// The leader's pod is cut off from the API server, and reached again.
     Partition,
+    /// The answers to the leader's requests are lost for a while; its requests arrive.
+    LostAnswers,
     /// A write of the leader is held back, and the leader stopped, until another one leads.
     LateWrite,
     /// The Lease is deleted.
@@ -47,6 +49,8 @@ pub enum FaultKind {
     RenewalsDenied,
     /// The operator may not touch its Lease for a while.
     RbacRevoked,
+    /// Every write of the Lease takes seconds for a while, because of an admission webhook that does not answer.
+    SlowWebhook,
     /// The API server is stopped for longer than the lease, and goes on.
     ApiStop,
     /// The pod template is changed.
@@ -68,6 +72,8 @@ pub enum Onset {
     Undone,
     /// When the leader's pod was asked to stop: before that, the cluster's own controllers decide what happens.
     AskedToStop,
+    /// When the old leader last worked, or where it went on leading when the fault was undone.
+    LastTerm,
 }
 
 impl FaultKind {
@@ -80,11 +86,13 @@ impl FaultKind {
             Self::PairCrash => "pair-crash",
             Self::Zombie => "zombie",
             Self::Partition => "partition",
+            Self::LostAnswers => "lost-answers",
             Self::LateWrite => "late-write",
             Self::LeaseDeleted => "lease-deleted",
             Self::HolderOverwritten => "holder-overwritten",
             Self::RenewalsDenied => "renewals-denied",
             Self::RbacRevoked => "rbac-revoked",
+            Self::SlowWebhook => "slow-webhook",
             Self::ApiStop => "api-stop",
             Self::RollingUpdate => "rolling-update",
             Self::Scale => "scale",
@@ -121,7 +129,16 @@ impl FaultKind {
 
     /// Whether the old leader may go on leading: nobody had a better right to the Lease.
     pub fn may_be_kept(self) -> bool {
-        matches!(self, Self::LeaseDeleted | Self::RbacRevoked | Self::ApiStop)
+        matches!(
+            self,
+            Self::LeaseDeleted | Self::RbacRevoked | Self::SlowWebhook | Self::ApiStop
+        )
+    }
+
+    /// Whether calls still take place, slowly or without an answer, so that an elector may mistake a Lease that is
+    /// written for one that is led. Somebody has to lead all the while, but for the time that one takeover takes.
+    pub fn is_gray(self) -> bool {
+        matches!(self, Self::SlowWebhook | Self::LostAnswers)
     }
 
     /// Whether only another replica can be the next leader.
@@ -131,6 +148,7 @@ impl FaultKind {
             Self::CrashLoop
                 | Self::Zombie
                 | Self::Partition
+                | Self::LostAnswers
                 | Self::LateWrite
                 | Self::RenewalsDenied
                 | Self::NodeLoss
@@ -142,6 +160,7 @@ impl FaultKind {
         match self {
             Self::ApiStop | Self::RbacRevoked => Onset::Undone,
             Self::RollingUpdate | Self::Scale | Self::Drain => Onset::AskedToStop,
+            Self::SlowWebhook => Onset::LastTerm,
             _ => Onset::Fault,
         }
     }
@@ -154,6 +173,7 @@ impl FaultKind {
                 self,
                 Self::Zombie
                     | Self::Partition
+                    | Self::LostAnswers
                     | Self::LateWrite
                     | Self::RenewalsDenied
                     | Self::HolderOverwritten

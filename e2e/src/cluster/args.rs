@@ -1,5 +1,6 @@
 //! Flags that say which cluster to use, and the checked options they become.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,10 @@ pub struct ClusterArgs {
     /// Image of the provider `node`
     #[arg(long, value_name = "IMAGE", env = "FAILOVER_NODE_IMAGE", default_value = NODE_IMAGE)]
     pub node_image: String,
+    /// Address of this machine that the API server reaches, for the fault slow-webhook [default: the gateway of the network
+    /// of a started cluster]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_on: Option<IpAddr>,
     /// Use the cluster of this kubeconfig [default with --provider kubeconfig: $KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -82,6 +87,8 @@ pub struct ClusterOptions {
     pub timeout: Duration,
     /// Policy of the API server's audit log.
     pub audit_policy: String,
+    /// The address of this machine that the API server reaches; `None` lets the engine tell.
+    pub listen_on: Option<IpAddr>,
     /// The cluster that the user brings.
     pub brought: Brought,
     /// This program, which also is the guardian (`failover guard`).
@@ -116,6 +123,7 @@ impl Default for ClusterOptions {
             agents: 0,
             timeout: Duration::from_mins(3),
             audit_policy: AUDIT_POLICY.to_owned(),
+            listen_on: None,
             brought: Brought::default(),
             guardian: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("failover")),
         }
@@ -154,6 +162,7 @@ impl ClusterArgs {
             attach: self.attach.clone(),
             agents: self.agents,
             timeout: self.cluster_timeout,
+            listen_on: self.listen_on,
             brought: Brought {
                 kubeconfig: self.kubeconfig.clone(),
                 context: self.context.clone(),
@@ -288,6 +297,14 @@ mod tests {
         assert_eq!(options.raise_agents(2), raises);
         assert_eq!(options.agents, agents);
         assert!(!options.raise_agents(0));
+    }
+
+    #[test]
+    fn an_address_to_listen_on_has_to_be_one() {
+        let given = options(&["--listen-on", "172.17.0.1"]).unwrap();
+        assert_eq!(given.listen_on.unwrap().to_string(), "172.17.0.1");
+        let error = Command::try_parse_from(["failover", "--listen-on", "here"]).unwrap_err();
+        assert!(error.to_string().contains("--listen-on"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can go wrong with a cluster; each message names what was attempted and what to do.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -168,6 +169,27 @@ pub enum ClusterError {
         /// What needs a node.
         action: String,
     },
+    /// Nothing tells by which address the API server reaches this machine.
+    #[error(
+        "cannot {action}: the API server has to reach a listener of this program, and of a cluster that was brought by its \
+         kubeconfig nothing tells by which address; name the address of this machine that it reaches with --listen-on"
+    )]
+    NoAddressOfThisMachine {
+        /// What needs it.
+        action: String,
+    },
+    /// This machine has no such address.
+    #[error(
+        "--listen-on={address}: no listener can be opened there; it has to be an address of this machine that the API \
+         server reaches (default: the gateway of the network that the engine gave the cluster)"
+    )]
+    NoListener {
+        /// The address.
+        address: IpAddr,
+        /// What the system answered.
+        #[source]
+        source: std::io::Error,
+    },
     /// Too few nodes that pods could go to.
     #[error(
         "cannot {action}: it needs two nodes that take pods, and this cluster has {found}; bring one with more nodes, or \
@@ -270,6 +292,8 @@ impl ClusterError {
                 | Self::Kubeconfig { .. }
                 | Self::NoContext { .. }
                 | Self::NoNodeAccess { .. }
+                | Self::NoAddressOfThisMachine { .. }
+                | Self::NoListener { .. }
                 | Self::TooFewNodes { .. }
                 | Self::NoAgents { .. }
                 | Self::NoKeptCluster { .. }

@@ -3,6 +3,7 @@
 //! Only a cluster with agents has one: it carries the run's labels, so whoever removes the run's containers finds it too.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use testcontainers::bollard::Docker;
@@ -105,6 +106,25 @@ pub(super) async fn address(
     address.ok_or_else(|| ClusterError::NoAddress {
         container: container.to_owned(),
         network: network.to_owned(),
+    })
+}
+
+/// The gateway of the network that a container is on: the address by which it reaches this machine.
+pub(super) async fn gateway(docker: &Docker, container: &str) -> Result<IpAddr, ClusterError> {
+    let seen = docker
+        .inspect_container(container, None)
+        .await
+        .map_err(ClusterError::engine(format!(
+            "inspect the container {container}"
+        )))?;
+    let networks = seen
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default();
+    let mut gateways = networks.into_values().filter_map(|network| network.gateway);
+    let gateway = gateways.find_map(|gateway| gateway.parse().ok());
+    gateway.ok_or_else(|| ClusterError::NoAddressOfThisMachine {
+        action: format!("find the gateway of the container {container}"),
     })
 }
 

@@ -223,7 +223,9 @@ fn joined(command: &[&str]) -> String {
     let mut text = String::new();
     for word in command {
         let gap = if text.is_empty() { "" } else { " " };
-        if word.is_empty() || word.contains(char::is_whitespace) {
+        if word.contains(char::is_control) {
+            let _ = write!(text, "{gap}{word:?}");
+        } else if word.is_empty() || word.contains(char::is_whitespace) {
             let _ = write!(text, "{gap}'{word}'");
         } else {
             let _ = write!(text, "{gap}{word}");

@@ -102,7 +102,7 @@ impl Direction {
 }
 
 /// The address by which pods reach the API server.
-async fn api_address(scene: &Scene<'_>) -> Result<String, FaultError> {
+pub(super) async fn api_address(scene: &Scene<'_>) -> Result<String, FaultError> {
     let services: Api<Service> = Api::namespaced(scene.client.clone(), "default");
     let service = services.get("kubernetes").await;
     let service = service.map_err(FaultError::api("read Service", "kubernetes"))?;

@@ -10,7 +10,10 @@ use http::{Method, Request, header};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Fault, FaultError, Hold};
+use super::{
+    Fault, FaultError, Hold,
+    admission::{ACTIVE_LIMIT, create},
+};
 use crate::{
     budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
@@ -27,9 +30,6 @@ const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissio
 
 /// The key of a user's extra that names the pod a token was issued to.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
-
-/// How long the API server may take to act on a new policy.
-const ACTIVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Denies the leader its renewals.
 #[derive(Clone, Copy, Debug)]
@@ -112,18 +112,6 @@ fn binding(namespace: &str) -> Value {
             "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}},
         },
     })
-}
-
-async fn create(scene: &Scene<'_>, collection: &str, object: &Value) -> Result<(), FaultError> {
-    let answer = scene.requests.create("fault", collection, object).await;
-    let answer = answer.map_err(FaultError::request("create the admission policy"))?;
-    if answer.code.is_success() {
-        Ok(())
-    } else {
-        let (code, message) = (answer.code, answer.message());
-        let detail = format!("the admission policy could not be created: {code} {message}");
-        Err(FaultError::NoEffect(detail))
-    }
 }
 
 /// Renews as the leader's pod would, without effect, until that is refused by the policy.

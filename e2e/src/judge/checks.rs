@@ -1,6 +1,7 @@
 //! The checks of a trial: each names what was seen, against which limit, and why that is the limit.
 
 mod afterwards;
+mod led;
 mod reason;
 mod rollout;
 mod timing;
@@ -34,11 +35,15 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
     // A cluster that warms up is no measure for the operator.
     if reading.takeover.is_some() && !reading.data.warm_up {
         checks.push(timing::lease_failover(reading));
-        checks.push(timing::within(reading, promise));
+        // What a gray failure may take is a promise of its own.
+        if !reading.data.id.fault.is_gray() {
+            checks.push(timing::within(reading, promise));
+        }
         if works {
             checks.push(timing::work_failover(reading));
         }
     }
+    checks.extend(led::led(reading));
     // Work that nobody asked for is judged as well, where there is any.
     if works || reading.exclusion.writes > 0 {
         checks.push(writes::overlap(reading));

@@ -8,7 +8,7 @@ use crate::{
     budget::Onset,
     clock::{Millis, Stamp, duration_millis},
     lease::LeaseSeen,
-    takeover::Takeover,
+    takeover::{Reason, Takeover},
     trial::{Presence, TrialData, Unobserved},
     witness::{LOOK, LOOK_PERIOD},
 };
@@ -202,6 +202,12 @@ fn onset(data: &TrialData, takeover: Option<&Takeover>, map: Option<&ClockMap>) 
     match data.id.fault.onset() {
         Onset::Fault => issued,
         Onset::Undone => data.strike.undone.unwrap_or(issued),
+        Onset::LastTerm => match takeover {
+            Some(takeover) if takeover.reason != Reason::Own => {
+                last_sign(data, takeover, map).max(issued)
+            }
+            _ => data.strike.undone.unwrap_or(issued),
+        },
         Onset::AskedToStop => {
             let leader = takeover.map_or(data.before.pod(), |takeover| takeover.from.pod());
             let audited = data
@@ -217,6 +223,25 @@ fn onset(data: &TrialData, takeover: Option<&Takeover>, map: Option<&ClockMap>) 
                 .map_or(issued, |asked| asked.max(issued))
         }
     }
+}
+
+/// When the old leader last showed before the takeover that its term went on: by its last work write, and where work is
+/// not looked at by its last renewal.
+fn last_sign(data: &TrialData, takeover: &Takeover, map: Option<&ClockMap>) -> Stamp {
+    let renewed = Stamp::from(f64::from(takeover.seen) - takeover.silence_ms);
+    let Some(map) = map.filter(|_| data.observes(Unobserved::Work)) else {
+        return renewed;
+    };
+    let leader = takeover.from.pod();
+    let works = |call: &&ApiCall| {
+        call.pod.as_deref() == Some(leader) && call.accepted() && data.is_work(call)
+    };
+    let writes = data.calls.iter().filter(works);
+    let worked = writes
+        .map(|call| map.stamp(call.completed))
+        .filter(|at| *at <= takeover.seen)
+        .max();
+    worked.unwrap_or(renewed)
 }
 
 /// The last blow that the old leader got before the takeover.

@@ -1,6 +1,7 @@
 //! Hand-built trials: what is found, and what is not silently passed.
 
 mod faults;
+mod gray;
 pub(crate) mod history;
 mod limits;
 mod unaudited;

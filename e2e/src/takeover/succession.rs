@@ -61,7 +61,7 @@ fn kept(
     } else if fault == FaultKind::LeaseDeleted {
         // By revision: the watch may tell of the deletion after the audit log has told of the new Lease.
         (strike.issued, deletion(history)?, Reason::Own)
-    } else if fault.may_be_kept() && fault.onset() == Onset::Undone {
+    } else if fault.may_be_kept() && matches!(fault.onset(), Onset::Undone | Onset::LastTerm) {
         (strike.undone?, version, Reason::Own)
     } else {
         return None;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use five_spot_e2e::{
-    cluster::Cluster, judge::TrialResult, run::Outcome, trial::TrialData, verdict::Verdict,
+    cluster::Cluster,
+    judge::TrialResult,
+    run::Outcome,
+    trial::TrialData,
+    verdict::{CheckId, Verdict},
 };
 use futures::TryStreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -87,6 +91,26 @@ fn by_both(folder: &Path, result: &TrialResult, stopwatch: &Stopwatch) -> (f64, 
         onset + result.phases.lease_ms.unwrap(),
         stopped.as_secs_f64() * 1000.0,
     )
+}
+
+/// client-go's elector at 15/10/2 keeps its Lease where writes take 3 s; where its answers are lost another replica follows,
+/// and how late is its own affair.
+#[rstest::rstest]
+#[case::keeps("slow-webhook", true)]
+#[case::is_followed("lost-answers", false)]
+fn client_go_leads_through_a_gray_failure(#[case] fault: &str, #[case] keeps: bool) {
+    let Outcome { report, .. } = measure("client-go", fault, &Stopwatch::default());
+    assert_ne!(report.verdict, Verdict::Inconclusive, "{:#?}", report.why);
+    let trial = &report.trials[0];
+    let led = trial
+        .checks
+        .iter()
+        .find(|check| check.id == CheckId::Led)
+        .unwrap();
+    assert_eq!(led.verdict, Verdict::Pass, "{}", led.detail);
+    let went_on = trial.new_leader.as_ref() == Some(&trial.old_leader);
+    assert_eq!(went_on, keeps, "{trial:#?}");
+    assert!(trial.exclusion.by_non_holder.is_empty(), "{trial:#?}");
 }
 
 #[rstest::rstest]

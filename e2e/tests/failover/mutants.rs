@@ -13,7 +13,7 @@ use std::{
 
 use five_spot_e2e::cluster::{Cluster, Provider};
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use kube::{
     Api,
@@ -428,6 +428,54 @@ fn a_run_that_is_ended_in_the_middle_of_a_fault_undoes_it() {
     let rest: Vec<String> = said.map_while(Result::ok).collect();
     assert_eq!(run.wait().unwrap().code(), Some(130), "{rest:#?}");
     assert!(!rig.has_stopped_process(), "{rest:#?}");
+}
+
+const WEBHOOK: &str = "failover-slow-webhook";
+
+/// Whether the API server asks the webhook of the fault.
+async fn has_webhook(cluster: &Cluster) -> bool {
+    let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client().await.unwrap());
+    webhooks.get_opt(WEBHOOK).await.unwrap().is_some()
+}
+
+#[test]
+fn a_webhook_that_the_api_server_may_not_reach_is_refused_before_anything_is_broken() {
+    let rig = Rig::take();
+    let flags = ["--replicas", "2", "--faults", "graceful,slow-webhook"];
+    let ended = rig.failover(Path::new(DEPLOY), &flags);
+    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
+    ended.names(&["do the fault slow-webhook", "--listen-on"]);
+    let nowhere = [flags.as_slice(), &["--listen-on", "192.0.2.1"]].concat();
+    let ended = rig.failover(Path::new(DEPLOY), &nowhere);
+    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
+    ended.names(&["--listen-on=192.0.2.1"]);
+}
+
+#[test]
+fn a_run_that_is_ended_while_writes_are_slow_removes_the_webhook() {
+    let rig = Rig::take();
+    let here = block_on(rig.lane.cluster.address_of_this_machine()).unwrap();
+    let here = here.to_string();
+    let flags = [
+        "--replicas",
+        "2",
+        "--faults",
+        "slow-webhook",
+        "--listen-on",
+        &here,
+    ];
+    let (mut command, _out) = rig.command(Path::new(DEPLOY), &flags);
+    let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut run = silent.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !block_on(has_webhook(rig.lane.cluster)) {
+        assert!(Instant::now() < deadline, "no webhook was made");
+        sleep(Duration::from_millis(200));
+    }
+    let pid = Pid::from_raw(run.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    assert!(!block_on(has_webhook(rig.lane.cluster)));
 }
 
 #[test]

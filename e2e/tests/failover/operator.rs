@@ -3,7 +3,10 @@
 
 use std::future::pending;
 
-use five_spot_e2e::{budget::FaultKind, cluster::Provider, report::Report, verdict::Verdict};
+use five_spot_e2e::{
+    budget::FaultKind, cluster::Provider, report::Report, takeover::Reason, verdict::Verdict,
+};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{DEPLOY, ONE_NODE};
 
@@ -46,10 +49,12 @@ fn whatever_is_done_to_the_leader_its_promise_is_kept(
         FaultKind::PairCrash,
         FaultKind::Zombie,
         FaultKind::Partition,
+        FaultKind::LostAnswers,
         FaultKind::LeaseDeleted,
         FaultKind::HolderOverwritten,
         FaultKind::RenewalsDenied,
         FaultKind::RbacRevoked,
+        FaultKind::SlowWebhook,
         FaultKind::ApiStop,
         FaultKind::Scale
     )]
@@ -68,6 +73,70 @@ fn whatever_is_done_to_the_leader_its_promise_is_kept(
         FaultKind::PairCrash | FaultKind::LeaseDeleted | FaultKind::HolderOverwritten
     );
     assert_eq!(undone, lasts, "{:#?}", trial.phases);
+}
+
+#[test]
+fn a_leader_keeps_its_lease_while_every_write_of_it_is_slow() {
+    let flags = [
+        "--replicas",
+        "3",
+        "--faults",
+        "slow-webhook",
+        "--trials",
+        "1",
+    ];
+    let report = failover(&flags);
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    let trial = &report.trials[0];
+    assert_eq!(trial.reason, Some(Reason::Own), "{trial:#?}");
+    assert_eq!(trial.new_leader.as_deref(), Some(trial.old_leader.as_str()));
+}
+
+/// A line that a replica logged as a warning or worse within this time of its start is not one of a clean install.
+const INSTALLED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
+#[test]
+fn replicas_that_are_installed_warn_of_nothing() {
+    let flags = [
+        "--deploy",
+        DEPLOY,
+        "--seed",
+        "7",
+        "--replicas",
+        "3",
+        "--canary",
+        "none",
+        "--faults",
+        "graceful",
+        "--trials",
+        "1",
+    ];
+    let folder = ONE_NODE.take().failover(&flags, pending).folder;
+    let logs: Vec<_> = std::fs::read_dir(folder.join("logs")).unwrap().collect();
+    assert!(logs.len() >= 3, "{logs:?}");
+    for log in logs {
+        let path = log.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter_map(|line| {
+            let (at, said) = line.split_once(' ')?;
+            Some((at.parse::<Timestamp>().ok()?, said))
+        });
+        let lines: Vec<(Timestamp, &str)> = lines.collect();
+        let begun = lines
+            .first()
+            .unwrap_or_else(|| panic!("{} is empty", path.display()))
+            .0;
+        let at_the_start = lines
+            .iter()
+            .filter(|(at, _)| at.duration_since(begun) < INSTALLED_WITHIN);
+        let warnings: Vec<&str> = at_the_start
+            .map(|(_, said)| *said)
+            .filter(|said| {
+                said.contains(r#""level":"WARN""#) || said.contains(r#""level":"ERROR""#)
+            })
+            .collect();
+        assert!(warnings.is_empty(), "{}: {warnings:#?}", path.display());
+    }
 }
 
 #[test]

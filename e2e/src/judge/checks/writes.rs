@@ -67,13 +67,16 @@ pub(super) fn only_holder_writes(reading: &Reading<'_>) -> Check {
 
 /// Whether a leader that could not renew, and whose Lease nobody could take, stopped working by its renew deadline.
 ///
-/// Only of faults that leave all writes but the renewals alone: where packets were held up, a write may be sent in time
-/// and arrive late.
+/// Only of faults that let requests arrive at once: where packets were held up, a write may be sent in time and arrive
+/// late. Where answers are lost, a renewal that takes place is none that the leader may count on.
 pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;
     if !matches!(
         data.id.fault,
-        FaultKind::RenewalsDenied | FaultKind::RbacRevoked | FaultKind::HolderOverwritten
+        FaultKind::RenewalsDenied
+            | FaultKind::RbacRevoked
+            | FaultKind::HolderOverwritten
+            | FaultKind::LostAnswers
     ) {
         return None;
     }
@@ -83,16 +86,22 @@ pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
         .filter(own)
         .filter(|call| call.is_lease() && call.is_write() && call.accepted())
         .collect();
-    let strike = reading.map.as_ref()?.wall(data.strike.returned);
+    let map = reading.map.as_ref()?;
+    let strike = map.wall(data.strike.returned);
     let last = renewals
         .iter()
         .map(|call| call.received)
         .filter(|received| *received <= strike)
         .max()?;
+    let answered_from = match (data.id.fault, data.strike.undone) {
+        (FaultKind::LostAnswers, Some(undone)) => map.wall(undone),
+        (FaultKind::LostAnswers, None) => Wall(i64::MAX),
+        _ => strike,
+    };
     let again = renewals
         .iter()
         .map(|call| call.received)
-        .filter(|received| *received > strike)
+        .filter(|received| *received > answered_from)
         .min()
         .unwrap_or(Wall(i64::MAX));
     let deadline_ms = duration_millis(data.settings.renew_deadline());

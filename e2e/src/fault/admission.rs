@@ -1,0 +1,28 @@
+//! Rules of admission that a fault puts in the way of the Lease.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::FaultError;
+use crate::scene::Scene;
+
+/// How long the API server may take to act on a new rule.
+pub(super) const ACTIVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Creates such an object, which must not be there already.
+pub(super) async fn create(
+    scene: &Scene<'_>,
+    collection: &str,
+    object: &Value,
+) -> Result<(), FaultError> {
+    let answer = scene.requests.create("fault", collection, object).await;
+    let answer = answer.map_err(FaultError::request("create the rule of admission"))?;
+    if answer.code.is_success() {
+        Ok(())
+    } else {
+        let (code, message) = (answer.code, answer.message());
+        let detail = format!("the rule of admission could not be created: {code} {message}");
+        Err(FaultError::NoEffect(detail))
+    }
+}

@@ -1,0 +1,236 @@
+//! `slow-webhook`: every write of the Lease takes seconds, because the API server asks an admission webhook that accepts
+//! connections and never answers.
+//!
+//! Proves that a leader lives through an API server that is slow and not down: each of its renewals takes place, only
+//! later than it renews. So it keeps the Lease; where its term ends all the same, another replica leads within the lease
+//! duration and two retry periods, and keeps the Lease from then on. The webhook may be ignored (`failurePolicy: Ignore`),
+//! which the API server does when it has waited for it. Nothing but the target's Lease is slowed. The webhook is a listener
+//! of the harness's own process, which the API server has to reach; the fault is done when a write was seen to be slow.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures::future::BoxFuture;
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Fault, FaultError, Hold, Need,
+    admission::{ACTIVE_LIMIT, create},
+};
+use crate::{
+    budget::{FaultKind, LeaseSettings},
+    repairs::{Due, Repair},
+    scene::Scene,
+    silent_listener::SilentListener,
+    trial::{PodSeen, Strike},
+};
+
+/// The name of the configuration.
+const NAME: &str = "failover-slow-webhook";
+
+/// Where it is.
+const CONFIGURATIONS: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+
+/// How long the API server waits for the webhook.
+const TIMEOUT_SECONDS: u32 = 3;
+
+/// A write that takes this long has waited for it.
+const SLOW: Duration = Duration::from_millis(2_500);
+
+/// Time between two attempts to write.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Slows every write of the Lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlowWebhook;
+
+impl Fault for SlowWebhook {
+    fn kind(&self) -> FaultKind {
+        FaultKind::SlowWebhook
+    }
+
+    fn about(&self) -> &'static str {
+        "has every write of the Lease wait 3 s for an admission webhook that never answers and is then ignored"
+    }
+
+    fn proves(&self) -> &'static str {
+        "a leader whose renewals are slow and take place keeps the Lease, or somebody leads soon, once, and to stay"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Listener)
+    }
+
+    fn strike<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        _leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
+        Box::pin(async move {
+            let missing = || FaultError::NoEffect("no listener was opened".to_owned());
+            let listener = scene.listener.as_ref().ok_or_else(missing)?;
+            listener.close_connections();
+            scene.repairs.owe(
+                Due::AfterTrial,
+                format!("writes of the Lease wait for the webhook {NAME}"),
+                Repair::Delete {
+                    path: format!("{CONFIGURATIONS}/{NAME}"),
+                },
+            );
+            let target = &scene.target;
+            let webhook = configuration(listener.address(), &target.namespace, &target.lease);
+            let issued = scene.journal.now();
+            create(scene, CONFIGURATIONS, &webhook).await?;
+            wait_until_slow(scene, listener).await?;
+            Ok(Strike::between(issued, scene.journal.now()))
+        })
+    }
+
+    fn hold(&self, settings: &LeaseSettings) -> Hold {
+        Hold::For(settings.beyond_a_gray_takeover())
+    }
+
+    /// The API server may ask the webhook for a moment after it was deleted.
+    fn restored<'a>(
+        &'a self,
+        scene: &'a Scene<'_>,
+        _leader: &'a PodSeen,
+    ) -> BoxFuture<'a, Result<(), FaultError>> {
+        Box::pin(wait_until_fast(scene))
+    }
+
+    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
+        settings.retry_period() * 2
+    }
+}
+
+fn configuration(listener: SocketAddr, namespace: &str, lease: &str) -> Value {
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": NAME},
+        "webhooks": [{
+            "name": "slow-webhook.failover.invalid",
+            "clientConfig": {"url": format!("https://{listener}/")},
+            "failurePolicy": "Ignore",
+            "timeoutSeconds": TIMEOUT_SECONDS,
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "matchConditions": [{"name": "the-lease", "expression": format!("request.name == '{lease}'")}],
+            "rules": [{
+                "apiGroups": ["coordination.k8s.io"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"],
+                "resources": ["leases"], "scope": "Namespaced",
+            }],
+        }],
+    })
+}
+
+/// Writes the Lease, without effect, until that is slow because of the webhook.
+async fn wait_until_slow(scene: &Scene<'_>, listener: &SilentListener) -> Result<(), FaultError> {
+    let deadline = Instant::now() + ACTIVE_LIMIT;
+    loop {
+        let asked = Instant::now();
+        let written = write_without_effect(scene).await;
+        let took = asked.elapsed();
+        let reached = listener.was_reached();
+        if written.is_ok() && took >= SLOW && reached {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let seen = match written {
+                Err(error) => error.to_string(),
+                Ok(()) if took >= SLOW => "they wait, but not for this listener".to_owned(),
+                Ok(()) => "they are not slow".to_owned(),
+            };
+            let detail = format!(
+                "writes of the Lease do not wait for the webhook at {} {} s after it was made: {seen}; --listen-on names \
+                 the address of this machine that the API server reaches",
+                listener.address(),
+                ACTIVE_LIMIT.as_secs()
+            );
+            return Err(FaultError::NoEffect(detail));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Writes the Lease, without effect, until that is fast again.
+async fn wait_until_fast(scene: &Scene<'_>) -> Result<(), FaultError> {
+    let deadline = Instant::now() + ACTIVE_LIMIT;
+    loop {
+        let asked = Instant::now();
+        let written = write_without_effect(scene).await;
+        if written.is_ok() && asked.elapsed() < SLOW {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let seen =
+                written.map_or_else(|error| error.to_string(), |()| "they are slow".to_owned());
+            let detail = format!(
+                "writes of the Lease are not fast again {} s after the webhook was deleted: {seen}",
+                ACTIVE_LIMIT.as_secs()
+            );
+            return Err(FaultError::NoEffect(detail));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// A change of the Lease that is not stored. Admission is asked all the same.
+async fn write_without_effect(scene: &Scene<'_>) -> Result<(), kube::Error> {
+    let change = json!({"metadata": {"annotations": {"failover/asked-at": jiff::Timestamp::now().to_string()}}});
+    let write = Request::builder()
+        .method(Method::PATCH)
+        .uri(format!("{}?dryRun=All", scene.target.lease_path()))
+        .header(header::CONTENT_TYPE, "application/merge-patch+json")
+        .body(change.to_string().into_bytes());
+    let answered = scene
+        .client
+        .request_text(write.map_err(kube::Error::HttpError)?)
+        .await;
+    answered.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+
+    use super::*;
+
+    #[test]
+    fn the_webhook_is_asked_about_one_lease_and_is_ignored_when_it_does_not_answer() {
+        let listener: SocketAddr = "172.17.0.1:4711".parse().unwrap();
+        let found: ValidatingWebhookConfiguration =
+            serde_json::from_value(configuration(listener, "here", "the-lease")).unwrap();
+        let webhook = &found.webhooks.unwrap()[0];
+        assert_eq!(
+            webhook.client_config.url.as_deref(),
+            Some("https://172.17.0.1:4711/")
+        );
+        assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
+        assert_eq!(webhook.timeout_seconds, Some(3));
+        let selector = webhook.namespace_selector.as_ref().unwrap();
+        assert_eq!(
+            selector.match_labels.as_ref().unwrap()["kubernetes.io/metadata.name"],
+            "here"
+        );
+        let condition = &webhook.match_conditions.as_ref().unwrap()[0];
+        assert_eq!(condition.expression, "request.name == 'the-lease'");
+        let rule = &webhook.rules.as_ref().unwrap()[0];
+        assert_eq!(rule.resources.as_deref(), Some(&["leases".to_owned()][..]));
+        assert_eq!(
+            rule.operations.as_deref(),
+            Some(&["CREATE".to_owned(), "UPDATE".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn an_address_of_the_newer_kind_stands_in_brackets() {
+        let listener: SocketAddr = "[fd00::1]:4711".parse().unwrap();
+        let url = configuration(listener, "n", "l")["webhooks"][0]["clientConfig"]["url"].clone();
+        assert_eq!(url, "https://[fd00::1]:4711/");
+    }
+}
