@@ -1,6 +1,10 @@
 //! The one HTTP port: `/livez`, `/readyz` and `/metrics`.
+//!
+//! Anybody who reaches the pod may connect, so what connections cost is bounded: each carries one request and has a few seconds
+//! for it, and where there are too many, an address that has many loses its oldest. So a probe, which asks as soon as it is
+//! connected, is answered however many others are idle or slow.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,11 +13,26 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::leader::Pulse;
+use crate::{
+    connections::{Connections, accept},
+    leader::Pulse,
+    listen::listen,
+};
+
+/// Connections at a time. One more closes the oldest of the address that has most of them.
+const MOST_CONNECTIONS: usize = 256;
+
+/// How long a connection may take, from when it is accepted to the end of its answer.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(5);
+
+/// The most that is read of a request, in bytes, and kept of an answer that is not taken: the least that hyper allows.
+const LARGEST_REQUEST: usize = 8 * 1024;
 
 /// The media type of the text that [`encode`] writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,21 +47,15 @@ pub struct Admin {
     pub registry: Registry,
 }
 
-/// Why the port is not served.
+/// The address can't be listened on.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// The address can't be listened on.
-    #[error("failed to listen on LISTEN_ADDRESS {address}")]
-    Listen {
-        /// The address that was asked for.
-        address: SocketAddr,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// The server failed.
-    #[error("failed to serve /livez, /readyz and /metrics")]
-    Serve(#[source] io::Error),
+#[error("failed to listen on LISTEN_ADDRESS {address}")]
+pub struct AdminError {
+    /// The address that was asked for.
+    pub address: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: io::Error,
 }
 
 /// A port that is listened on, but not served yet.
@@ -50,19 +63,40 @@ pub enum AdminError {
 pub struct AdminPort(TcpListener);
 
 impl AdminPort {
-    /// Listens, so that a bad address ends the process before it contends for anything.
-    pub async fn listen(address: SocketAddr) -> Result<Self, AdminError> {
-        let listener = TcpListener::bind(address).await;
-        listener
+    /// Listens, as `[::]` says on every address of both families. So a bad address, or one that another process of the
+    /// container has, ends the process before it contends for anything.
+    pub fn listen(address: SocketAddr) -> Result<Self, AdminError> {
+        listen(address)
             .map(Self)
-            .map_err(|source| AdminError::Listen { address, source })
+            .map_err(|source| AdminError { address, source })
+    }
+
+    /// Where it listens, with the port that the system chose if it was asked to.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 
     /// Serves until `stop`.
-    pub async fn serve(self, admin: Admin, stop: CancellationToken) -> Result<(), AdminError> {
-        let router = admin.into_router();
-        let served = axum::serve(self.0, router).with_graceful_shutdown(stop.cancelled_owned());
-        served.await.map_err(AdminError::Serve)
+    pub async fn serve(self, admin: Admin, stop: CancellationToken) {
+        let service = TowerToHyperService::new(admin.into_router());
+        let mut http = http1::Builder::new();
+        // A prober closes its connection anyway, and a scraper makes a new one each time: so none is ever idle.
+        http.keep_alive(false).max_buf_size(LARGEST_REQUEST);
+        let mut connections = Connections::at_most(MOST_CONNECTIONS);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ended = connections.ended() => {}
+                (stream, from) = accept(&self.0, "LISTEN_ADDRESS"), if connections.has_room() => {
+                    let answered = http.serve_connection(TokioIo::new(stream), service.clone());
+                    connections.add(from, async move {
+                        // What a stranger does to its own connection is no failure of this process.
+                        let _ = timeout(LONGEST_CONNECTION, answered).await;
+                    });
+                }
+            }
+        }
     }
 }
 
@@ -122,84 +156,4 @@ impl std::fmt::Debug for Admin {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        sync::atomic::{AtomicBool, Ordering},
-        time::Duration,
-    };
-
-    use axum::{body::Body, http::Request};
-    use http_body_util::BodyExt;
-    use tower::ServiceExt;
-
-    use super::*;
-    use crate::clock::PausedClock;
-
-    async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn liveness_fails_when_the_election_loop_stalls_and_recovers_with_it() {
-        let pulse = Arc::new(Pulse::new(
-            Arc::new(PausedClock::start()),
-            Duration::from_secs(15),
-        ));
-        let admin = Admin {
-            pulse: Some(Arc::clone(&pulse)),
-            is_synced: Box::new(|| true),
-            registry: Registry::default(),
-        };
-        let router = admin.into_router();
-        assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
-        tokio::time::sleep(Duration::from_secs(16)).await;
-        let (status, text) = ask(&router, "/livez").await;
-        assert_eq!(
-            (status, text.as_str()),
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the election loop has been silent for 16.0 s\n"
-            )
-        );
-        pulse.beat();
-        assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
-    }
-
-    #[tokio::test]
-    async fn a_replica_is_ready_when_its_caches_are_synced() {
-        let synced = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&synced);
-        let is_synced = Box::new(move || seen.load(Ordering::SeqCst));
-        let router = Admin {
-            pulse: None,
-            is_synced,
-            registry: Registry::default(),
-        }
-        .into_router();
-        assert_eq!(
-            ask(&router, "/readyz").await.0,
-            StatusCode::SERVICE_UNAVAILABLE
-        );
-        synced.store(true, Ordering::SeqCst);
-        assert_eq!(ask(&router, "/readyz").await.0, StatusCode::OK);
-    }
-
-    #[tokio::test]
-    async fn metrics_are_served_in_the_open_metrics_format() {
-        let registry = crate::metrics::registry();
-        let router = Admin {
-            pulse: None,
-            is_synced: Box::new(|| true),
-            registry,
-        }
-        .into_router();
-        let (status, text) = ask(&router, "/metrics").await;
-        assert_eq!(status, StatusCode::OK);
-        assert!(text.contains("five_spot_up 1"), "{text}");
-        assert!(text.ends_with("# EOF\n"), "{text}");
-    }
-}
+mod tests;

@@ -122,13 +122,9 @@ pub struct RunArgs {
     #[arg(long, env = "ENABLE_HINT", default_value_t = true, action = ArgAction::Set, global = true)]
     enable_hint: bool,
 
-    /// Address at which standbys connect to this replica; they use the same port of the leader's pod
-    #[arg(
-        long,
-        env = "HINT_ADDRESS",
-        default_value = "0.0.0.0:8081",
-        global = true
-    )]
+    /// Address at which standbys connect to this replica; they use the same port of the leader's pod. [::] is every
+    /// address, IPv6 and IPv4
+    #[arg(long, env = "HINT_ADDRESS", default_value = "[::]:8081", global = true)]
     hint_address: SocketAddr,
 
     /// Name of the ConfigMap that the fence is tested on, in the pod's namespace; empty where there is no fence
@@ -150,11 +146,11 @@ pub struct RunArgs {
     )]
     drain_timeout_seconds: i64,
 
-    /// Address of the one HTTP port: /livez, /readyz, /metrics
+    /// Address of the one HTTP port: /livez, /readyz, /metrics. [::] is every address, IPv6 and IPv4
     #[arg(
         long,
         env = "LISTEN_ADDRESS",
-        default_value = "0.0.0.0:8080",
+        default_value = "[::]:8080",
         global = true
     )]
     listen_address: SocketAddr,

@@ -27,12 +27,14 @@ pub mod args;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod clock;
+mod connections;
 pub mod controller;
 pub mod errors;
 pub mod fence;
 #[cfg(test)]
 mod fuzz;
 pub mod leader;
+mod listen;
 pub(crate) mod machine;
 pub mod manifest;
 pub mod metrics;

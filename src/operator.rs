@@ -1,8 +1,9 @@
 //! The composition root: makes every part, starts and stops them in order, and owns every task.
 //!
-//! Start: probes and caches first, then the election, which contends once the caches are synced. Stop: the election
-//! first, which winds up the work and then releases the Lease; the rest after it. The end of any task is noticed
-//! here, and a task that ends unasked ends the process.
+//! Start: the ports are bound before anything else, and only then is the termination log begun. Then probes and caches, then
+//! the election, which contends once the caches are synced. Stop: the election first, which winds up the work and then
+//! releases the Lease; the rest after it. The end of any task is noticed here, and a task that ends unasked ends the
+//! process.
 
 mod election;
 mod grace;
@@ -26,6 +27,7 @@ use crate::{
     metrics,
     shutdown::ShutdownSignals,
     term::{Generation, Term},
+    termination::TerminationLogError,
 };
 
 use election::Contest;
@@ -57,6 +59,9 @@ pub enum OperatorError {
     /// The port for hints failed.
     #[error(transparent)]
     Hint(#[from] HintError),
+    /// Another replica runs in this container.
+    #[error(transparent)]
+    TerminationLog(#[from] TerminationLogError),
     /// The election failed.
     #[error("the election failed")]
     Election(#[from] ElectorError),
@@ -106,7 +111,7 @@ struct Work {
 /// Runs the operator until a signal asks it to end, or a part of it fails.
 pub async fn run(config: Config) -> Result<(), OperatorError> {
     let signals = ShutdownSignals::listen().map_err(OperatorError::Signals)?;
-    let port = AdminPort::listen(config.listen_address).await?;
+    let port = AdminPort::listen(config.listen_address)?;
     let mut kube_config = kube::Config::infer()
         .await
         .map_err(OperatorError::Kubeconfig)?;
@@ -144,8 +149,7 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
             standing,
             metrics,
             fence_metrics,
-        );
-        let contest = contest.await?;
+        )?;
         termination_log.clone_from(&contest.termination_log);
         let pulse = Arc::clone(&contest.pulse);
         let elector =
@@ -174,8 +178,8 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     };
     let stop_admin = stop.clone();
     tasks.spawn(async move {
-        let served = port.serve(admin, stop_admin).await;
-        (Part::Admin, served.map_err(OperatorError::from))
+        port.serve(admin, stop_admin).await;
+        (Part::Admin, Ok(()))
     });
     let stop_feed = stop.clone();
     tasks.spawn(async move {

@@ -1,14 +1,24 @@
 //! The last words of this process: what kubelet puts into the pod's status when the container has died.
 //!
-//! The first line is the nonce of this process life, written at start, so that whoever reads it in the status knows that
-//! exactly this process is dead. Why it died is added after it. Kubelet keeps the *end* of a message that is longer than
-//! 4096 bytes, so what is added is bounded: the first line must not be cut off.
+//! The nonce of this process life is written at start, as a line of its own, so that whoever reads it in the status knows
+//! that exactly this process is dead. Why it died is added after it.
 //!
-//! Source: the Kubernetes documentation, "Determine the Reason for Pod Failure".
+//! # What kubelet does to it
+//! It puts the container runtime's message before it, if there is one, on the same line: so the log begins with an empty
+//! line. It keeps the *end* of a log that is longer than 4096 bytes, and then the *beginning* of all that a pod's containers
+//! say, 12 KiB divided by their number: so what is added is bounded and comes last. A nonce that is cut off all the same
+//! costs the proof, and the Lease is waited out.
+//!
+//! # One process
+//! The file is locked for as long as the process lives. A second one in the same container, such as by `kubectl exec`, ends
+//! with an error and leaves the log as it is.
+//!
+//! Sources: the Kubernetes documentation, "Determine the Reason for Pod Failure"; kubelet's `convertToKubeContainerStatus`
+//! and `normalizeStatus`.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -18,15 +28,26 @@ use uuid::Uuid;
 /// The most that is ever written: half of what kubelet reads.
 const LONGEST: usize = 2048;
 
-/// The termination log can't be written.
+/// Why the termination log was not begun.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to write the nonce of this process into TERMINATION_LOG {path}")]
-pub struct TerminationLogError {
-    /// The file.
-    pub path: PathBuf,
-    /// What the system says.
-    #[source]
-    pub source: io::Error,
+pub enum TerminationLogError {
+    /// A process that has begun it still runs.
+    #[error(
+        "TERMINATION_LOG {path} is held by another process: only one replica may run in a container"
+    )]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It can't be written.
+    #[error("failed to write the nonce of this process into TERMINATION_LOG {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// The termination log, with the nonce in it.
@@ -37,23 +58,37 @@ pub struct TerminationLog {
 
 #[derive(Debug)]
 struct State {
+    /// Locked; the lock goes with the last clone or with the process.
     file: File,
     left: usize,
 }
 
 impl TerminationLog {
-    /// Writes `nonce` as the first line of the file at `path`, which kubelet has made.
+    /// Locks the file at `path`, which kubelet has made, and replaces what is in it by a line with `nonce`.
+    ///
+    /// # Errors
+    /// [`TerminationLogError::Held`] where another process has it; its text is left as it is.
     pub fn begin(path: &Path, nonce: Uuid) -> Result<Self, TerminationLogError> {
-        let write = || {
-            let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
-            let line = format!("{nonce}\n");
-            file.write_all(line.as_bytes())?;
-            Ok((file, LONGEST - line.len()))
-        };
-        let (file, left) = write().map_err(|source| TerminationLogError {
+        let write = |source| TerminationLogError::Write {
             path: path.to_owned(),
             source,
+        };
+        let mut file = OpenOptions::new().write(true).open(path).map_err(write)?;
+        if !file.metadata().map_err(write)?.is_file() {
+            let source = io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+            return Err(write(source));
+        }
+        file.try_lock().map_err(|refused| match refused {
+            TryLockError::WouldBlock => TerminationLogError::Held {
+                path: path.to_owned(),
+            },
+            TryLockError::Error(source) => write(source),
         })?;
+        let text = format!("\n{nonce}\n");
+        file.set_len(0)
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(write)?;
+        let left = LONGEST - text.len();
         Ok(Self {
             state: Arc::new(Mutex::new(State { file, left })),
         })
@@ -104,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn the_nonce_is_the_first_line_and_reasons_follow() {
+    fn the_nonce_is_a_line_behind_whatever_kubelet_puts_before_it_and_reasons_follow() {
         let (path, log) = begun();
         log.add("boom").unwrap();
         log.add("and again").unwrap();
-        assert_eq!(read(&path), format!("{NONCE}\nboom\nand again\n"));
+        assert_eq!(read(&path), format!("\n{NONCE}\nboom\nand again\n"));
     }
 
     #[test]
-    fn however_much_is_added_kubelet_reads_the_first_line_too() {
+    fn however_much_is_added_kubelet_reads_the_nonce_too() {
         let (path, log) = begun();
         log.add(&"ä".repeat(5000)).unwrap();
         log.add("more").unwrap();
@@ -122,7 +157,34 @@ mod tests {
             "{}",
             text.len()
         );
-        assert_eq!(text.lines().next(), Some(NONCE.to_string().as_str()));
+        assert_eq!(text.lines().nth(1), Some(NONCE.to_string().as_str()));
+    }
+
+    #[test]
+    fn a_second_process_leaves_the_log_of_the_first_as_it_is() {
+        let (path, log) = begun();
+        log.add("boom").unwrap();
+        let error = TerminationLog::begin(&path, Uuid::nil()).unwrap_err();
+        assert!(matches!(error, TerminationLogError::Held { .. }), "{error}");
+        assert_eq!(read(&path), format!("\n{NONCE}\nboom\n"));
+    }
+
+    #[test]
+    fn the_lock_goes_with_the_process() {
+        let (path, log) = begun();
+        drop(log);
+        let successor = TerminationLog::begin(&path, Uuid::nil()).unwrap();
+        assert_eq!(read(&path), format!("\n{}\n", Uuid::nil()));
+        drop(successor);
+    }
+
+    #[test]
+    fn what_keeps_no_text_is_no_termination_log() {
+        let error = TerminationLog::begin(Path::new("/dev/null"), NONCE).unwrap_err();
+        assert!(
+            matches!(error, TerminationLogError::Write { .. }),
+            "{error}"
+        );
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub struct PodSeen {
     pub restarts: i32,
     /// Whether its container runs.
     pub running: bool,
-    /// The first line of what each life of its container that has ended left behind, as kubelet reports it.
+    /// The lines that each life of its container that has ended left behind, as kubelet reports them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_words: Vec<String>,
     /// Why it does not run, as kubelet or the scheduler says.

@@ -215,7 +215,9 @@ fn pod_seen(at: Stamp, pod: &Pod, container: &str, deleted: bool) -> PodSeen {
     let last_words = [state.terminated, last_state.terminated]
         .into_iter()
         .flatten()
-        .filter_map(|ended| Some(ended.message?.lines().next()?.to_owned()))
+        .filter_map(|ended| ended.message)
+        .flat_map(|message| message.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| !line.is_empty())
         .collect();
     let waiting = state.waiting.map(|waiting| {
         [waiting.reason, waiting.message]

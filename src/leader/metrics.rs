@@ -8,7 +8,10 @@ mod scraped;
 mod tests;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ use super::{
     standing::Standing,
 };
 use crate::clock::{Moment, SharedClock};
-use scraped::{StandingCollector, TermCollector};
+use scraped::{HintCollector, StandingCollector, TermCollector};
 
 /// What the election counts and measures.
 #[derive(Clone, Debug)]
@@ -37,7 +40,11 @@ pub struct LeaderMetrics {
     last_takeover: Family<PhaseLabel, Gauge<f64, AtomicU64>>,
     events: Family<OutcomeLabel, Counter>,
     term: Deadline,
+    hint: HintConnection,
 }
+
+/// Whether the hint connection stands; nothing where there is none to be held.
+type HintConnection = Arc<OnceLock<Arc<AtomicBool>>>;
 
 /// Until when the present term runs; none where this replica does not lead.
 type Deadline = Arc<RwLock<Option<Moment>>>;
@@ -157,6 +164,10 @@ impl LeaderMetrics {
             Arc::clone(&metrics.term),
             clock,
         )));
+        registry.register_collector(Box::new(HintCollector::new(
+            Arc::clone(&metrics.hint),
+            standing.clone(),
+        )));
         registry.register_collector(Box::new(StandingCollector::new(pod, standing)));
         metrics
     }
@@ -171,7 +182,14 @@ impl LeaderMetrics {
             last_takeover: Family::default(),
             events: Family::default(),
             term: Arc::default(),
+            hint: Arc::default(),
         }
+    }
+
+    /// Whether a confirmed connection to the leader's process stands, for whoever holds it to set. From the first call on a
+    /// standby reports it.
+    pub fn hint_connection(&self) -> Arc<AtomicBool> {
+        Arc::clone(self.hint.get_or_init(Arc::default))
     }
 
     /// Creates every series of a counter, so that the first event is an increase that a query can see.

@@ -1,10 +1,12 @@
 //! Proof of death: what a Pod has to say for it to prove that one process of it is dead.
 //!
-//! A replica writes the nonce of its incarnation as the first line of its termination log. When the container dies, for
-//! whatever reason, kubelet copies that text into the pod's status. So a `terminated` state of the replica's own
-//! container, in the pod of the recorded UID, with the recorded nonce as its first line, proves that exactly this process
-//! is dead. Nothing else does: a node that is not ready, a deletion timestamp, a Pod object that is gone or a phase
-//! `Failed` say nothing about a process that may still run.
+//! A replica writes the nonce of its incarnation as a line of its own into its termination log. When the container dies, for
+//! whatever reason, kubelet copies that text into the pod's status, behind what the container runtime says about the end. So
+//! a `terminated` state of the replica's own container, in the pod of the recorded UID, with a line that is the recorded
+//! nonce and nothing else, proves that exactly this process is dead: nobody can have known the nonce before the process
+//! began, and kubelet begins no process before the one that the message is about is dead. Nothing else is proof: a node that
+//! is not ready, a deletion timestamp, a Pod object that is gone or a phase `Failed` say nothing about a process that may
+//! still run, nor does a line that only quotes the nonce.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
@@ -33,7 +35,7 @@ pub(crate) fn proves_death(pod: &Pod, incarnation: &Incarnation, container: &str
         .iter()
         .filter(|status| status.name == container)
         .flat_map(last_words)
-        .any(|message| any || message.lines().next() == Some(nonce.as_str()))
+        .any(|message| any || message.lines().any(|line| line == nonce))
 }
 
 /// The termination messages of a container: of the process that is dead now, and of the one before the present one.
@@ -86,6 +88,9 @@ mod tests {
     #[case::killed(dead(NONCE), json!({}))]
     #[case::with_the_newline_that_was_written(dead(&format!("{NONCE}\n")), json!({}))]
     #[case::with_a_panic_after_it(dead(&format!("{NONCE}\npanicked at src/x.rs:1:2:\nboom")), json!({}))]
+    #[case::with_an_empty_line_before_it(dead(&format!("\n{NONCE}\n")), json!({}))]
+    #[case::with_the_runtime_s_message_before_it(dead(&format!("shim: signal: killed: \n{NONCE}\nboom\n")), json!({}))]
+    #[case::with_many_lines_before_it(dead(&format!("a\nb\n\n{NONCE}\n")), json!({}))]
     #[case::restarted_since(running(), dead(NONCE))]
     #[case::waiting_for_its_restart(json!({"waiting": {"reason": "CrashLoopBackOff"}}), dead(NONCE))]
     fn the_nonce_in_the_termination_message_of_the_same_pod_is_proof(
@@ -105,7 +110,15 @@ mod tests {
     #[case::an_older_life_not_restarted(of_controller(&dead(EARLIER), &json!({})))]
     #[case::no_message(of_controller(&json!({"terminated": {"exitCode": 137}}), &json!({})))]
     #[case::cut(of_controller(&dead(&NONCE[..NONCE.len() - 1]), &json!({})))]
-    #[case::not_the_first_line(of_controller(&dead(&format!("boom\n{NONCE}")), &json!({})))]
+    #[case::quoted_at_the_end_of_a_line(of_controller(&dead(&format!("boom: {NONCE}\n")), &json!({})))]
+    #[case::quoted_at_the_beginning_of_a_line(of_controller(&dead(&format!("{NONCE} leads\n")), &json!({})))]
+    #[case::quoted_by_another_process(of_controller(
+        &dead(&format!("\n{EARLIER}\nthe Lease is held by uid-a/{NONCE}\n  {NONCE}\n")), &json!({})
+    ))]
+    #[case::of_another_process_with_the_same_beginning(of_controller(
+        &dead(&format!("\n{}{}\n", &NONCE[..NONCE.len() - 1], 'f')), &json!({})
+    ))]
+    #[case::in_capitals(of_controller(&dead(&NONCE.to_uppercase()), &json!({})))]
     #[case::longer_than_the_nonce(of_controller(&dead(&format!("{NONCE}0")), &json!({})))]
     #[case::forged_by_another_container(pod(&json!({"containerStatuses": [
         container("controller", &running(), &json!({})), container("sidecar", &dead(NONCE), &json!({}))

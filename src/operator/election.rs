@@ -18,7 +18,7 @@ use crate::{
         Announcements, Elector, HintListener, KubeLeases, KubePods, LeaderMetrics, LeaseConfig,
         Lock, Peers, Pulse, Senses, Standing, TcpPeers, announcements,
     },
-    termination::TerminationLog,
+    termination::{TerminationLog, TerminationLogError},
 };
 
 /// What has to run for a replica to take part.
@@ -35,7 +35,7 @@ pub(super) struct Contest {
 
 impl Contest {
     /// Makes all of it. Without a fence no hint is acted on, so none is listened for.
-    pub(super) async fn prepare(
+    pub(super) fn prepare(
         config: &Config,
         election: Election,
         mut kube_config: kube::Config,
@@ -53,13 +53,13 @@ impl Contest {
             namespace = lease.namespace(),
             "starting"
         );
-        let termination_log = begin_termination_log(&election.termination_log, incarnation.nonce);
         let fence = fence(&election, kube_config.clone())?;
         let (mut listener, mut hints) = (None, None);
         match (election.hint_address, &fence) {
             (Some(address), Some(fence)) => {
-                listener = Some(HintListener::listen(address, incarnation.nonce).await?);
-                let peers: Arc<dyn Peers> = Arc::new(TcpPeers::on_port(address.port()));
+                listener = Some(HintListener::listen(address, incarnation.nonce)?);
+                let connected = metrics.hint_connection();
+                let peers: Arc<dyn Peers> = Arc::new(TcpPeers::on_port(address.port(), connected));
                 let fence: Arc<dyn Fence> = Arc::new(fence.clone());
                 hints = Some((peers, fence));
             }
@@ -68,6 +68,8 @@ impl Contest {
             }
             (None, _) => {}
         }
+        // With all ports bound: a second process in the container has ended before it could get here.
+        let termination_log = begin_termination_log(&election.termination_log, incarnation.nonce)?;
         let leads = {
             let standing = standing.subscribe();
             Box::new(move || matches!(*standing.borrow(), Standing::Leading { .. }))
@@ -187,15 +189,21 @@ fn fence(
     )))
 }
 
-fn begin_termination_log(path: &std::path::Path, nonce: uuid::Uuid) -> Option<TerminationLog> {
+/// The termination log; none where it can't be written.
+fn begin_termination_log(
+    path: &std::path::Path,
+    nonce: uuid::Uuid,
+) -> Result<Option<TerminationLog>, OperatorError> {
     match TerminationLog::begin(path, nonce) {
         Ok(log) => {
             log.add_panics();
-            Some(log)
+            Ok(Some(log))
         }
+        // Two processes of one pod would take the Lease from each other, each as the other's next life.
+        Err(held @ TerminationLogError::Held { .. }) => Err(held.into()),
         Err(error) => {
             warn!(error = %Chain(&error), "the death of this process can't be proven to a standby");
-            None
+            Ok(None)
         }
     }
 }

@@ -40,11 +40,13 @@ pub(super) fn of_everything() -> Registry {
     let now = clock.now();
     let lease = LeaseConfig::default();
     let (election, standing) = of_election(&mut registry, "a", &lease, clock);
+    let _ = election.hint_connection();
     election.took(Reason::Released, Duration::ZERO, now);
     election.first_write(Duration::ZERO);
     // The sender may go: the collector keeps what was sent last.
-    standing.send_replace(Standing::Leading {
-        since: jiff::Timestamp::UNIX_EPOCH,
+    standing.send_replace(Standing::StandingBy {
+        leader: "b".to_owned(),
+        since: Some(jiff::Timestamp::UNIX_EPOCH),
     });
     registry
 }

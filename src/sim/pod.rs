@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{
         ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStatus, Pod,
-        PodCondition, PodStatus,
+        PodCondition, PodIP, PodStatus,
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
@@ -332,7 +332,9 @@ impl SimPod {
                 }
                 .to_owned(),
             ),
-            pod_ip: Some("10.0.0.1".to_owned()),
+            pod_ips: Some(vec![PodIP {
+                ip: "10.0.0.1".to_owned(),
+            }]),
             conditions: Some(vec![condition]),
             container_statuses: Some(vec![container]),
             ..PodStatus::default()

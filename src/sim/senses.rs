@@ -89,7 +89,7 @@ impl PodApi for Sense {
 }
 
 impl Peers for Sense {
-    fn lost(&self, _: IpAddr, incarnation: &Incarnation) -> BoxFuture<'static, ()> {
+    fn lost(&self, _: &[IpAddr], incarnation: &Incarnation) -> BoxFuture<'static, ()> {
         hints::watch(&self.line.world, self.line.pod, incarnation)
     }
 }

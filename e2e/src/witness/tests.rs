@@ -47,16 +47,24 @@ fn a_ready_replica_has_a_node_and_a_container() {
 }
 
 #[test]
-fn the_last_words_are_the_first_line_of_each_life_of_the_container_itself() {
+fn the_last_words_are_the_lines_of_each_life_of_the_container_itself() {
     let ended = |message: &str| json!({"terminated": {"exitCode": 137, "message": message}});
     let status = json!({"containerStatuses": [
         {"name": "sidecar", "restartCount": 1, "ready": true, "image": "", "imageID": "", "lastState": ended("forged")},
         {
             "name": "controller", "restartCount": 2, "ready": false, "image": "", "imageID": "",
-            "state": ended("nonce-2\npanicked at src/main.rs"), "lastState": ended("nonce-1"),
+            "state": ended("shim: killed: \nnonce-2\npanicked at src/main.rs"), "lastState": ended("\nnonce-1\n"),
         },
     ]});
-    assert_eq!(seen(&status, None).last_words, ["nonce-2", "nonce-1"]);
+    assert_eq!(
+        seen(&status, None).last_words,
+        [
+            "shim: killed: ",
+            "nonce-2",
+            "panicked at src/main.rs",
+            "nonce-1"
+        ]
+    );
 }
 
 #[test]

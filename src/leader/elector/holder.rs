@@ -65,7 +65,8 @@ struct Followed {
     pod_name: String,
     incarnation: Incarnation,
     term: TermSeen,
-    address: Option<IpAddr>,
+    /// Those of its pod, in the order in which kubelet reports them; none while its pod has not been seen.
+    addresses: Vec<IpAddr>,
     /// Until when its term is spared, because it was itself taken on a hint.
     spared_until: Option<Moment>,
     pod: BoxStream<'static, Result<Option<Pod>, PodError>>,
@@ -154,7 +155,7 @@ impl Holder {
             pod: self.senses.pods.watch(holder),
             incarnation,
             term,
-            address: None,
+            addresses: Vec::new(),
             spared_until,
             hint: None,
         });
@@ -234,13 +235,10 @@ impl Holder {
             (self.quiet_until, self.unproven) = (None, 0);
             return true;
         }
-        let address = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.pod_ip.as_ref()?.parse().ok());
+        let addresses = addresses(pod);
         let is_same = pod.metadata.uid.as_ref() == Some(&followed.incarnation.pod_uid);
-        if is_same && address.is_some() && followed.address != address {
-            followed.address = address;
+        if is_same && !addresses.is_empty() && followed.addresses != addresses {
+            followed.addresses = addresses;
             self.listen_from(None);
         }
         false
@@ -252,12 +250,15 @@ impl Holder {
         let Some(followed) = &mut self.followed else {
             return;
         };
-        let (Some((peers, fence)), Some(address)) = (&self.senses.hints, followed.address) else {
+        let Some((peers, fence)) = &self.senses.hints else {
             return;
         };
+        if followed.addresses.is_empty() {
+            return;
+        }
         let from = from.max(self.quiet_until).max(followed.spared_until);
         let (lost, fence, clock) = (
-            peers.lost(address, &followed.incarnation),
+            peers.lost(&followed.addresses, &followed.incarnation),
             Arc::clone(fence),
             Arc::clone(&self.clock),
         );
@@ -292,6 +293,19 @@ impl Holder {
         self.quiet_until = Some(self.clock.now() + wait);
         self.unproven = self.unproven.saturating_add(1);
     }
+}
+
+/// The addresses of `pod`, of which there is one for each family that its network has.
+fn addresses(pod: &Pod) -> Vec<IpAddr> {
+    let reported = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_ips.as_deref())
+        .unwrap_or_default();
+    reported
+        .iter()
+        .filter_map(|reported| reported.ip.parse().ok())
+        .collect()
 }
 
 impl std::fmt::Debug for Senses {

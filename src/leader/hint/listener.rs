@@ -1,32 +1,32 @@
 //! The leader's side of the hint: answers who knows the nonce, and keeps the connection open for as long as it lives.
+//!
+//! Who has not said the nonce yet is limited separately, so that nobody else can take the place of a follower.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::{ANSWER, GREETING};
-use crate::errors::Chain;
+use super::{ANSWER, detect_silence, greeting};
+use crate::{
+    connections::{Connections, accept},
+    listen::listen,
+};
 
-/// Connections kept at a time: more replicas than anybody runs. One more closes the oldest, whose owner then reconnects
-/// and is accepted, so that it is no hint.
-const MOST_CONNECTIONS: usize = 16;
+/// Followers at a time: more replicas than anybody runs. One more is closed unanswered, and comes again.
+const MOST_FOLLOWERS: usize = 32;
 
-/// How long a connection may take to say its line.
+/// Connections at a time that have not said the nonce yet. One more closes the oldest of the address that has most of them.
+const MOST_NEWCOMERS: usize = 256;
+
+/// How long a connection may take to say the nonce.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
-
-/// The longest line that is read: the greeting, a nonce and a newline.
-const LONGEST_LINE: u64 = 64;
-
-/// How long to wait after a connection could not be accepted, such as for want of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// The hint can't be offered.
 #[derive(Debug, thiserror::Error)]
@@ -47,10 +47,10 @@ pub struct HintListener {
 }
 
 impl HintListener {
-    /// Listens; connections wait until [`HintListener::serve`] takes them.
-    pub async fn listen(address: SocketAddr, nonce: Uuid) -> Result<Self, HintError> {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| HintError { address, source })?;
+    /// Listens, as `[::]` says on every address of both families; connections wait until [`HintListener::serve`] takes
+    /// them.
+    pub fn listen(address: SocketAddr, nonce: Uuid) -> Result<Self, HintError> {
+        let listener = listen(address).map_err(|source| HintError { address, source })?;
         Ok(Self { listener, nonce })
     }
 
@@ -61,42 +61,40 @@ impl HintListener {
 
     /// Serves until `stop`, which is to come after the Lease was released: a standby takes the end for a death.
     pub async fn serve(self, stop: CancellationToken) {
-        let mut connections = JoinSet::new();
-        let mut open = std::collections::VecDeque::new();
+        let mut newcomers = Connections::at_most(MOST_NEWCOMERS);
+        let mut followers = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Some(_ended) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, from)) => {
-                        debug!(%from, "a replica follows this process");
-                        open.retain(|task: &tokio::task::AbortHandle| !task.is_finished());
-                        if open.len() >= MOST_CONNECTIONS && let Some(oldest) = open.pop_front() {
-                            oldest.abort();
-                        }
-                        open.push_back(connections.spawn(attend(stream, self.nonce)));
+                Some(_ended) = followers.join_next() => {}
+                greeted = newcomers.ended() => {
+                    if let Some(stream) = greeted.flatten()
+                        && followers.len() < MOST_FOLLOWERS
+                    {
+                        followers.spawn(attend(stream));
                     }
-                    Err(error) => {
-                        warn!(error = %Chain(&error), "failed to accept a connection on HINT_ADDRESS");
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                }
+                (stream, from) = accept(&self.listener, "HINT_ADDRESS"), if newcomers.has_room() => {
+                    newcomers.add(from, greeted(stream, self.nonce));
                 }
             }
         }
     }
 }
 
-/// One connection from its greeting to its end, which is the other side's or this process's.
-async fn attend(stream: TcpStream, nonce: Uuid) {
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    let mut greeting = (&mut stream).take(LONGEST_LINE);
-    let read = timeout(GREETING_LIMIT, greeting.read_line(&mut line)).await;
-    if !matches!(read, Ok(Ok(_))) || line != format!("{GREETING}{nonce}\n") {
-        return;
-    }
-    if stream.write_all(ANSWER).await.is_err() {
+/// The connection, once it has said the nonce; none where it says anything else, or nothing.
+async fn greeted(mut stream: TcpStream, nonce: Uuid) -> Option<TcpStream> {
+    let expected = greeting(nonce);
+    let mut said = vec![0; expected.len()];
+    let read = timeout(GREETING_LIMIT, stream.read_exact(&mut said)).await;
+    (matches!(read, Ok(Ok(_))) && said == expected.as_bytes()).then_some(stream)
+}
+
+/// A follower's connection to its end, which is the other side's or this process's.
+async fn attend(mut stream: TcpStream) {
+    // A follower whose node is gone would hold its place for ever.
+    if detect_silence(&stream).is_err() || stream.write_all(ANSWER).await.is_err() {
         return;
     }
     // Nothing more is to be said; whatever comes, or the end, closes the connection.

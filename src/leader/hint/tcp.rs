@@ -3,6 +3,11 @@
 use std::{
     io::{self, ErrorKind},
     net::{IpAddr, SocketAddr},
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,74 +19,112 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{ANSWER, GREETING, Peers};
+use super::{ANSWER, Peers, detect_silence, greeting};
 use crate::leader::identity::Incarnation;
 
-/// How long a connection attempt and its greeting may take.
+/// How long a connection attempt and its greeting may take, for each address.
 const CALL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long after the end of a confirmed connection a refusal still belongs to it.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-/// The time between attempts within the aftermath.
-const SHORT_PAUSE: Duration = Duration::from_millis(5);
+/// The time between the first two attempts. It doubles with each attempt.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// The time between attempts otherwise: a listener that can't be reached is no reason to hurry.
-const LONG_PAUSE: Duration = Duration::from_secs(2);
+/// The longest time between attempts, and the shortest between two ends of a connection after which the pauses begin anew.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The other replicas, each on the same port of its pod's address.
-#[derive(Clone, Copy, Debug)]
+/// The other replicas, each on the same port of its pod's addresses.
+#[derive(Clone, Debug)]
 pub struct TcpPeers {
     port: u16,
+    connected: Arc<AtomicBool>,
 }
 
 impl TcpPeers {
-    /// Peers that listen on `port`.
-    pub fn on_port(port: u16) -> Self {
-        Self { port }
+    /// Peers that listen on `port`. `connected` is set while a confirmed connection stands to the one that is followed.
+    pub fn on_port(port: u16, connected: Arc<AtomicBool>) -> Self {
+        Self { port, connected }
     }
 }
 
 impl Peers for TcpPeers {
-    fn lost(&self, address: IpAddr, incarnation: &Incarnation) -> BoxFuture<'static, ()> {
-        let address = SocketAddr::new(address, self.port);
-        let greeting = format!("{GREETING}{}\n", incarnation.nonce);
-        follow(address, greeting).boxed()
+    fn lost(&self, addresses: &[IpAddr], incarnation: &Incarnation) -> BoxFuture<'static, ()> {
+        let addresses = addresses
+            .iter()
+            .map(|address| SocketAddr::new(*address, self.port))
+            .collect();
+        let greeting = greeting(incarnation.nonce);
+        follow(addresses, greeting, Arc::clone(&self.connected)).boxed()
     }
 }
 
+/// The end of a confirmed connection.
+#[derive(Clone, Copy)]
+struct End {
+    address: SocketAddr,
+    at: Instant,
+}
+
 /// Connects again and again until a connection that was confirmed is followed by a refusal.
-async fn follow(address: SocketAddr, greeting: String) {
-    let mut ended: Option<Instant> = None;
+async fn follow(addresses: Vec<SocketAddr>, greeting: String, connected: Arc<AtomicBool>) {
+    let mut ended: Option<End> = None;
+    let mut hurried: Option<Instant> = None;
+    let mut pause = SHORTEST_PAUSE;
     loop {
-        let recent = ended.is_some_and(|at| at.elapsed() <= AFTERMATH);
-        match timeout(CALL_LIMIT, greet(address, &greeting)).await {
-            Ok(Ok(mut stream)) => {
+        let recent = ended.filter(|end| end.at.elapsed() <= AFTERMATH);
+        // What another address says is no answer to the end of this one.
+        let tried = match &recent {
+            Some(end) => slice::from_ref(&end.address),
+            None => &addresses,
+        };
+        match reach(tried, &greeting).await {
+            Ok((address, stream)) => {
                 debug!(%address, "following the leader's process");
-                // The process says nothing more: whatever comes is the end.
-                let _ = stream.read_u8().await;
-                ended = Some(Instant::now());
-                continue;
+                ended = hold(stream, &connected).await.then(|| End {
+                    address,
+                    at: Instant::now(),
+                });
+                // The first attempt after an end is the one that gives the hint. Whoever ends connections all the time is
+                // not worth the hurry.
+                if hurried.is_none_or(|at| at.elapsed() >= LONGEST_PAUSE) {
+                    hurried = Some(Instant::now());
+                    pause = SHORTEST_PAUSE;
+                    continue;
+                }
             }
-            Ok(Err(error)) if recent && error.kind() == ErrorKind::ConnectionRefused => return,
+            Err(error) if recent.is_some() && error.kind() == ErrorKind::ConnectionRefused => {
+                return;
+            }
             // The process may be on its way down, with its connections closed in any order.
-            Ok(Err(error)) if recent && error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) if recent.is_some() && error.kind() == ErrorKind::ConnectionReset => {}
             // Silence and unreachable hosts prove nothing, and nothing that comes later belongs to the end.
-            Ok(Err(_)) | Err(_) => ended = None,
+            Err(_) => ended = None,
         }
-        sleep(if ended.is_some() {
-            SHORT_PAUSE
-        } else {
-            LONG_PAUSE
-        })
-        .await;
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(2 * pause);
     }
+}
+
+/// A connection to the first of these addresses that answers as the process that the greeting asks for; else why the last
+/// one did not.
+async fn reach(addresses: &[SocketAddr], greeting: &str) -> io::Result<(SocketAddr, TcpStream)> {
+    let mut failed = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match timeout(CALL_LIMIT, greet(*address, greeting)).await {
+            Ok(Ok(stream)) => return Ok((*address, stream)),
+            Ok(Err(error)) => failed = error,
+            Err(silence) => failed = silence.into(),
+        }
+    }
+    Err(failed)
 }
 
 /// A connection that was answered by the process that the greeting asks for.
 async fn greet(address: SocketAddr, greeting: &str) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    detect_silence(&stream)?;
     let mut answer = [0; ANSWER.len()];
     let answered = async {
         stream.write_all(greeting.as_bytes()).await?;
@@ -104,5 +147,37 @@ async fn greet(address: SocketAddr, greeting: &str) -> io::Result<TcpStream> {
             ErrorKind::InvalidData,
             "not the answer of a replica",
         ))
+    }
+}
+
+/// Waits for the end of a confirmed connection; whether the other side ended it.
+async fn hold(mut stream: TcpStream, connected: &AtomicBool) -> bool {
+    let _connected = Connected::begin(connected);
+    // The process says nothing more: whatever comes is the end. That nothing can be heard of the other side any more is
+    // what this kernel says, and not the other one.
+    stream.read_u8().await.map_or_else(
+        |error| {
+            !matches!(
+                error.kind(),
+                ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+            )
+        },
+        |_unasked| true,
+    )
+}
+
+/// Says that a connection stands for as long as it lives, also where whoever holds the connection is dropped.
+struct Connected<'a>(&'a AtomicBool);
+
+impl<'a> Connected<'a> {
+    fn begin(connected: &'a AtomicBool) -> Self {
+        connected.store(true, Ordering::Relaxed);
+        Self(connected)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }

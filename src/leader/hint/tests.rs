@@ -1,7 +1,13 @@
 //! The two sides of the hint over real sockets on the loopback interface: only the kernel closes a dead process's
 //! connections.
 
-use std::net::SocketAddr;
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,9 +36,7 @@ impl Process {
 
     async fn listen(address: SocketAddr) -> Self {
         let incarnation = Identity::of_new_process("a", "uid-a").incarnation;
-        let listener = HintListener::listen(address, incarnation.nonce)
-            .await
-            .unwrap();
+        let listener = HintListener::listen(address, incarnation.nonce).unwrap();
         let address = listener.local_address().unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(CancellationToken::new()));
@@ -52,6 +56,10 @@ impl Process {
         self.serving.shutdown().await;
     }
 
+    fn greeting(&self) -> String {
+        greeting(self.incarnation.nonce)
+    }
+
     /// Connects as a standby would, and says `greeting`; what is answered before the connection ends, if it does.
     async fn say(&self, greeting: &str) -> (TcpStream, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -64,7 +72,35 @@ impl Process {
 }
 
 fn follow(address: SocketAddr, incarnation: &Incarnation) -> BoxFuture<'static, ()> {
-    TcpPeers::on_port(address.port()).lost(address.ip(), incarnation)
+    TcpPeers::on_port(address.port(), Arc::default()).lost(&[address.ip()], incarnation)
+}
+
+fn stranger() -> Incarnation {
+    Identity::of_new_process("a", "uid-a").incarnation
+}
+
+/// Whether the other side has closed this connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    timeout(MOMENT, stream.read_u8()).await.is_ok()
+}
+
+/// A listener of the test's own, which answers as the process that is asked for and does with the connection what it likes.
+struct Imitation(TcpListener);
+
+impl Imitation {
+    async fn listen() -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Self(listener), address)
+    }
+
+    async fn answer(&self) -> TcpStream {
+        let (mut stream, _) = self.0.accept().await.unwrap();
+        let mut said = vec![0; greeting(uuid::Uuid::nil()).len()];
+        stream.read_exact(&mut said).await.unwrap();
+        stream.write_all(ANSWER).await.unwrap();
+        stream
+    }
 }
 
 #[tokio::test]
@@ -89,7 +125,7 @@ async fn a_process_that_was_never_reached_is_never_lost() {
 #[tokio::test]
 async fn another_process_at_the_same_address_is_not_the_one_that_is_followed() {
     let process = Process::start().await;
-    let stranger = Identity::of_new_process("a", "uid-a").incarnation;
+    let stranger = stranger();
     let mut lost = follow(process.address, &stranger);
     assert!(timeout(MOMENT, &mut lost).await.is_err());
     process.die().await;
@@ -98,24 +134,127 @@ async fn another_process_at_the_same_address_is_not_the_one_that_is_followed() {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_while_the_process_lives_is_made_anew() {
-    let process = Process::start().await;
-    let mut lost = process.follow();
-    assert!(timeout(MOMENT, &mut lost).await.is_err());
-    // One connection more than are kept closes the oldest, which is the one that follows.
-    let greeting = format!("5spot/1 {}\n", process.incarnation.nonce);
-    let mut others = Vec::new();
-    for _ in 0..16 {
-        others.push(process.say(&greeting).await);
+    let (imitation, address) = Imitation::listen().await;
+    let lost = follow(address, &stranger());
+    let lives = async {
+        drop(imitation.answer().await);
+        let again = timeout(MOMENT, imitation.answer()).await;
+        (imitation, again.expect("it connects again"))
+    };
+    let (imitation, followed) = tokio::select! {
+        () = lost => panic!("it lives"),
+        process = lives => process,
+    };
+    drop((imitation, followed));
+}
+
+#[tokio::test]
+async fn whoever_ends_connections_all_the_time_is_asked_ever_less_often() {
+    let (imitation, address) = Imitation::listen().await;
+    let mut times = 0;
+    let ends_them = async {
+        loop {
+            drop(imitation.answer().await);
+            times += 1;
+        }
+    };
+    tokio::select! {
+        () = follow(address, &stranger()) => panic!("it lives"),
+        () = ends_them => {}
+        () = tokio::time::sleep(5 * MOMENT) => {}
     }
+    assert!((4..=15).contains(&times), "{times} connections in 1.5 s");
+}
+
+#[tokio::test]
+async fn a_follower_s_place_is_taken_by_nobody() {
+    let process = Process::start().await;
+    let (mut follower, answer) = process.say(&process.greeting()).await;
+    assert_eq!(answer, "alive\n");
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        idle.push(TcpStream::connect(process.address).await.unwrap());
+    }
+    assert!(is_closed(&mut idle[0]).await, "the oldest has made room");
+    assert!(!is_closed(&mut idle[399]).await, "the last has its time");
+    // Who knows the nonce can't push anybody out either.
+    let mut followers = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
+        stream
+            .write_all(process.greeting().as_bytes())
+            .await
+            .unwrap();
+        followers.push(stream);
+    }
+    let (_closed, answer) = process.say(&process.greeting()).await;
+    assert_eq!(answer, "", "no place is left");
+    assert!(!is_closed(&mut follower).await);
+    drop(followers);
+    tokio::time::sleep(MOMENT).await;
+    let (_open, answer) = process.say(&process.greeting()).await;
+    assert_eq!(answer, "alive\n", "there are places again");
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_in_a_while() {
+    let process = Process::start().await;
+    let mut idle = TcpStream::connect(process.address).await.unwrap();
+    let mut slow = TcpStream::connect(process.address).await.unwrap();
+    slow.write_all(b"5spot/1 ").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    assert!(is_closed(&mut idle).await && is_closed(&mut slow).await);
+}
+
+#[tokio::test]
+async fn the_address_that_answers_is_followed() {
+    let process = Process::start().await;
+    let addresses = [Ipv6Addr::LOCALHOST.into(), process.address.ip()];
+    let peers = TcpPeers::on_port(process.address.port(), Arc::default());
+    let mut lost = peers.lost(&addresses, &process.incarnation);
     assert!(timeout(MOMENT, &mut lost).await.is_err());
     process.die().await;
-    assert!(timeout(MOMENT, &mut lost).await.is_ok(), "it still follows");
+    assert!(timeout(MOMENT, &mut lost).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_another_address_refuses_is_no_hint() {
+    let (imitation, address) = Imitation::listen().await;
+    let addresses = [Ipv6Addr::LOCALHOST.into(), address.ip()];
+    let lost = TcpPeers::on_port(address.port(), Arc::default()).lost(&addresses, &stranger());
+    let hangs = async {
+        drop(imitation.answer().await);
+        tokio::time::sleep(5 * MOMENT).await;
+    };
+    tokio::select! {
+        () = lost => panic!("only the address that was never followed refuses"),
+        () = hangs => {}
+    }
+}
+
+#[tokio::test]
+async fn it_is_known_whether_the_connection_stands() {
+    let process = Process::start().await;
+    let connected = Arc::new(AtomicBool::new(false));
+    let stands = || connected.load(Ordering::Relaxed);
+    let peers = TcpPeers::on_port(process.address.port(), Arc::clone(&connected));
+    let mut lost = peers.lost(&[process.address.ip()], &process.incarnation);
+    assert!(timeout(MOMENT, &mut lost).await.is_err());
+    assert!(stands());
+    drop(lost);
+    assert!(!stands(), "it is not followed any more");
+    let mut lost = peers.lost(&[process.address.ip()], &process.incarnation);
+    assert!(timeout(MOMENT, &mut lost).await.is_err());
+    assert!(stands());
+    process.die().await;
+    lost.await;
+    assert!(!stands(), "it is dead");
 }
 
 #[tokio::test]
 async fn a_listener_that_hangs_is_never_a_hint() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stranger = Identity::of_new_process("a", "uid-a").incarnation;
+    let stranger = stranger();
     let mut lost = follow(listener.local_addr().unwrap(), &stranger);
     assert!(timeout(MOMENT, &mut lost).await.is_err());
     drop(listener);
@@ -156,9 +295,7 @@ async fn only_who_knows_the_nonce_is_answered() {
 #[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_the_setting() {
     let process = Process::start().await;
-    let error = HintListener::listen(process.address, uuid::Uuid::nil())
-        .await
-        .unwrap_err();
+    let error = HintListener::listen(process.address, uuid::Uuid::nil()).unwrap_err();
     assert!(
         error.to_string().contains("HINT_ADDRESS 127.0.0.1:"),
         "{error}"

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -30,6 +30,8 @@ pub(in crate::leader) struct Surroundings {
     pods: watch::Sender<BTreeMap<String, Pod>>,
     /// The incarnations whose connections are lost and refused.
     lost: watch::Sender<BTreeSet<String>>,
+    /// The addresses at which a process was looked for last.
+    looked_at: Arc<Mutex<Vec<IpAddr>>>,
     fence_stands: Arc<AtomicBool>,
     fence_asked: Arc<AtomicU32>,
     deaf: Arc<AtomicBool>,
@@ -40,6 +42,7 @@ impl Surroundings {
         Self {
             pods: watch::Sender::default(),
             lost: watch::Sender::default(),
+            looked_at: Arc::default(),
             fence_stands: Arc::new(AtomicBool::new(true)),
             fence_asked: Arc::default(),
             deaf: Arc::default(),
@@ -87,6 +90,11 @@ impl Surroundings {
             .send_if_modified(|lost| lost.insert(incarnation.to_string()));
     }
 
+    pub(in crate::leader) fn looked_at(&self) -> Vec<String> {
+        let addresses = self.looked_at.lock().unwrap();
+        addresses.iter().map(IpAddr::to_string).collect()
+    }
+
     pub(in crate::leader) fn fence_stands(&self, stands: bool) {
         self.fence_stands.store(stands, Ordering::SeqCst);
     }
@@ -110,7 +118,7 @@ fn pod(me: &Identity, template: &str, minute: u8, state: &Value) -> Pod {
                 "name": format!("d-{template}"), "uid": "u"}],
         },
         "status": {
-            "podIP": "10.0.0.1",
+            "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [{"name": "controller", "image": "i", "imageID": "", "ready": true,
                 "restartCount": 0, "state": state}],
@@ -141,7 +149,8 @@ impl PodApi for Surroundings {
 }
 
 impl Peers for Surroundings {
-    fn lost(&self, _address: IpAddr, incarnation: &Incarnation) -> BoxFuture<'static, ()> {
+    fn lost(&self, addresses: &[IpAddr], incarnation: &Incarnation) -> BoxFuture<'static, ()> {
+        *self.looked_at.lock().unwrap() = addresses.to_vec();
         let (mut lost, incarnation) = (self.lost.subscribe(), incarnation.to_string());
         async move {
             if lost

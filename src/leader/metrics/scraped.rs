@@ -1,6 +1,10 @@
-//! What is computed when it is scraped: where this replica stands, and how long its term still runs.
+//! What is computed when it is scraped: where this replica stands, how long its term still runs, and whether it is connected
+//! to the leader.
 
-use std::{fmt, sync::PoisonError};
+use std::{
+    fmt,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -9,7 +13,7 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-use super::{Deadline, Standing};
+use super::{Deadline, HintConnection, Standing};
 use crate::clock::SharedClock;
 
 /// Encodes a [`Standing`], so that the series never say two things at once.
@@ -26,6 +30,13 @@ pub(super) struct TermCollector {
     clock: SharedClock,
 }
 
+/// Encodes whether a standby is connected to the leader's process. A leader is connected to nobody, and has no series.
+#[derive(Debug)]
+pub(super) struct HintCollector {
+    connection: HintConnection,
+    standing: watch::Receiver<Standing>,
+}
+
 impl StandingCollector {
     pub(super) fn new(pod: &str, standing: watch::Receiver<Standing>) -> Self {
         let pod = pod.to_owned();
@@ -36,6 +47,15 @@ impl StandingCollector {
 impl TermCollector {
     pub(super) fn new(term: Deadline, clock: SharedClock) -> Self {
         Self { term, clock }
+    }
+}
+
+impl HintCollector {
+    pub(super) fn new(connection: HintConnection, standing: watch::Receiver<Standing>) -> Self {
+        Self {
+            connection,
+            standing,
+        }
     }
 }
 
@@ -87,5 +107,23 @@ impl Collector for TermCollector {
             MetricType::Gauge,
         )?;
         ConstGauge::new(left).encode(remaining)
+    }
+}
+
+impl Collector for HintCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(connected) = self.connection.get() else {
+            return Ok(());
+        };
+        if !matches!(*self.standing.borrow(), Standing::StandingBy { .. }) {
+            return Ok(());
+        }
+        let gauge = encoder.encode_descriptor(
+            "hint_connected",
+            "1 while this standby holds a confirmed connection to the leader's process, whose end is a hint; no series on a leader, and where hints are off",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(connected.load(Ordering::Relaxed))).encode(gauge)
     }
 }

@@ -189,3 +189,22 @@ async fn alerts_can_compare_with_what_the_election_is_set_to() {
     assert_eq!(setting("renew_deadline"), Some(10.0));
     assert_eq!(setting("retry_period"), Some(2.0));
 }
+
+#[rstest]
+#[case::standing_by(Standing::StandingBy { leader: "b".into(), since: Some(SINCE) }, Some(0.0), Some(1.0))]
+#[case::leading(Standing::Leading { since: SINCE }, None, None)]
+#[case::leaderless(Standing::Leaderless, None, None)]
+#[tokio::test(start_paused = true)]
+async fn a_standby_says_whether_it_is_connected_to_the_leader(
+    #[case] standing: Standing,
+    #[case] before: Option<f64>,
+    #[case] while_it_stands: Option<f64>,
+) {
+    const CONNECTED: &str = "five_spot_hint_connected";
+    let registered = registered(standing);
+    assert_eq!(registered.value(CONNECTED), None, "hints are off");
+    let connection = registered.metrics.hint_connection();
+    assert_eq!(registered.value(CONNECTED), before);
+    connection.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(registered.value(CONNECTED), while_it_stands);
+}

@@ -101,3 +101,21 @@ async fn a_hint_that_is_proven_right_damps_nothing() {
     scene.around.lose(&second.incarnation);
     assert!(scene.until_leads("c", RP).await < Duration::from_millis(20));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_leader_is_looked_for_at_every_address_of_its_pod_in_their_order() {
+    let (scene, _leader, _standby) = leader_and_standby().await;
+    assert_eq!(scene.around.looked_at(), ["10.0.0.1", "fd00::1"]);
+    let readdress = |reported: serde_json::Value| {
+        scene.around.edit("a", |pod| {
+            let status = pod.as_mut().unwrap().status.as_mut().unwrap();
+            status.pod_ips = serde_json::from_value(reported).unwrap();
+        });
+    };
+    readdress(serde_json::json!([{"ip": "fd00::2"}]));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.around.looked_at(), ["fd00::2"]);
+    readdress(serde_json::json!(null));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.around.looked_at(), ["fd00::2"], "none is reported");
+}

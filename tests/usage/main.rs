@@ -1,0 +1,14 @@
+//! The program as it is started, without a cluster: its ports, and what a second process in its container does.
+//!
+//! The kubeconfig that it is given names an API server that refuses connections: so it contends for nothing, and its ports
+//! are all that there is to see.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helper ends the test where it stands"
+)]
+
+mod crowd;
+mod operator;
+mod ports;
+mod second;
