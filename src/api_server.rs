@@ -2,7 +2,7 @@
 //!
 //! It serves `ScheduledMachine`s, the kinds of Cluster API that they are made of, Nodes, Pods and Secrets, as far as the
 //! operator uses them. [`ClusterApi`] plays the controllers of Cluster API on it. A call that the operator should never
-//! make is a panic.
+//! make is a panic, and so is a write that does not say what it was made from (`api_server/preconditions.rs`).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,6 +17,7 @@ mod answers;
 mod cluster_api;
 mod faults;
 mod merge;
+mod preconditions;
 mod scheduled_machines;
 mod tables;
 mod writes;

@@ -20,6 +20,17 @@
 //! and applied again is then held against the leader of that day: it would refuse all later ones, and not that one. So
 //! a standby tells the policy when the Lease that it has just read was renewed, and only a refusal by an API server
 //! whose news are as new counts as one.
+//!
+//! # Between the check and the storage
+//! Admission comes before webhooks, quota and the storage, so a write that the fence let pass may be stored after the Lease
+//! has moved.
+//! - Such a write replaces nothing that a later leader wrote: every write of the work names the UID and the resourceVersion
+//!   that it was made from, and is refused with a conflict where the object has changed since. Two kinds need no version: a
+//!   create, of a name that follows from the ScheduledMachine, is refused where there is such an object; an eviction names
+//!   the pod's UID, and no leader writes to pods. (Tests: `a_status_that_is_stored_late_does_not_replace_that_of_the_next_leader`;
+//!   `api_server/preconditions.rs` holds every test of the controller to it; the simulator's check `overwrite`.)
+//! - It takes effect where nobody has written to the object since. The next leader sees it by its watch, and goes on from
+//!   there; a deletion or an eviction it can't take back.
 
 mod keeper;
 mod metrics;

@@ -97,7 +97,8 @@ proptest! {
     #[test]
     fn a_machine_is_read_whatever_is_in_it(spec in anything(), status in anything()) {
         let machine = json!({
-            "apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine", "metadata": {"name": "a", "uid": "u"},
+            "apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine",
+            "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
             "spec": spec, "status": status,
         });
         let machine: DynamicObject = serde_json::from_value(machine).unwrap();

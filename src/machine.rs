@@ -14,7 +14,7 @@ use crate::api::{EmbeddedObject, ScheduledMachine};
 
 pub(crate) use manifest::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, manifest};
 pub(crate) use node::{NodeSeen, NodeWish, patch};
-pub(crate) use seen::{MachineSight, Seen, Waits};
+pub(crate) use seen::{MachineSight, Revision, Seen, Waits};
 
 /// Cluster API's group.
 pub(crate) const CLUSTER_API: &str = "cluster.x-k8s.io";

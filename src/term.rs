@@ -12,8 +12,10 @@
 //!   term holds a leader back.
 //!
 //! # Non-guarantees
-//! - A write that was sent within the term may reach the API server after it. What bounds that is the gap between the
-//!   renew deadline and the lease duration; what excludes it is the fence at the API server, where it is in force.
+//! - A write that was sent within the term may reach the API server after it, and be stored later still. The gap between the
+//!   renew deadline and the lease duration is room for that, and no bound. Where the fence is in force it refuses what
+//!   reaches it after the Lease has moved; what it let pass before that replaces nothing that a later leader wrote, see
+//!   [`crate::fence`].
 
 mod first_write;
 mod foreign;

@@ -8,6 +8,7 @@ use super::{
     ApiServer, SCHEDULED_MACHINES, Target,
     answers::{answer, refused, refused_because},
     merge::apply_status,
+    preconditions::Preconditions,
     tables::Name,
 };
 
@@ -130,8 +131,8 @@ impl ApiServer {
         let Some(mut object) = state.table(SCHEDULED_MACHINES).objects.get(key).cloned() else {
             return refused(404);
         };
-        if patch["metadata"]["uid"] != object["metadata"]["uid"] {
-            return refused(409);
+        if let Some(code) = Preconditions::of_status(patch).refusal(&object) {
+            return refused(code);
         }
         let status = patch["status"].clone();
         let at = tokio::time::Instant::now();
@@ -163,11 +164,8 @@ impl ApiServer {
         let Some(mut object) = state.table(SCHEDULED_MACHINES).objects.get(key).cloned() else {
             return refused(404);
         };
-        for precondition in ["uid", "resourceVersion"] {
-            assert!(patch["metadata"][precondition].is_string(), "{patch}");
-            if patch["metadata"][precondition] != object["metadata"][precondition] {
-                return refused(409);
-            }
+        if let Some(code) = Preconditions::of_status(patch).refusal(&object) {
+            return refused(code);
         }
         state.removals.push(patch["status"].clone());
         for (field, value) in patch["status"].as_object().unwrap() {

@@ -8,6 +8,7 @@ use super::{
     SCHEDULED_MACHINES, State, Target,
     answers::{answer, refused, refused_because},
     merge::merge_patch,
+    preconditions::Preconditions,
 };
 
 impl State {
@@ -57,19 +58,8 @@ impl State {
         let Some(old) = self.table(&table).objects.get(&target.key()).cloned() else {
             return refused(404);
         };
-        assert!(patch["metadata"]["uid"].is_string(), "{patch}");
-        // Lists are written as a whole, so they need the version that they were made from.
-        let is_list =
-            !patch["metadata"]["finalizers"].is_null() || !patch["spec"]["taints"].is_null();
-        assert!(
-            !is_list || patch["metadata"]["resourceVersion"].is_string(),
-            "{patch}"
-        );
-        for precondition in ["uid", "resourceVersion"] {
-            let wanted = &patch["metadata"][precondition];
-            if !wanted.is_null() && *wanted != old["metadata"][precondition] {
-                return refused(409);
-            }
+        if let Some(code) = Preconditions::of_patch(patch).refusal(&old) {
+            return refused(code);
         }
         let mut object = old.clone();
         merge_patch(&mut object, patch);
@@ -85,13 +75,11 @@ impl State {
 
     fn delete_by(&mut self, target: &Target<'_>, options: &Value) -> Response<Body> {
         let table = target.table();
-        let uid = &options["preconditions"]["uid"];
-        assert!(uid.is_string(), "a delete without a UID: {options}");
         let Some(object) = self.table(&table).objects.get(&target.key()).cloned() else {
             return refused(404);
         };
-        if *uid != object["metadata"]["uid"] {
-            return refused(409);
+        if let Some(code) = Preconditions::of_delete(options).refusal(&object) {
+            return refused(code);
         }
         self.delete(&table, &target.key());
         answer(
@@ -101,13 +89,11 @@ impl State {
     }
 
     fn evict(&mut self, target: &Target<'_>, eviction: &Value) -> Response<Body> {
-        let uid = &eviction["deleteOptions"]["preconditions"]["uid"];
         let Some(pod) = self.table("/pods").objects.get(&target.key()).cloned() else {
             return refused(404);
         };
-        assert!(uid.is_string(), "an eviction without a UID: {eviction}");
-        if *uid != pod["metadata"]["uid"] {
-            return refused(409);
+        if let Some(code) = Preconditions::of_eviction(eviction).refusal(&pod) {
+            return refused(code);
         }
         if self
             .faults

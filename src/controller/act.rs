@@ -2,9 +2,10 @@
 //!
 //! - What is created has a name that follows from the object, and is created and never applied: of two that race one is
 //!   refused, and an object of somebody else can't be changed by accident.
-//! - What is deleted or changed is named by its UID, and by its version where a list is written as a whole.
+//! - What is deleted or changed is named by its UID and the version that the decision was made from, so a write that comes
+//!   late can't undo what a later leader wrote. An eviction is named by the pod's UID alone: no leader writes to pods.
 //!
-//! An object that turns out to be another one by now is no failure: the watch brings the news.
+//! An object that turns out to be another one by now is no failure: it is looked at again, on news of it or a little later.
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ use crate::{
     api::{FINALIZER, ScheduledMachine},
     errors::{Chain, shortened},
     machine::{
-        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Seen, Waits,
-        manifest, patch,
+        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Revision, Seen,
+        Waits, manifest, patch,
     },
     term::ForeignTooSoon,
 };
@@ -88,11 +89,9 @@ pub(super) async fn act(
                 .await
         }
         Action::Create(part) => return act.create(*part).await,
-        Action::Delete { part, uid } => act.delete(*part, uid).await,
-        Action::Exempt { uid, from } => {
-            act.annotate_machine(uid, *from, &json!(EXEMPT_BY_US)).await
-        }
-        Action::EndExemption { uid, from } => act.annotate_machine(uid, *from, &Value::Null).await,
+        Action::Delete { part, of } => act.delete(*part, of).await,
+        Action::Exempt { of, from } => act.annotate_machine(of, *from, &json!(EXEMPT_BY_US)).await,
+        Action::EndExemption { of, from } => act.annotate_machine(of, *from, &Value::Null).await,
         Action::ShapeNode { node, wish } => {
             act.at(node, async |client| act.shape(client, node, wish).await)
                 .await
@@ -303,13 +302,13 @@ impl Act<'_> {
         true
     }
 
-    async fn delete(&self, part: Part, uid: &str) -> Result<Done, kube::Error> {
+    async fn delete(&self, part: Part, of: &Revision) -> Result<Done, kube::Error> {
         let Some((kind, api)) = self.api(part) else {
             return Ok(Done::Overtaken);
         };
         let params = DeleteParams::background().preconditions(Preconditions {
-            uid: Some(uid.to_owned()),
-            resource_version: None,
+            uid: Some(of.uid.clone()),
+            resource_version: Some(of.version.clone()),
         });
         match api.delete(&self.object.name_any(), &params).await {
             Ok(_) => {
@@ -317,16 +316,31 @@ impl Act<'_> {
                 self.context
                     .caches
                     .objects()
-                    .deleted(&kind, &self.key(), uid);
+                    .deleted(&kind, &self.key(), &of.uid);
                 Ok(Done::Changed)
             }
-            Err(error) => overtaken(error),
+            Err(error) => self.overtaken_by(part, &kind, &api, error).await,
         }
+    }
+
+    /// Gone, or changed meanwhile. What it is now is kept in mind, so that nothing waits for a watch that may be silent.
+    async fn overtaken_by(
+        &self,
+        part: Part,
+        kind: &Kind,
+        api: &Api<DynamicObject>,
+        error: kube::Error,
+    ) -> Result<Done, kube::Error> {
+        let done = overtaken(error)?;
+        if let Some(found) = api.get_opt(&self.object.name_any()).await? {
+            self.keep(part, kind, &found);
+        }
+        Ok(done)
     }
 
     async fn annotate_machine(
         &self,
-        uid: &str,
+        of: &Revision,
         from: Waits,
         value: &Value,
     ) -> Result<Done, kube::Error> {
@@ -342,22 +356,18 @@ impl Act<'_> {
             .filter(|(_key, is_meant)| *is_meant)
             .map(|(key, _)| (key.to_owned(), value.clone()))
             .collect();
-        let change = json!({"metadata": {"uid": uid, "annotations": annotations}});
+        let change = json!({"metadata": {
+            "uid": of.uid, "resourceVersion": of.version, "annotations": annotations,
+        }});
         match api
             .patch(&self.object.name_any(), &by_us(), &Patch::Merge(&change))
             .await
         {
             Ok(answer) => {
-                let version = answer.metadata.resource_version.as_deref();
-                if let Some(seen) = Seen::of_machine(&answer) {
-                    self.context
-                        .caches
-                        .objects()
-                        .wrote(&kind, &self.key(), version, seen);
-                }
+                self.keep(Part::Machine, &kind, &answer);
                 Ok(Done::Changed)
             }
-            Err(error) => overtaken(error),
+            Err(error) => self.overtaken_by(Part::Machine, &kind, &api, error).await,
         }
     }
 

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::{ControllerError, FIELD_MANAGER, plan::left_over, reconcile::Context};
 use crate::api::{ScheduledMachine, ScheduledMachineStatus};
 
-/// Whether the object was still there to be written to.
+/// Whether the object was still there as it was when the status was decided on.
 pub(super) async fn write_status(
     context: &Context,
     object: &ScheduledMachine,
@@ -22,11 +22,16 @@ pub(super) async fn write_status(
     let patch = json!({
         "apiVersion": ScheduledMachine::api_version(&()),
         "kind": ScheduledMachine::kind(&()),
-        // The uid makes the API server refuse the status for a later object of the same name.
-        "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
+        // The version makes the API server refuse a status that was decided on before another one was written, and one for
+        // a later object of the same name. The uid alone would not: the metadata of a status write are thrown away.
+        "metadata": {
+            "name": name, "namespace": object.namespace(), "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+        },
         "status": status,
     });
-    // Forced: these fields are ours by definition of the API, whoever wrote them before.
+    // Forced against other managers, not against time: these fields are ours by definition of the API, whoever wrote them
+    // before.
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let Some(answer) = patch_status(context, object, &params, &Patch::Apply(&patch)).await? else {
         return Ok(false);
@@ -44,7 +49,7 @@ pub(super) async fn write_status(
 
 /// Removes fields of the status that another manager owns too, so that leaving them out did not remove them.
 ///
-/// Should the object have changed since `seen`, the watch brings the news, and it is looked at again.
+/// Should the object have changed since `seen`, it is looked at again on news of it.
 async fn remove(
     context: &Context,
     seen: &ScheduledMachine,
@@ -79,7 +84,8 @@ pub(super) fn machines(context: &Context, object: &ScheduledMachine) -> Api<Sche
     }
 }
 
-/// The object as it is after the patch; `None` when it was gone or not the one that the patch is about.
+/// The object as it is after the patch; `None` when it was gone, another one, or not as the patch has it any more. What it
+/// is instead is read and kept in mind, so that nothing waits for a watch that may be silent.
 async fn patch_status(
     context: &Context,
     object: &ScheduledMachine,
@@ -87,26 +93,29 @@ async fn patch_status(
     patch: &Patch<&Value>,
 ) -> Result<Option<Arc<ScheduledMachine>>, ControllerError> {
     let name = object.name_any();
-    match machines(context, object)
-        .patch_status(&name, params, patch)
-        .await
-    {
+    let failed = |source| {
+        let object = format!("{}/{name}", object.namespace().unwrap_or_default());
+        ControllerError::WriteStatus {
+            object,
+            source: Box::new(source),
+        }
+    };
+    let machines = machines(context, object);
+    match machines.patch_status(&name, params, patch).await {
         Ok(answer) => {
             let answer = Arc::new(answer);
             context.written.keep(Arc::clone(&answer));
             Ok(Some(answer))
         }
-        // Deleted, made anew or changed meanwhile: the watch brings the news, and nothing is left to do here.
+        // Deleted, made anew or changed meanwhile.
         Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
             debug!(%answer, "the object to write to is another one by now");
+            let found = machines.get_opt(&name).await.map_err(failed)?;
+            if let Some(found) = found.filter(|found| found.uid() == object.uid()) {
+                context.written.keep(Arc::new(found));
+            }
             Ok(None)
         }
-        Err(source) => {
-            let object = format!("{}/{name}", object.namespace().unwrap_or_default());
-            Err(ControllerError::WriteStatus {
-                object,
-                source: Box::new(source),
-            })
-        }
+        Err(source) => Err(failed(source)),
     }
 }

@@ -208,14 +208,25 @@ async fn look(
         let observed = context.observe(&object, drain.clone());
         let plan = plan(&observed, context.clock.now());
         let look_again = plan.look_again.map(|at| context.until(at));
-        let Some(action) = write(context, &object, plan.steps).await? else {
-            let latest = context.written.latest(Arc::clone(cached));
-            let is_leaving = |status: &ScheduledMachineStatus| status.shutdown.is_some();
-            // On its way out a machine waits between its actions, and what failed is not to be tried anew each time.
-            if !latest.status.as_ref().is_some_and(is_leaving) {
-                context.troubles().remove(&key);
+        let action = match write(context, &object, plan.steps).await? {
+            Rest::Act(action) => action,
+            Rest::Overtaken => {
+                let latest = context.written.latest(Arc::clone(cached));
+                let is_read = latest.resource_version() != object.resource_version();
+                if is_read && !context.term.is_winding_down() {
+                    continue;
+                }
+                return Ok(Some(no_later_than(OVERTAKEN, look_again)));
             }
-            return Ok(look_again);
+            Rest::Nothing => {
+                let latest = context.written.latest(Arc::clone(cached));
+                let is_leaving = |status: &ScheduledMachineStatus| status.shutdown.is_some();
+                // On its way out a machine waits between its actions, and what failed is not to be tried anew each time.
+                if !latest.status.as_ref().is_some_and(is_leaving) {
+                    context.troubles().remove(&key);
+                }
+                return Ok(look_again);
+            }
         };
         if context.term.is_winding_down() {
             // A release is waiting, and the next leader goes on from here.
@@ -248,25 +259,34 @@ async fn look(
     Ok(Some(OVERTAKEN))
 }
 
-/// Writes the status and the news of a plan; the action is what is left of it.
+/// What is left of a plan once its status and its news are written.
+enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Its action.
+    Act(PlannedAction),
+    /// All of it: the object is not any more as the plan was made for.
+    Overtaken,
+}
+
+/// Writes the status and the news of a plan.
 async fn write(
     context: &Context,
     object: &ScheduledMachine,
     steps: Vec<Step>,
-) -> Result<Option<PlannedAction>, ControllerError> {
+) -> Result<Rest, ControllerError> {
     for step in steps {
         match step {
             Step::WriteStatus(status) => {
                 if !apply::write_status(context, object, &status).await? {
-                    // Another one by now: the watch brings the news.
-                    return Ok(None);
+                    return Ok(Rest::Overtaken);
                 }
             }
             Step::Announce(announcement) => announce(context, object, announcement).await,
-            Step::Act(action) => return Ok(Some(action)),
+            Step::Act(action) => return Ok(Rest::Act(action)),
         }
     }
-    Ok(None)
+    Ok(Rest::Nothing)
 }
 
 /// Puts into the status what the API server refused.

@@ -9,11 +9,23 @@ use serde_json::Value;
 use super::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Part};
 use crate::api::{GROUP, SCHEDULED_MACHINE_LABEL, SCHEDULED_MACHINE_UID};
 
+/// Which object it was that something was decided about, and as of when. A write that names both is refused once the object
+/// is another one or has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revision {
+    /// Its UID.
+    pub(crate) uid: String,
+    /// Its resourceVersion.
+    pub(crate) version: String,
+}
+
 /// An object that carries the label of a `ScheduledMachine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// Its UID.
     pub(crate) uid: String,
+    /// Its resourceVersion.
+    version: String,
     /// Whether it is being deleted.
     pub(crate) is_deleting: bool,
     /// The UID of the Machine that Cluster API made its owner.
@@ -61,7 +73,8 @@ pub(crate) enum Exemption {
 }
 
 impl Seen {
-    /// Reads an object of which only metadata are known.
+    /// Reads an object of which only metadata are known; `None` where it has no UID or no version, which all have that the
+    /// API server answers with.
     pub(crate) fn of_metadata(metadata: &ObjectMeta) -> Option<Self> {
         let owners = metadata.owner_references.iter().flatten();
         let owner = |group: &str, kind: &str| {
@@ -84,6 +97,7 @@ impl Seen {
         };
         Some(Self {
             uid: metadata.uid.clone()?,
+            version: metadata.resource_version.clone()?,
             is_deleting: metadata.deletion_timestamp.is_some(),
             machine_uid: owner(super::CLUSTER_API, "Machine"),
             machine: None,
@@ -100,6 +114,14 @@ impl Seen {
             machine: Some(MachineSight::of(object)),
             ..seen
         })
+    }
+
+    /// Which object it is, as of now.
+    pub(crate) fn revision(&self) -> Revision {
+        Revision {
+            uid: self.uid.clone(),
+            version: self.version.clone(),
+        }
     }
 
     /// Whether it was created for the `ScheduledMachine` of this name and UID.

@@ -20,6 +20,7 @@ fn office(change: &[(&str, Value)]) -> ScheduledMachine {
 
 fn seen(mut object: Value) -> Seen {
     object["metadata"]["uid"] = json!("x");
+    object["metadata"]["resourceVersion"] = json!("1");
     let object: DynamicObject = serde_json::from_value(object).unwrap();
     Seen::of_machine(&object).unwrap()
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{Shutdown, parse_timeout},
-    machine::{MachineSight, NodeSeen, NodeWish, Part, Waits},
+    machine::{MachineSight, NodeSeen, NodeWish, Part, Revision, Waits},
 };
 use leaving::Leaving;
 
@@ -22,12 +22,12 @@ pub(in crate::controller) enum Action {
     RemoveFinalizer { looks: bool },
     /// Create an object.
     Create(Part),
-    /// Delete the object of this UID.
-    Delete { part: Part, uid: String },
-    /// Keep Cluster API from waiting for these before the Machine of this UID goes.
-    Exempt { uid: String, from: Waits },
+    /// Delete this object.
+    Delete { part: Part, of: Revision },
+    /// Keep Cluster API from waiting for these before this Machine goes.
+    Exempt { of: Revision, from: Waits },
     /// Take that back.
-    EndExemption { uid: String, from: Waits },
+    EndExemption { of: Revision, from: Waits },
     /// Make a Node what it should be.
     ShapeNode { node: NodeKey, wish: NodeWish },
     /// Evict pods from a Node.
@@ -296,8 +296,8 @@ fn upkeep(observed: &Observed<'_>) -> Option<Action> {
         ..ours
     };
     if from.any() {
-        let uid = seen.uid.clone();
-        return Some(Action::EndExemption { uid, from });
+        let of = seen.revision();
+        return Some(Action::EndExemption { of, from });
     }
     let NodeSight::Present(node) = &observed.node else {
         return None;
@@ -331,7 +331,7 @@ fn delete(observed: &Observed<'_>, part: Part) -> Option<Action> {
         .filter(|seen| !seen.is_deleting)?;
     Some(Action::Delete {
         part,
-        uid: seen.uid.clone(),
+        of: seen.revision(),
     })
 }
 

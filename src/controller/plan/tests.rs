@@ -69,6 +69,7 @@ fn complete(object: &ScheduledMachine) -> Observed<'_> {
     let parts = Part::ALL.map(|part| {
         let mut made = manifest(part, object, MachineVersion::V1Beta2);
         made["metadata"]["uid"] = json!(format!("{part:?}"));
+        made["metadata"]["resourceVersion"] = json!("1");
         if part == Part::Machine {
             made["status"] = status.clone();
         }

@@ -56,6 +56,59 @@ pub(super) fn is_gone(server: &ApiServer) -> bool {
     ALL.iter().all(|table| server.names(table).is_empty())
 }
 
+/// A change that this replica does not see: the watches are dead without a word.
+fn touch_unseen(server: &ApiServer) {
+    server.silence_watches();
+    let touched = json!({"metadata": {"labels": {"touched": "yes"}}});
+    server.change(MACHINES, "default", "a", &touched);
+}
+
+fn refused(server: &ApiServer, sort: &str) -> u64 {
+    let traffic = server.traffic();
+    traffic
+        .get(&format!("REFUSED {sort}"))
+        .map_or(0, |counted| counted.0)
+}
+
+/// Whoever leads by now may have changed its mind about it.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_changed_unseen_is_read_before_it_is_deleted() {
+    let server = cluster();
+    let mut spec = server.object("a")["spec"].clone();
+    (spec["gracefulShutdownTimeout"], spec["nodeDrainTimeout"]) = (json!("0s"), json!("0s"));
+    server.patch("a", "/spec", spec);
+    let mut replica = Replica::synced("2026-03-02T17:59:50Z", &server).await;
+    let _control = replica.begin_term();
+    sleep(Duration::from_secs(9)).await;
+    touch_unseen(&server);
+    sleep(Duration::from_secs(1) + MOMENT).await;
+    assert_eq!(server.names(MACHINES), ["a"]);
+    assert_eq!(refused(&server, "DELETE cluster.x-k8s.io/machines"), 1);
+    sleep(Duration::from_secs(5)).await;
+    assert!(is_gone(&server));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_changed_unseen_is_read_before_it_is_annotated() {
+    let server = cluster();
+    let mut replica = Replica::synced(IN_OFFICE, &server).await;
+    let control = replica.begin_term();
+    sleep(Duration::from_secs(2)).await;
+    control.end();
+    replica.work_ends().await;
+    let mut spec = server.object("a")["spec"].clone();
+    spec["killSwitch"] = json!(true);
+    server.patch("a", "/spec", spec);
+    sleep(MOMENT).await;
+    touch_unseen(&server);
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(server.names(MACHINES), ["a"]);
+    assert_eq!(refused(&server, "PATCH cluster.x-k8s.io/machines"), 1);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(server.names(MACHINES), Vec::<String>::new());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_window_that_opens_makes_a_machine_and_its_status_says_all_of_it() {
     let server = cluster();

@@ -51,6 +51,7 @@ async fn a_cache_that_lags_behind_our_write_does_not_repeat_it() {
     });
     server.release_one();
     sleep(MOMENT).await;
+    // The first try was refused, because the object had its new label already.
     assert_eq!(server.writes().len(), 2);
     // The object as it was before our write, with a new label.
     server.release_one();

@@ -171,6 +171,51 @@ async fn a_leader_that_the_fence_refuses_by_mistake_writes_soon_after_it_no_long
     assert_eq!(server.writes().len(), 1);
 }
 
+/// The fence is asked before webhooks, quota and storage, so a write that it let pass may be stored much later.
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_stored_late_does_not_replace_that_of_the_next_leader() {
+    let server = server_with(&["a"]);
+    let mut old = Replica::synced(BEFORE_OFFICE, &server).await;
+    let mut new = Replica::synced("2026-03-02T09:10:00Z", &server).await;
+    server.set_faults(Faults {
+        status_takes: Duration::from_secs(5),
+        ..Faults::default()
+    });
+    let old_control = old.begin_term();
+    sleep(MOMENT).await;
+    old_control.wind_down();
+    server.set_faults(Faults::default());
+    let _new_control = new.begin_term();
+    sleep(Duration::from_secs(10)).await;
+    let written = phases(&server);
+    assert!(
+        !written.is_empty() && !written.contains(&of_a(&["Inactive"])[0]),
+        "{written:?}"
+    );
+    assert_eq!(
+        server.object("a")["status"]["phase"],
+        written.last().unwrap().1
+    );
+    assert_eq!(
+        server.traffic()["REFUSED PATCH 5spot.finos.org/scheduledmachines/status"].0,
+        1
+    );
+}
+
+/// Its watch is dead without a word, so it does not know of the change.
+#[tokio::test(start_paused = true)]
+async fn a_status_that_was_decided_on_an_older_object_is_decided_anew() {
+    let server = server_with(&["a"]);
+    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
+    server.silence_watches();
+    let mut schedule = server.object("a")["spec"]["schedule"].clone();
+    schedule["enabled"] = json!(false);
+    server.patch("a", "/spec/schedule", schedule);
+    let _control = replica.begin_term();
+    sleep(MOMENT).await;
+    assert_eq!(phases(&server), of_a(&["Disabled"]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
     let server = server_with(&["a"]);

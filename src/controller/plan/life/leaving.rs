@@ -308,7 +308,7 @@ impl<'a> Leaving<'a> {
         };
         let action = self.exempt(seen, from).unwrap_or_else(|| Action::Delete {
             part: Part::Machine,
-            uid: seen.uid.clone(),
+            of: seen.revision(),
         });
         self.life(Stage::Removing, news).then(Some(action))
     }
@@ -319,8 +319,8 @@ impl<'a> Leaving<'a> {
         let is_given_up = troubles.any(|trouble| {
             matches!(trouble.action, Action::Exempt { .. }) && trouble.times >= EXEMPTION_TRIES
         });
-        let uid = seen.uid.clone();
-        (from.any() && !is_given_up).then_some(Action::Exempt { uid, from })
+        let of = seen.revision();
+        (from.any() && !is_given_up).then_some(Action::Exempt { of, from })
     }
 
     fn until(self, look_again: Timestamp, latest: Timestamp, stage: Stage) -> Life {
