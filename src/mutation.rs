@@ -27,6 +27,12 @@ pub enum Mutation {
     BelievesADeletion,
     /// L10: whoever has the holder's name reclaims, whatever its UID.
     ReclaimsByName,
+    /// L12: the work is written whatever has become of the object since.
+    WritesFromAnyVersion,
+    /// L13: a hint is acted on whatever the fence says.
+    ActsOnAHintUnfenced,
+    /// L13: of the two policies of the fence only the strict one is asked.
+    AsksTheStrictPolicyOnly,
     /// L15: a sight of any own write acknowledges the last one.
     BelievesAnySight,
     /// L15: only an answer acknowledges a write.
@@ -37,7 +43,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every mutation there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::WritesWithoutVersion,
         Self::TrustsRenewTime,
         Self::TakesWhatItSeesFirst,
@@ -48,6 +54,9 @@ impl Mutation {
         Self::BelievesANamesake,
         Self::BelievesADeletion,
         Self::ReclaimsByName,
+        Self::WritesFromAnyVersion,
+        Self::ActsOnAHintUnfenced,
+        Self::AsksTheStrictPolicyOnly,
         Self::BelievesAnySight,
         Self::IgnoresSights,
         Self::NeverLeavesTheLease,
@@ -66,6 +75,11 @@ impl Mutation {
             Self::BelievesANamesake => "last words of a pod of the same name are proof",
             Self::BelievesADeletion => "a deletion timestamp is proof",
             Self::ReclaimsByName => "whoever has the holder's name reclaims",
+            Self::WritesFromAnyVersion => "the work is written without a precondition",
+            Self::ActsOnAHintUnfenced => "a hint is acted on whatever the fence says",
+            Self::AsksTheStrictPolicyOnly => {
+                "only the strict policy is asked before a hint is acted on"
+            }
             Self::BelievesAnySight => "a sight of any own write acknowledges the last one",
             Self::IgnoresSights => "only an answer acknowledges a write",
             Self::NeverLeavesTheLease => {
@@ -83,6 +97,8 @@ impl Mutation {
             Self::ReleasesBeforeTheWorkStopped => "L6",
             Self::BelievesAnyLastWords | Self::BelievesANamesake | Self::BelievesADeletion => "L9",
             Self::ReclaimsByName => "L10",
+            Self::WritesFromAnyVersion => "L12",
+            Self::ActsOnAHintUnfenced | Self::AsksTheStrictPolicyOnly => "L13",
             Self::BelievesAnySight | Self::IgnoresSights | Self::NeverLeavesTheLease => "L15",
         }
     }
@@ -97,6 +113,12 @@ thread_local! {
 #[cfg(any(test, feature = "sim"))]
 pub(crate) fn is(mutation: Mutation) -> bool {
     BROKEN.get() == Some(mutation)
+}
+
+/// The rule that is broken on this thread.
+#[cfg(test)]
+pub(crate) fn broken() -> Option<Mutation> {
+    BROKEN.get()
 }
 
 /// No rule is ever broken in a shipped build.

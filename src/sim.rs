@@ -25,6 +25,7 @@ mod hints;
 mod line;
 #[cfg(test)]
 mod model;
+mod objects;
 mod pod;
 mod process;
 mod senses;

@@ -2,8 +2,9 @@
 //!
 //! | check | what it demands | on condition that |
 //! |---|---|---|
-//! | `terms-overlap` | no two terms are live at one true instant | clock rates are in the bound, nobody edited or deleted the Lease, no hint was forged |
-//! | `foreign-write` | no work write is accepted outside its writer's own hold on the Lease | see [`Checks::work_accepted`] |
+//! | `terms-overlap` | no two terms are live at one true instant | clock rates are in the bound, nobody edited or deleted the Lease, no forged hint was acted on behind the fence |
+//! | `foreign-write` | no work write is accepted outside its writer's own hold on the Lease | see [`Checks::work_admitted`] and [`Checks::work_stored`] |
+//! | `overwrite` | no write replaces one of a newer term, however late it is stored | see [`Checks::work_stored`] |
 //! | `no-takeover` | somebody leads within the budget, counted from the last term | a replica has been fine, and the API up, for all that time |
 //! | `transitions` | `leaseTransitions` counts every change of holder | nobody deleted the Lease in between |
 //! | `livelock` | Lease writes and Lease calls per minute are bounded | none |
@@ -13,6 +14,7 @@ use std::{collections::VecDeque, fmt, sync::atomic::Ordering};
 
 use super::{
     gate::{Gate, Mode},
+    objects::Author,
     pod::SimPod,
     server::{Held, Says, Server},
     settings::{PPM, Settings},
@@ -38,8 +40,10 @@ pub struct Violation {
 pub struct Tally {
     /// Terms that began.
     pub terms: u64,
-    /// Work writes that were accepted.
+    /// Work writes that were stored.
     pub writes: u64,
+    /// Work writes that were refused because their object had changed since they were made.
+    pub conflicts: u64,
     /// Lease writes that were accepted.
     pub lease_writes: u64,
     /// Changes of holder.
@@ -55,7 +59,9 @@ pub(super) struct Checks {
     settings: Settings,
     terms: Vec<Seen>,
     edited: bool,
+    /// Whether a hint was forged, and whether the whole fence has refused a replica since, so that it may act on it.
     forged: bool,
+    forged_behind_fence: bool,
     led_at: Millis,
     /// When last the Lease changed in a way that others have to wait for anew.
     quiet_since: Millis,
@@ -86,6 +92,7 @@ impl Checks {
             terms: Vec::new(),
             edited: false,
             forged: false,
+            forged_behind_fence: false,
             led_at: 0,
             quiet_since: 0,
             counted: Vec::new(),
@@ -104,6 +111,11 @@ impl Checks {
         self.forged = true;
     }
 
+    /// The whole fence has just refused a replica that asked before it acts on a hint.
+    pub(super) fn fence_refused(&mut self) {
+        self.forged_behind_fence = self.forged;
+    }
+
     fn fail(&mut self, check: &'static str, at: Millis, what: String) {
         trace::note(|| format!("VIOLATION of {check}: {what}"));
         self.violation.get_or_insert(Violation { check, at, what });
@@ -114,11 +126,13 @@ impl Checks {
         self.somebody_takes_over(now, pods, server);
     }
 
-    pub(super) fn term_began(&mut self, now: Millis, number: usize, gate: Gate, term: Term) {
+    /// The number of the term.
+    pub(super) fn term_began(&mut self, now: Millis, number: usize, gate: Gate, term: Term) -> u64 {
         trace::note(|| "a term begins".to_owned());
         self.tally.terms += 1;
         self.terms.push(Seen { number, gate, term });
         self.terms_do_not_overlap(now);
+        self.tally.terms
     }
 
     /// A term is live while [`Term::check`] passes; that of a process that is dead is not.
@@ -134,7 +148,7 @@ impl Checks {
             if let Some(second) = second
                 && self.settings.rates_in_bound
                 && !self.edited
-                && !self.forged
+                && !self.forged_behind_fence
             {
                 let what = format!(
                     "the terms of the processes {} and {second} are both live",
@@ -192,9 +206,10 @@ impl Checks {
             };
             let its_own = |held: &Held| {
                 held.holder == pod.name
-                    && pod.life.as_ref().is_some_and(|life| {
-                        held.incarnation == format!("{}/{}", pod.uid, life.nonce)
-                    })
+                    && pod
+                        .life
+                        .as_ref()
+                        .is_some_and(|life| held.incarnation == life.incarnation)
             };
             let local = |millis: Millis| millis * PPM / pod.rate;
             let sees_since = fine_since + local(retry + retry.max(deadline / 2));
@@ -318,29 +333,54 @@ impl Checks {
         }
     }
 
-    /// A work write is accepted. It must be its writer's hour by what the Lease at the server says:
+    /// A work write passes a policy of the fence that is in force. A pod of the writer's name must hold the Lease now, or
+    /// have held it not longer ago than the informer's lag. The fence knows pods and not lives: what an earlier life of the
+    /// same pod still had on the wire passes.
+    pub(super) fn work_admitted(&mut self, now: Millis, write: &WorkWrite, server: &Server) {
+        let from = now.saturating_sub(self.settings.informer_lag);
+        if !server.named_since(from, &write.name) {
+            self.fail(
+                "foreign-write",
+                now,
+                format!("the fence let a write of {} pass", write.name),
+            );
+        }
+    }
+
+    /// A work write is stored. The fence does not see this moment: the Lease may have moved since it was asked.
     ///
-    /// - fence on: a pod of the writer's name held the Lease now or not longer ago than the informer's lag. The fence
-    ///   knows pods and not lives: what an earlier life of the same pod still had on the wire passes.
-    /// - fence off: exactly the writer's process holds the Lease now. On condition that rates are in the bound, nobody
-    ///   edited the Lease, and the write was not longer on the wire than what lies between the end of a term and the
-    ///   earliest expiry. An *orphan* is exempt: a write whose sender died or dropped it while it was on the wire may
-    ///   land after a takeover that did not have to wait for the expiry (proof, reclaim, release).
-    pub(super) fn work_accepted(&mut self, now: Millis, write: &WorkWrite, server: &Server) {
+    /// - It must not replace a write of a newer term, whatever the fence. On condition that rates are in the bound, or the
+    ///   write was guarded; and that nobody edited the Lease, or it was guarded. A namesake of the writer is the same pod
+    ///   to the fence.
+    /// - Where no policy in force guarded it, it must be its writer's hour: exactly the writer's process holds the Lease
+    ///   now. On condition that rates are in the bound, nobody edited the Lease, no forged hint was acted on behind the
+    ///   fence, and the write was not longer on its way than what lies between the end of a term and the earliest expiry.
+    ///   An *orphan* is exempt: a write whose sender died or dropped it while it was on the wire may land after a takeover
+    ///   that did not have to wait for the expiry (proof, reclaim, release).
+    pub(super) fn work_stored(
+        &mut self,
+        now: Millis,
+        write: &WorkWrite,
+        is_guarded: bool,
+        replaced: Option<Author>,
+        server: &Server,
+    ) {
         self.tally.writes += 1;
-        if self.settings.fence {
-            let from = now.saturating_sub(self.settings.informer_lag);
-            if !server.named_since(from, &write.name) {
-                self.fail(
-                    "foreign-write",
-                    now,
-                    format!("the fence let a write of {} pass", write.name),
-                );
-            }
-            return;
+        let in_order = self.settings.rates_in_bound && !self.edited && !self.forged_behind_fence;
+        if let Some(replaced) = replaced.filter(|replaced| replaced.term > write.term)
+            && (in_order || (is_guarded && replaced.name != write.name))
+        {
+            let what = format!(
+                "a write of process {} ({}) in term {} replaced one of {} in term {}",
+                write.number, write.name, write.term, replaced.name, replaced.term
+            );
+            self.fail("overwrite", now, what);
         }
         let holder = server.held();
-        if self.edited || holder.is_some_and(|held| held.incarnation == write.incarnation) {
+        if is_guarded
+            || !in_order
+            || holder.is_some_and(|held| held.incarnation == write.incarnation)
+        {
             return;
         }
         let (duration, deadline, _) = self.settings.lease_millis();
@@ -381,6 +421,7 @@ impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.terms += other.terms;
         self.writes += other.writes;
+        self.conflicts += other.conflicts;
         self.lease_writes += other.lease_writes;
         self.takes += other.takes;
         self.orphans += other.orphans;
@@ -392,13 +433,14 @@ impl fmt::Display for Tally {
         let Self {
             terms,
             writes,
+            conflicts,
             lease_writes,
             takes,
             orphans,
         } = self;
         write!(
             f,
-            "{terms} terms, {takes} takeovers, {lease_writes} Lease writes, {writes} work writes, {orphans} orphans"
+            "{terms} terms, {takes} takeovers, {lease_writes} Lease writes, {writes} work writes, {conflicts} conflicts, {orphans} orphans"
         )
     }
 }

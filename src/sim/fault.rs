@@ -2,7 +2,7 @@
 
 mod strike;
 
-use super::{dice::Dice, line::Noise, world::Millis};
+use super::{dice::Dice, line::Noise, objects::Policy, world::Millis};
 
 /// Whom a fault is done to, decided when it happens.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,16 @@ pub(super) enum Fault {
         noise: Noise,
         watch: Sight,
     },
+    /// What was admitted is stored up to this much later: webhooks, quota and storage come after the fence.
+    SlowStorage { lasts: Millis, most: Millis },
+    /// Policies of the fence are switched to Audit. The connections to the leader may be closed by somebody else meanwhile.
+    PolicyOff {
+        policies: &'static [Policy],
+        lasts: Millis,
+        forged: Option<Millis>,
+    },
+    /// All replicas but one are broken from here to the end, each in a way of its own.
+    AllButOne { lasts: Millis },
     /// Calls go wrong for everybody.
     Stall { lasts: Millis, noise: Noise },
     /// Watches are late.
@@ -103,7 +113,7 @@ pub(super) enum Then {
 
 impl Fault {
     /// How many kinds [`Self::draw`] knows.
-    pub(super) const KINDS: u64 = 20;
+    pub(super) const KINDS: u64 = 23;
 
     /// `retry` is the retry period.
     pub(super) fn draw(
@@ -208,6 +218,23 @@ impl Fault {
                     ],
                     Noise::HangAfter,
                 ),
+            },
+            19 => Self::SlowStorage {
+                lasts,
+                most: dice.one_of(&[100, 2000, 10_000, 30_000], 2000),
+            },
+            20 | 21 => Self::PolicyOff {
+                policies: dice.one_of(
+                    &[
+                        &[Policy::Lenient],
+                        &[Policy::Lenient],
+                        &[Policy::Strict],
+                        &Policy::ALL,
+                    ],
+                    &Policy::ALL,
+                ),
+                lasts,
+                forged: dice.per_mille(500).then(|| dice.below(lasts)),
             },
             _ => Self::HintForged,
         }

@@ -70,6 +70,26 @@ pub(super) struct Line {
     pub(super) pod: usize,
 }
 
+/// The way back of one request.
+pub(super) struct Reply<T> {
+    pod: usize,
+    takes: Millis,
+    noise: Option<Noise>,
+    answer: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// Sends the answer.
+    pub(super) fn give(self, world: &World, state: &mut State, result: T) {
+        let result = match self.noise {
+            Some(Noise::HangAfter) => return,
+            Some(Noise::ErrorAfter) => Err(Failure::Lost(Lost("connection reset"))),
+            _ => Ok(result),
+        };
+        reply(world, state, self.pod, self.takes, self.answer, result);
+    }
+}
+
 impl LineState {
     pub(super) fn cut(&mut self, requests: bool, answers: bool, resends: bool) {
         self.requests_cut += u32::from(requests);
@@ -96,9 +116,14 @@ impl LineState {
         self.requests_cut == 0 && self.answers_cut == 0
     }
 
+    /// Whether watches bring what is new without more delay than anything takes.
+    pub(super) fn is_watched_in_time(&self) -> bool {
+        self.is_connected() && self.late_watches == 0
+    }
+
     /// Whether nothing is wrong with it.
     pub(super) fn is_fine(&self) -> bool {
-        self.is_connected() && self.noise.is_none() && self.late_watches == 0
+        self.is_watched_in_time() && self.noise.is_none()
     }
 
     fn noise(&self, dice: &mut Dice) -> Option<Noise> {
@@ -137,17 +162,20 @@ impl Line {
         is_write: bool,
         serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let answer = self.send_as(is_write, serve);
+        let answer = self.send_as(is_write, move |world, state, reply| {
+            let result = serve(world, state);
+            reply.give(world, state, result);
+        });
         match answer.await {
             Ok(answer) => answer,
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Sends a request that `serve` answers when it arrives.
+    /// Sends a request that `serve` takes when it arrives, and answers when it likes.
     pub(super) fn send<T: Send + 'static>(
         &self,
-        serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
+        serve: impl FnOnce(&World, &mut State, Reply<T>) + Send + 'static,
     ) -> oneshot::Receiver<Result<T, Failure>> {
         self.send_as(false, serve)
     }
@@ -155,7 +183,7 @@ impl Line {
     fn send_as<T: Send + 'static>(
         &self,
         is_write: bool,
-        serve: impl FnOnce(&World, &mut State) -> T + Send + 'static,
+        serve: impl FnOnce(&World, &mut State, Reply<T>) + Send + 'static,
     ) -> oneshot::Receiver<Result<T, Failure>> {
         let (answer, waiting) = oneshot::channel();
         let (world, pod) = (&self.world, self.pod);
@@ -212,21 +240,13 @@ impl Line {
                         }
                         return;
                     }
-                    let result = serve(world, state);
-                    match noise {
-                        Some(Noise::HangAfter) => {}
-                        Some(Noise::ErrorAfter) => {
-                            reply(
-                                world,
-                                state,
-                                pod,
-                                back,
-                                answer,
-                                Err(Failure::Lost(Lost("connection reset"))),
-                            );
-                        }
-                        _ => reply(world, state, pod, back, answer, Ok(result)),
-                    }
+                    let way_back = Reply {
+                        pod,
+                        takes: back,
+                        noise,
+                        answer,
+                    };
+                    serve(world, state, way_back);
                 };
                 world.after(state, there, move |world, state| {
                     let Some(line) = state.pods.get_mut(pod).map(|pod| &mut pod.line) else {

@@ -67,6 +67,8 @@ pub(super) struct SimPod {
 pub(super) struct Life {
     pub(super) number: usize,
     pub(super) nonce: Uuid,
+    /// As the Lease names it.
+    pub(super) incarnation: String,
     pub(super) gate: Gate,
     pub(super) shutdown: CancellationToken,
     pub(super) work_ends: CancellationToken,
@@ -266,12 +268,8 @@ impl SimPod {
         let nonce = incarnation
             .strip_prefix(self.uid.as_str())
             .and_then(|rest| rest.strip_prefix('/'));
-        nonce.is_some_and(|nonce| {
-            self.last_words
-                .iter()
-                .flatten()
-                .any(|words| words.to_string() == nonce)
-        })
+        let nonce = nonce.and_then(|nonce| nonce.parse::<Uuid>().ok());
+        nonce.is_some_and(|nonce| self.last_words.contains(&Some(nonce)))
     }
 
     /// What the API shows of it.

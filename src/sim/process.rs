@@ -62,6 +62,7 @@ pub(super) fn start(world: &World, state: &mut State, pod: usize) {
     let life = Life {
         number,
         nonce,
+        incarnation: format!("{}/{nonce}", entry.uid),
         gate: Gate::open(),
         shutdown: CancellationToken::new(),
         work_ends: CancellationToken::new(),
@@ -73,7 +74,7 @@ pub(super) fn start(world: &World, state: &mut State, pod: usize) {
         pod,
         number,
         name: entry.name.clone(),
-        incarnation: format!("{}/{nonce}", entry.uid),
+        incarnation: life.incarnation.clone(),
         gate: life.gate.clone(),
         work_ends: life.work_ends.clone(),
         clock: Arc::new(SkewedClock {

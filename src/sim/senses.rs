@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::{
     hints,
     line::{Failure, Line},
+    objects::Policy,
     pod::{CONTAINER, SimPod},
     watches::{self, News, On},
     work,
@@ -16,6 +17,7 @@ use crate::{
     clock::{SharedClock, within},
     fence::Fence,
     leader::{Incarnation, Peers, PodApi, PodError, Senses},
+    mutation::{self, Mutation},
 };
 
 /// How long a replica waits for what the fence says.
@@ -97,9 +99,15 @@ impl Peers for Sense {
 impl Fence for Sense {
     fn refuses_me(&self) -> BoxFuture<'_, bool> {
         let name = self.name.clone();
-        let question = self
-            .line
-            .ask(move |world, state| !state.server.admits(world.now(), &name));
+        let question = self.line.ask(move |world, state| {
+            let now = world.now();
+            let refuses = state.server.refuses(now, &name);
+            if refuses {
+                state.checks.fence_refused();
+            }
+            let strict_refuses = !state.server.admits(now, &name, Policy::Strict);
+            refuses || (strict_refuses && mutation::is(Mutation::AsksTheStrictPolicyOnly))
+        });
         Box::pin(async move {
             let said = within(self.clock.as_ref(), FENCE_LIMIT, question).await;
             matches!(said, Some(Ok(true)))

@@ -1,8 +1,12 @@
-//! The API server: one Lease with its versions and its history, and the fence.
+//! The API server: one Lease with its versions and its history, the objects of the work, and the fence.
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::{settings::Settings, world::Millis};
+use super::{
+    objects::{Objects, Policy},
+    settings::Settings,
+    world::Millis,
+};
 use crate::leader::INCARNATION_ANNOTATION;
 
 /// The part of the API server that the election and the work meet.
@@ -11,8 +15,13 @@ pub(super) struct Server {
     pub(super) up: bool,
     pub(super) lease: Option<Lease>,
     pub(super) history: Vec<Held>,
+    pub(super) objects: Objects,
+    /// What lies between admission and storage takes up to this long: webhooks, quota, the storage itself.
+    pub(super) commit_takes: Millis,
     version: u64,
     fence: bool,
+    /// How many have switched each policy of the fence off: the strict one, the lenient one.
+    off: [u32; 2],
     informer_lag: Millis,
 }
 
@@ -47,8 +56,11 @@ impl Server {
             up: true,
             lease: None,
             history: Vec::new(),
+            objects: Objects::default(),
+            commit_takes: 0,
             version: 0,
             fence: settings.fence,
+            off: [0; 2],
             informer_lag: settings.informer_lag,
         }
     }
@@ -138,12 +150,43 @@ impl Server {
         self.history.last()
     }
 
-    /// Whether the fence, whose view of the Lease lags behind, lets a work write of this pod pass.
-    pub(super) fn admits(&self, now: Millis, pod: &str) -> bool {
-        !self.fence
+    /// Switches a policy of the fence off, or on again.
+    pub(super) fn switch(&mut self, policy: Policy, is_on: bool) {
+        let [strict, lenient] = &mut self.off;
+        let off = match policy {
+            Policy::Strict => strict,
+            Policy::Lenient => lenient,
+        };
+        *off = if is_on {
+            off.saturating_sub(1)
+        } else {
+            *off + 1
+        };
+    }
+
+    /// Whether this policy is in force.
+    pub(super) fn guards(&self, policy: Policy) -> bool {
+        let [strict, lenient] = self.off;
+        let off = match policy {
+            Policy::Strict => strict,
+            Policy::Lenient => lenient,
+        };
+        self.fence && off == 0
+    }
+
+    /// Whether the fence, whose view of the Lease lags behind, lets a work write of this pod pass to what `policy` guards.
+    pub(super) fn admits(&self, now: Millis, pod: &str, policy: Policy) -> bool {
+        !self.guards(policy)
             || self
                 .held_at(now.saturating_sub(self.informer_lag))
                 .is_some_and(|held| held.holder == pod)
+    }
+
+    /// Whether every policy of the fence refuses the work writes of this pod.
+    pub(super) fn refuses(&self, now: Millis, pod: &str) -> bool {
+        Policy::ALL
+            .into_iter()
+            .all(|policy| !self.admits(now, pod, policy))
     }
 
     /// Whether a pod of this name held the Lease at any time since `from`.

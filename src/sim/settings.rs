@@ -38,6 +38,9 @@ pub(super) struct Settings {
     pub(super) rollout_only: bool,
 }
 
+/// Longer than any scenario.
+const ALWAYS: Millis = 24 * 3_600_000;
+
 /// Lease duration, renew deadline, retry period.
 const LEASES: [(i64, i64, i64); 6] = [
     (15, 10, 2),
@@ -72,7 +75,12 @@ impl Settings {
         // A standby whose clock is too fast takes the Lease by itself, rollout or not.
         let rollout_only = dice.per_mille(80) && !beyond;
         let calm_from = 1000 * duration.unsigned_abs() * dice.between(2, 5);
-        let (faults, calm_from) = if rollout_only {
+        let is_alone = !rollout_only && dice.per_mille(60);
+        let (faults, calm_from) = if is_alone {
+            let at = dice.below(calm_from);
+            // Nothing of it is mended before the end, which is some lease durations later.
+            (vec![(at, Fault::AllButOne { lasts: ALWAYS })], calm_from)
+        } else if rollout_only {
             // By then somebody leads, however slow its clock.
             let at = 5000 + 3 * unit * PPM / rates.0 + dice.below(2 * unit);
             (vec![(at, Fault::Rollout)], at + 8000 * replicas as u64)

@@ -1,4 +1,7 @@
 //! What a leader does: it writes, all the time, and holds writes in flight.
+//!
+//! Each write is made from an object as the leader last saw it. The API server asks the fence when it arrives, and stores it
+//! later, by which time the Lease may have moved; then the version that it was made from decides.
 
 use std::{
     fmt,
@@ -15,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     gate::Gate,
-    line::{Failure, Line},
+    line::{Failure, Line, Reply},
+    objects::{Author, Changed, OBJECTS, Policy},
     process::SkewedClock,
     trace,
-    world::{Millis, World},
+    world::{Millis, State, World},
 };
 use crate::{clock::Clock, term::Term};
 
@@ -44,6 +48,11 @@ pub(super) struct WorkWrite {
     pub(super) number: usize,
     pub(super) name: String,
     pub(super) incarnation: String,
+    /// The number of the term that it was made in.
+    pub(super) term: u64,
+    /// The object, and the version of it that it was made from.
+    pub(super) object: usize,
+    pub(super) version: u64,
     pub(super) sent: Millis,
     pub(super) abandoned: Arc<AtomicBool>,
     pub(super) gate: Gate,
@@ -52,7 +61,11 @@ pub(super) struct WorkWrite {
 /// What the API server says to a work write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
-    Accepted,
+    /// The version of the object by now; whether it was this write that made it is all the same to whoever goes on from it.
+    Version {
+        object: usize,
+        version: u64,
+    },
     RefusedByTheFence,
 }
 
@@ -67,17 +80,17 @@ struct Flight {
 pub(super) async fn lead(process: Process, term: Term) {
     let gate = process.gate.clone();
     let number = process.number;
-    {
+    let which = {
         let mut state = process.world.state();
         let now = process.world.now();
         state
             .checks
-            .term_began(now, number, gate.clone(), term.clone());
-    }
-    gate.guard(number, write_on(process, term)).await;
+            .term_began(now, number, gate.clone(), term.clone())
+    };
+    gate.guard(number, write_on(process, term, which)).await;
 }
 
-async fn write_on(process: Process, term: Term) {
+async fn write_on(process: Process, term: Term, which: u64) {
     let line = Line {
         world: process.world.clone(),
         pod: process.pod,
@@ -85,6 +98,7 @@ async fn write_on(process: Process, term: Term) {
     let fence = process.world.settings().fence;
     let every = process.world.settings().work_every;
     let mut flights = FuturesUnordered::new();
+    let mut known = [0; OBJECTS];
     loop {
         let (pause, hesitation) = {
             let mut state = process.world.state();
@@ -95,7 +109,11 @@ async fn write_on(process: Process, term: Term) {
             () = term.winding_down() => break,
             () = process.work_ends.cancelled() => return,
             said = flights.next(), if !flights.is_empty() => {
-                let _ = said;
+                if let Some(Some(Said::Version { object, version })) = said
+                    && let Some(known) = known.get_mut(object)
+                {
+                    *known = version.max(*known);
+                }
                 continue;
             }
             () = process.clock.sleep(Duration::from_millis(pause)) => {}
@@ -103,11 +121,12 @@ async fn write_on(process: Process, term: Term) {
         if flights.len() >= IN_FLIGHT || term.check().is_err() {
             continue;
         }
+        let (object, version) = decide(&process, &mut known);
         if fence && hesitation == 0 {
             // Between the check and the send a process can be stopped: only the fence holds such a write back.
             process.clock.sleep(Duration::from_millis(1)).await;
         }
-        flights.push(send(&line, &process).answered());
+        flights.push(send(&line, &process, which, (object, version)).answered());
     }
     // What is in flight is finished while the term lasts.
     while !flights.is_empty() {
@@ -119,30 +138,88 @@ async fn write_on(process: Process, term: Term) {
     }
 }
 
-fn send(line: &Line, process: &Process) -> Flight {
+/// Which object is written next, and the version of it that is known: the watch brings what it can.
+fn decide(process: &Process, known: &mut [u64; OBJECTS]) -> (usize, u64) {
+    let mut state = process.world.state();
+    let sees = state
+        .pods
+        .get(process.pod)
+        .is_some_and(|pod| state.server.up && !pod.deafened && pod.line.is_watched_in_time());
+    if sees {
+        *known = state.server.objects.versions();
+    }
+    let object = state.dice.index(OBJECTS);
+    (object, known.get(object).copied().unwrap_or_default())
+}
+
+fn send(line: &Line, process: &Process, term: u64, (object, version): (usize, u64)) -> Flight {
     let abandoned = Arc::new(AtomicBool::new(false));
     let write = WorkWrite {
         number: process.number,
         name: process.name.clone(),
         incarnation: process.incarnation.clone(),
+        term,
+        object,
+        version,
         sent: process.world.now(),
         abandoned: Arc::clone(&abandoned),
         gate: process.gate.clone(),
     };
-    let answer = line.send(move |world, state| {
+    let answer = line.send(move |world, state, reply| {
         let now = world.now();
-        if !state.server.admits(now, &write.name) {
+        let policy = Policy::of(write.object);
+        if !state.server.admits(now, &write.name, policy) {
             trace::note(|| format!("the fence refuses a work write of process {}", write.number));
-            return Said::RefusedByTheFence;
+            reply.give(world, state, Said::RefusedByTheFence);
+            return;
         }
-        state.checks.work_accepted(now, &write, &state.server);
-        Said::Accepted
+        let is_guarded = state.server.guards(policy);
+        if is_guarded {
+            state.checks.work_admitted(now, &write, &state.server);
+        }
+        match state.server.commit_takes {
+            0 => store(world, state, &write, is_guarded, reply),
+            most => {
+                let delay = state.dice.between(0, most);
+                world.after(state, delay, move |world, state| {
+                    store(world, state, &write, is_guarded, reply);
+                });
+            }
+        }
     });
     Flight {
         answer,
         abandoned,
         answered: false,
     }
+}
+
+/// Stores a write that was admitted, unless its object has changed since it was made.
+fn store(
+    world: &World,
+    state: &mut State,
+    write: &WorkWrite,
+    is_guarded: bool,
+    reply: Reply<Said>,
+) {
+    let by = Author {
+        term: write.term,
+        name: write.name.clone(),
+    };
+    let object = write.object;
+    let version = match state.server.objects.store(object, write.version, by) {
+        Ok((version, replaced)) => {
+            let State { checks, server, .. } = &mut *state;
+            checks.work_stored(world.now(), write, is_guarded, replaced, server);
+            version
+        }
+        Err(Changed(version)) => {
+            trace::note(|| format!("a work write of process {} comes too late", write.number));
+            state.checks.tally.conflicts += 1;
+            version
+        }
+    };
+    reply.give(world, state, Said::Version { object, version });
 }
 
 impl Flight {

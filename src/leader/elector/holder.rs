@@ -27,6 +27,7 @@ use crate::{
         proof::proves_death,
         record::{Evidence, Reason, Record},
     },
+    mutation::{self, Mutation},
 };
 
 /// How long a hint may be acted on: it was the fence as it stood then that made it safe.
@@ -268,7 +269,7 @@ impl Holder {
             }
             lost.await;
             // Asked at this moment: what a test said a minute ago is no ground to act on.
-            fence.refuses_me().await
+            fence.refuses_me().await || mutation::is(Mutation::ActsOnAHintUnfenced)
         }));
     }
 

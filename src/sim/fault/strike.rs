@@ -7,6 +7,7 @@ use crate::sim::{
     gate::Mode,
     hints,
     line::Noise,
+    objects::Policy,
     pod, trace,
     watches::{self, On},
     world::{Millis, State, World},
@@ -17,7 +18,11 @@ impl Fault {
     pub(in crate::sim) fn strike(self, world: &World, state: &mut State) {
         trace::note(|| format!("fault: {self:?}"));
         match self {
-            Self::Stop(target, lasts) => stop(world, state, target, lasts),
+            Self::Stop(target, lasts) => {
+                if let Some(pod) = find(state, target) {
+                    stop(world, state, pod, lasts);
+                }
+            }
             Self::Kill(target) => {
                 if let Some(pod) = find(state, target) {
                     pod::kill(world, state, pod);
@@ -31,14 +36,9 @@ impl Fault {
                 }
             }
             Self::NodeLost(target, lasts) => {
-                let Some(pod) = find(state, target) else {
-                    return;
-                };
-                if let Some(entry) = state.pods.get_mut(pod) {
-                    entry.node_lost = true;
+                if let Some(pod) = find(state, target) {
+                    node_lost(world, state, pod, lasts);
                 }
-                pod::kill(world, state, pod);
-                world.after(state, lasts, move |world, state| replace(world, state, pod));
             }
             Self::Delete(target) => {
                 let Some(pod) = find(state, target) else {
@@ -76,13 +76,31 @@ impl Fault {
                 lasts,
                 noise,
                 often,
-            } => noisy(world, state, target, lasts, (noise, often)),
+            } => {
+                if let Some(pod) = find(state, target) {
+                    make_noise(world, state, pod, lasts, (noise, often));
+                }
+            }
             Self::Gray {
                 target,
                 lasts,
                 noise,
                 watch,
-            } => gray(world, state, target, lasts, (noise, watch)),
+            } => {
+                if let Some(pod) = find(state, target) {
+                    gray(world, state, pod, lasts, (noise, watch));
+                }
+            }
+            Self::SlowStorage { lasts, most } => {
+                state.server.commit_takes = most;
+                world.after(state, lasts, |_, state| state.server.commit_takes = 0);
+            }
+            Self::PolicyOff {
+                policies,
+                lasts,
+                forged,
+            } => policy_off(world, state, policies, lasts, forged),
+            Self::AllButOne { lasts } => all_but_one(world, state, lasts),
             Self::Stall { lasts, noise } => stall(world, state, lasts, noise),
             Self::SlowWatch {
                 target,
@@ -100,12 +118,7 @@ impl Fault {
             | Self::LeaseGarbled(_) => {
                 self.edit(world, state);
             }
-            Self::HintForged => {
-                if let Some(pod) = find(state, Target::Holder) {
-                    state.checks.forged();
-                    hints::forge(world, state, pod);
-                }
-            }
+            Self::HintForged => forge(world, state),
         }
     }
 
@@ -157,9 +170,9 @@ fn find(state: &State, target: Target) -> Option<usize> {
             let held = state.server.held()?;
             let holder = alive.iter().copied().find(|pod| {
                 state.pods.get(*pod).is_some_and(|pod| {
-                    pod.life.as_ref().is_some_and(|life| {
-                        held.incarnation == format!("{}/{}", pod.uid, life.nonce)
-                    })
+                    pod.life
+                        .as_ref()
+                        .is_some_and(|life| held.incarnation == life.incarnation)
                 })
             });
             if holder.is_some() {
@@ -173,10 +186,64 @@ fn find(state: &State, target: Target) -> Option<usize> {
         .copied()
 }
 
-fn stop(world: &World, state: &mut State, target: Target, lasts: Millis) {
-    let Some(pod) = find(state, target) else {
-        return;
-    };
+fn forge(world: &World, state: &mut State) {
+    if let Some(pod) = find(state, Target::Holder) {
+        state.checks.forged();
+        hints::forge(world, state, pod);
+    }
+}
+
+fn policy_off(
+    world: &World,
+    state: &mut State,
+    policies: &'static [Policy],
+    lasts: Millis,
+    forged: Option<Millis>,
+) {
+    for policy in policies {
+        state.server.switch(*policy, false);
+    }
+    if let Some(delay) = forged {
+        world.after(state, delay, forge);
+    }
+    world.after(state, lasts, move |_, state| {
+        trace::note(|| format!("the policies {policies:?} are in force again"));
+        for policy in policies {
+            state.server.switch(*policy, true);
+        }
+    });
+}
+
+fn all_but_one(world: &World, state: &mut State, lasts: Millis) {
+    let spared = state.dice.index(state.pods.len());
+    let others = (0..state.pods.len()).filter(|pod| *pod != spared);
+    let (_, _, retry) = world.settings().lease_millis();
+    for pod in others {
+        match state.dice.below(8) {
+            0 => stop(world, state, pod, lasts),
+            1 => partition(world, state, pod, lasts, (true, true, false)),
+            2 => partition(world, state, pod, lasts, (true, false, false)),
+            3 => partition(world, state, pod, lasts, (false, true, false)),
+            4 => node_lost(world, state, pod, lasts),
+            5 => gray(world, state, pod, lasts, (Noise::HangAfter, Sight::Silent)),
+            6 => {
+                let noise = Noise::SlowWrites(7 * retry / 2);
+                gray(world, state, pod, lasts, (noise, Sight::Silent));
+            }
+            _ => make_noise(world, state, pod, lasts, (Noise::Hang, 1000)),
+        }
+    }
+}
+
+fn node_lost(world: &World, state: &mut State, pod: usize, lasts: Millis) {
+    if let Some(entry) = state.pods.get_mut(pod) {
+        entry.node_lost = true;
+    }
+    pod::kill(world, state, pod);
+    world.after(state, lasts, move |world, state| replace(world, state, pod));
+}
+
+fn stop(world: &World, state: &mut State, pod: usize, lasts: Millis) {
     let Some(life) = state.pods.get(pod).and_then(|pod| pod.life.as_ref()) else {
         return;
     };
@@ -329,22 +396,13 @@ fn api_down(world: &World, state: &mut State, lasts: Millis) {
     });
 }
 
-fn noisy(world: &World, state: &mut State, target: Target, lasts: Millis, noise: (Noise, u64)) {
-    if let Some(pod) = find(state, target) {
-        make_noise(world, state, pod, lasts, noise);
-    }
-}
-
 fn gray(
     world: &World,
     state: &mut State,
-    target: Target,
+    pod: usize,
     lasts: Millis,
     (noise, watch): (Noise, Sight),
 ) {
-    let Some(pod) = find(state, target) else {
-        return;
-    };
     make_noise(world, state, pod, lasts, (noise, 1000));
     match watch {
         Sight::Live => {}

@@ -1,17 +1,11 @@
 //! What each action does to a state.
 
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus},
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
-};
-
 use super::{
     Action, At, D, Flight, RD, Replica, Says, Small, State, Term, View,
-    real::{WAITS, incarnation, moment, observed, record, verdict},
+    real::{Shown, proves, taken_in, verdict},
 };
 use crate::{
-    leader::{Observed, Reason, Verdict, proves_death},
+    leader::{Reason, Verdict},
     mutation::{self, Mutation},
 };
 
@@ -44,7 +38,7 @@ impl State {
             Action::Look(number) => {
                 let replica = *self.replica(number).filter(|replica| replica.alive)?;
                 let holder = replica.view?.says?.holder?;
-                let proven = proves_death(&self.pod(holder.0), &incarnation(holder), "controller");
+                let proven = proves(self.pod(holder.0), holder);
                 self.replica(number)?.view.as_mut()?.proven |= proven;
             }
             Action::Take(number) => {
@@ -228,43 +222,18 @@ impl State {
         true
     }
 
-    /// What the API shows of a pod: the last words of its last dead process, and whether it is being deleted.
-    fn pod(&self, number: u8) -> Pod {
+    /// What the API shows of a pod: which of its lives is dead, and whether it is being deleted.
+    fn pod(&self, number: u8) -> Shown {
         let replica = self.replicas.get(usize::from(number));
-        let dead = replica.map_or(0, |replica| {
-            if replica.alive {
-                replica.life - 1
-            } else {
-                replica.life
-            }
-        });
-        let words = (dead > 0).then(|| ContainerState {
-            terminated: Some(ContainerStateTerminated {
-                message: Some(format!("{}\n", incarnation((number, dead)).nonce)),
-                ..ContainerStateTerminated::default()
-            }),
-            ..ContainerState::default()
-        });
-        let container = ContainerStatus {
-            name: "controller".to_owned(),
-            last_state: words,
-            ..ContainerStatus::default()
-        };
-        let deleting = replica.is_some_and(|replica| replica.going);
-        Pod {
-            metadata: ObjectMeta {
-                uid: Some(format!("uid-{number}")),
-                deletion_timestamp: deleting.then_some(Time(Timestamp::UNIX_EPOCH)),
-                ..ObjectMeta::default()
-            },
-            status: Some(PodStatus {
-                container_statuses: Some(vec![container]),
-                ..PodStatus::default()
-            }),
-            ..Pod::default()
+        let dead = replica.map_or(0, |replica| replica.life - u8::from(replica.alive));
+        Shown {
+            pod: number,
+            dead,
+            deleting: replica.is_some_and(|replica| replica.going),
         }
     }
 }
+
 impl Replica {
     fn send(&mut self, writes: Says, reason: Option<Reason>, current: bool) {
         self.flight = Some(Flight {
@@ -347,22 +316,7 @@ impl Replica {
 
     /// Takes in what the server has, by the real rule for what is news.
     fn read(&mut self, lease: Option<Says>) {
-        let now = moment(0);
-        let read = |renewed| lease.map(|says| record(says, renewed));
-        let (observed, same) = match self.view {
-            None => (Observed::first(read(0), now, WAITS), false),
-            Some(view) => {
-                let mut observed = observed(view);
-                let news = observed.update(read(u8::from(!view.current)), now);
-                (observed, !news)
-            }
-        };
-        let age = match self.view {
-            Some(view) if same => view.age,
-            _ => u8::try_from(now.since(observed.changed_at()).as_secs())
-                .unwrap_or(u8::MAX)
-                .min(D + 1),
-        };
+        let (age, same) = taken_in(self.view, lease);
         let proven = same && self.view.is_some_and(|view| view.proven);
         self.view = Some(View {
             says: lease,

@@ -1,0 +1,78 @@
+//! What a leader works on: a few objects with versions, each guarded by one of the two policies of the fence.
+
+use crate::mutation::{self, Mutation};
+
+/// The policies of the fence. Each can be switched off by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Guards what only the operator writes, and the object that the fence is tested on.
+    Strict,
+    /// Guards what others write too.
+    Lenient,
+}
+
+/// How many objects there are.
+pub(super) const OBJECTS: usize = 3;
+
+/// The objects, as they are stored.
+#[derive(Debug, Default)]
+pub(super) struct Objects([Object; OBJECTS]);
+
+#[derive(Debug, Default)]
+struct Object {
+    version: u64,
+    by: Option<Author>,
+}
+
+/// Who wrote an object last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Author {
+    /// The number of its term; terms that begin later have greater ones.
+    pub(super) term: u64,
+    /// The name of its pod.
+    pub(super) name: String,
+}
+
+/// The object is not any more what the write was made from; this is its version now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Changed(pub(super) u64);
+
+impl Policy {
+    pub(super) const ALL: [Self; 2] = [Self::Strict, Self::Lenient];
+
+    /// The one that guards an object.
+    pub(super) fn of(object: usize) -> Self {
+        if object == 0 {
+            Self::Strict
+        } else {
+            Self::Lenient
+        }
+    }
+}
+
+impl Objects {
+    pub(super) fn versions(&self) -> [u64; OBJECTS] {
+        let [first, second, third] = &self.0;
+        [first, second, third].map(|object| object.version)
+    }
+
+    /// Stores a write that was made from this version: the version that comes of it, and whose write it replaces.
+    ///
+    /// # Errors
+    /// Where the object has changed since.
+    pub(super) fn store(
+        &mut self,
+        object: usize,
+        from: u64,
+        by: Author,
+    ) -> Result<(u64, Option<Author>), Changed> {
+        let Some(object) = self.0.get_mut(object) else {
+            return Err(Changed(0));
+        };
+        if object.version != from && !mutation::is(Mutation::WritesFromAnyVersion) {
+            return Err(Changed(object.version));
+        }
+        object.version += 1;
+        Ok((object.version, object.by.replace(by)))
+    }
+}
