@@ -122,11 +122,11 @@ pub(crate) async fn run_by(
         let term = term.clone();
         async move { term.winding_down().await }
     };
-    let let_go = {
+    let resume = {
         let (term, timers) = (term.clone(), Arc::clone(&timers));
         async move {
             term.foreign_allowed().await;
-            timers.let_go();
+            timers.resume();
             std::future::pending::<()>().await;
         }
     };
@@ -175,7 +175,7 @@ pub(crate) async fn run_by(
         biased;
         () = term.ended() => debug!(term = %term.generation(), "dropped the work of a term that has ended"),
         () = work => info!(term = %term.generation(), "finished the work of the term"),
-        () = let_go => {}
+        () = resume => {}
         () = idle => {}
     }
 }

@@ -105,8 +105,8 @@ impl Context {
     fn hold_back(&self, object: Key) {
         self.timers.hold_back(object);
         if self.term.check_foreign().is_ok() {
-            // It was allowed after the write was refused, and what waited has been let go already.
-            self.timers.let_go();
+            // It was allowed after the write was refused, and what waited has been resumed already.
+            self.timers.resume();
         }
     }
 

@@ -41,7 +41,7 @@ struct Armed {
     by_object: HashMap<Key, Instant>,
     by_instant: BTreeSet<(Instant, Key)>,
     held_back: BTreeSet<Key>,
-    let_go: BTreeSet<Key>,
+    resumed: BTreeSet<Key>,
 }
 
 impl Timers {
@@ -61,27 +61,28 @@ impl Timers {
         }
     }
 
-    /// Has an object come due at the next [`Timers::let_go`], whatever its timer says.
+    /// Has an object come due at the next [`Timers::resume`], whatever its timer says.
     pub(super) fn hold_back(&self, object: Key) {
         self.armed().held_back.insert(object);
     }
 
     /// What was held back is due now.
-    pub(super) fn let_go(&self) {
+    pub(super) fn resume(&self) {
         let mut armed = self.armed();
         let mut held_back = mem::take(&mut armed.held_back);
-        armed.let_go.append(&mut held_back);
+        armed.resumed.append(&mut held_back);
         drop(armed);
         self.first_changed.notify_one();
     }
 
-    /// Waits until timers have run out or objects are let go, and takes them all. Nothing is lost when it is dropped while it waits.
+    /// Waits until timers have run out or objects are resumed, and takes them all. Nothing is lost when it is dropped while it
+    /// waits.
     pub(super) async fn due(&self) -> Vec<Key> {
         loop {
             let first = {
                 let mut armed = self.armed();
-                if !armed.let_go.is_empty() {
-                    return mem::take(&mut armed.let_go).into_iter().collect();
+                if !armed.resumed.is_empty() {
+                    return mem::take(&mut armed.resumed).into_iter().collect();
                 }
                 armed.first()
             };
@@ -168,14 +169,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_held_back_is_due_when_it_is_let_go_and_keeps_its_timer() {
+    async fn what_is_held_back_is_due_when_it_is_resumed_and_keeps_its_timer() {
         let timers = Timers::default();
         let start = Instant::now();
         timers.hold_back(key("a"));
         timers.set(key("a"), Some(start + 2 * SECOND));
         let later = async {
             tokio::time::sleep(SECOND).await;
-            timers.let_go();
+            timers.resume();
         };
         let (due, ()) = tokio::join!(timers.due(), later);
         assert_eq!((due, start.elapsed()), (vec![key("a")], SECOND));
