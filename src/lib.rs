@@ -35,6 +35,8 @@ pub mod fence;
 mod fuzz;
 pub mod leader;
 mod listen;
+#[cfg(test)]
+mod logged;
 pub(crate) mod machine;
 pub mod manifest;
 pub mod metrics;

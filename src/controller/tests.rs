@@ -4,7 +4,6 @@ mod caches;
 mod crash;
 mod drain;
 mod life;
-mod logged;
 mod others;
 mod status;
 mod term;

@@ -67,6 +67,8 @@ pub struct Elector<A> {
     changes: BoxStream<'static, Result<Option<Lease>, LeaseError>>,
     /// Since when a change of the Lease is known by a read that the watch has not told of.
     watch_is_behind_since: Option<Moment>,
+    /// The watch was begun anew because it was silent, and has told nothing since.
+    watch_was_silent: bool,
     observed: Option<Observed>,
     attempts: Attempts,
     /// The `renewTime` of the last write that was acknowledged in time.
@@ -167,6 +169,7 @@ impl<A: LeaseApi> Elector<A> {
             metrics,
             changes,
             watch_is_behind_since: None,
+            watch_was_silent: false,
             observed: None,
             next_read: now,
             next_take: now,

@@ -1,6 +1,7 @@
 //! Caches that are fed from a watch that fails in every way.
 
-use super::{logged::Logged, *};
+use super::*;
+use crate::logged::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_installed_yet_is_waited_for() {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Elector, OTHERS_TURN};
 use crate::{
@@ -98,13 +98,27 @@ impl<A: LeaseApi> Elector<A> {
 
     /// A read found a change of the Lease before the watch told of it. A read that is sent right after a change is faster
     /// than a watch, as at the start of all replicas; a watch that has not told of a change for a retry period is silent.
+    /// It is begun anew, which mends it; only where that was in vain somebody has to look.
     fn missed_by_watch(&mut self, now: Moment) {
         let since = *self.watch_is_behind_since.get_or_insert(now);
-        if now.since(since) >= self.lock.config().retry_period() {
-            warn!("the watch on the Lease is silent although it changes: watching anew");
-            self.changes = self.lock.watch();
-            self.watch_is_behind_since = None;
+        let behind = now.since(since);
+        if behind < self.lock.config().retry_period() {
+            return;
         }
+        if self.watch_was_silent {
+            warn!(
+                ?behind,
+                "the watch on the Lease is silent although it changes, again: watching anew"
+            );
+        } else {
+            info!(
+                ?behind,
+                "the watch on the Lease is silent although it changes: watching anew"
+            );
+        }
+        self.changes = self.lock.watch();
+        self.watch_is_behind_since = None;
+        self.watch_was_silent = true;
     }
 
     /// Takes in what a read says.

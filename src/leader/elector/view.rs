@@ -26,6 +26,7 @@ impl<A: LeaseApi> Elector<A> {
                     return;
                 }
                 self.watch_is_behind_since = None;
+                self.watch_was_silent = false;
                 self.next_read = self.lock.clock().now() + self.lock.config().retry_period();
                 let own = record
                     .as_ref()

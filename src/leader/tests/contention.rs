@@ -1,6 +1,7 @@
 //! Becoming leader: from nothing, from silence, against others, and against an unreliable API.
 
 use super::*;
+use crate::logged::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_replica_creates_the_lease_and_leads() {
@@ -182,6 +183,35 @@ async fn a_watch_that_needs_a_moment_at_the_start_is_not_taken_for_silent() {
     for replica in &replicas {
         assert_eq!(replica.link.watches(), 1, "{}", replica.me.pod_name);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_silent_at_the_start_is_begun_anew_and_is_no_warning() {
+    let logged = Logged::from_now_on();
+    let scene = Scene::new();
+    let replicas = [a(), b(), pod("c", "uid-c")].map(|setup| scene.start(setup));
+    for replica in &replicas {
+        replica.link.silence_watches();
+    }
+    sleep(Duration::from_secs(60)).await;
+    for replica in &replicas {
+        assert!(replica.link.watches() <= 2, "{}", replica.me.pod_name);
+    }
+    assert!(!logged.with("watching anew").is_empty());
+    assert_eq!(logged.with("WARN"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_silent_again_and_again_is_a_warning() {
+    let (_scene, _leader, standby) = Scene::with_leader_and_standby().await;
+    let logged = Logged::from_now_on();
+    standby.link.delay_watches(D * 100);
+    sleep(RP * 10).await;
+    let warnings = logged.with("WARN");
+    assert!(
+        !warnings.is_empty() && warnings[0].contains("is silent"),
+        "{warnings:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ static SECOND: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish()));
 
 /// Keeps what is logged while it exists.
-pub(super) struct Logged {
+pub(crate) struct Logged {
     lines: Lines,
     _guard: DefaultGuard,
 }
@@ -23,7 +23,7 @@ pub(super) struct Logged {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    pub(super) fn from_now_on() -> Self {
+    pub(crate) fn from_now_on() -> Self {
         LazyLock::force(&SECOND);
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
@@ -37,7 +37,7 @@ impl Logged {
     }
 
     /// The lines that hold this text.
-    pub(super) fn with(&self, text: &str) -> Vec<String> {
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
         let bytes = self.lines.0.lock().unwrap();
         let all = String::from_utf8_lossy(&bytes);
         let found = all.lines().filter(|line| line.contains(text));
