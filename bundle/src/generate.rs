@@ -6,8 +6,8 @@
 //! # Caveats
 //! Two things differ from `deploy/` on purpose, because OLM is not kubectl. A rollout may take one replica away, and so
 //! may a drain whatever the number of replicas: OLM takes a Deployment that may not lose a pod for broken when it loses
-//! one, and users of OLM can't change the number of replicas. And there is no fence, since OLM installs no admission
-//! policies.
+//! one, and users of OLM can't change the number of replicas. And there is no fence and no FlowSchema, since OLM installs
+//! neither kind.
 
 mod access;
 mod annotations;

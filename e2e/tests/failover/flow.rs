@@ -20,7 +20,7 @@ use k8s_openapi::api::{
     flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration},
 };
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
     config::AuthInfo,
 };
@@ -159,15 +159,12 @@ async fn client_of(cluster: &Cluster, client: &Client, target: &Target) -> Clien
     };
     let issued = accounts.create_token_request(account, &PostParams::default(), &request);
     let token = issued.await.unwrap().status.unwrap().token;
-    let config = cluster.config().await.unwrap();
-    let config = Config {
-        auth_info: AuthInfo {
-            token: Some(token.into()),
-            ..AuthInfo::default()
-        },
-        default_retry: false,
-        ..config
+    let mut config = cluster.config().await.unwrap();
+    config.auth_info = AuthInfo {
+        token: Some(token.into()),
+        ..AuthInfo::default()
     };
+    config.default_retry = false;
     Client::try_from(config).unwrap()
 }
 

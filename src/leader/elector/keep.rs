@@ -37,9 +37,7 @@ impl<A: LeaseApi> Elector<A> {
         }
         let mut drained_by = None;
         let mut next_doubt = clock.now();
-        let mut watchdog = self
-            .stuck_after
-            .map(|limit| Watchdog::new(limit, clock.now()));
+        let mut watchdog = self.watchdog();
         loop {
             self.pulse.beat();
             let (now, deadline) = (clock.now(), reign.control.deadline());
@@ -135,6 +133,11 @@ impl<A: LeaseApi> Elector<A> {
                 }
             }
         }
+    }
+
+    fn watchdog(&self) -> Option<Watchdog> {
+        let limit = self.stuck_after?;
+        Some(Watchdog::new(limit, self.lock.clock().now()))
     }
 
     /// Has the work write to other clusters from when it may, by what is known of the leaders before.

@@ -118,6 +118,16 @@ fn the_priority_is_for_every_call_about_leases_that_the_account_may_make_and_for
 }
 
 #[test]
+fn the_priority_in_another_namespace_names_that_and_no_other() {
+    let text = flow_schema_yaml("elsewhere");
+    assert!(!text.contains(NAMESPACE), "{text}");
+    assert_eq!(
+        text.replace("elsewhere", NAMESPACE),
+        flow_schema_yaml(NAMESPACE)
+    );
+}
+
+#[test]
 fn the_roles_grant_each_right_where_it_reaches() {
     let role: Role = object("rbac.yaml");
     assert_eq!(role.metadata.namespace.as_deref(), Some(NAMESPACE));
