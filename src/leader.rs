@@ -77,8 +77,9 @@ pub use pods::{KubePods, PodApi, PodError};
 #[cfg(test)]
 pub(crate) use proof::proves_death;
 pub use record::{
-    Evidence, INCARNATION as INCARNATION_ANNOTATION, Observed, Reason, Record,
-    SUCCESSOR as SUCCESSOR_ANNOTATION, TAKEOVER as TAKEOVER_ANNOTATION, Verdict, decide,
+    Evidence, HOLDER_POD as HOLDER_POD_ANNOTATION, INCARNATION as INCARNATION_ANNOTATION, Observed,
+    Reason, Record, SUCCESSOR as SUCCESSOR_ANNOTATION, TAKEOVER as TAKEOVER_ANNOTATION, Verdict,
+    decide,
 };
 pub use standing::{Pulse, Standing};
 pub use waits::Waits;

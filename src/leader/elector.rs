@@ -72,7 +72,7 @@ pub struct Elector<A> {
     observed: Option<Observed>,
     attempts: Attempts,
     /// The `renewTime` of the last write that was acknowledged in time.
-    acknowledged: Option<Timestamp>,
+    acknowledged: watch::Sender<Option<Timestamp>>,
     write: Option<Write>,
     reading: Option<Read>,
     write_limit: CallLimit,
@@ -155,7 +155,7 @@ impl<A: LeaseApi> Elector<A> {
         let now = lock.clock().now();
         Self {
             attempts: Attempts::new(lock.config().renew_deadline()),
-            acknowledged: None,
+            acknowledged: watch::Sender::default(),
             write: None,
             reading: None,
             write_limit: CallLimit::of_writes(lock.config()),
@@ -185,6 +185,12 @@ impl<A: LeaseApi> Elector<A> {
     pub fn ending_stuck_work(mut self, limit: Duration) -> Self {
         self.stuck_after = Some(limit);
         self
+    }
+
+    /// Tells the `renewTime` of the last write of this replica that was acknowledged in time, of whichever term. That of
+    /// the present one is there before the replica says that it leads.
+    pub fn acknowledged(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.acknowledged.subscribe()
     }
 
     /// Takes part until `shutdown`: leads whenever it can, and runs `work` for each term.

@@ -230,7 +230,7 @@ impl<A: LeaseApi> Lock<A> {
         attempt: Attempt,
         limit: Duration,
     ) -> Answer<Held> {
-        let object = record.renewed(self.config.duration(), attempt.stamp);
+        let object = record.renewed(&self.me, self.config.duration(), attempt.stamp);
         let lock = Arc::clone(self);
         Box::pin(async move {
             let lease = lock.call("write", limit, lock.replace(object)).await?;

@@ -3,7 +3,7 @@
 //! Nothing here does I/O or reads a clock: [`decide`] is a function of what was observed, of who asks, and of the
 //! moment. It is the one place where leadership is decided.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -23,6 +23,13 @@ use crate::{
 
 /// The annotation of the Lease that carries the holder's [`Incarnation`].
 pub const INCARNATION: &str = "5spot.finos.org/incarnation";
+
+/// The annotation that names the holder's pod with its UID, as `<name>/<uid>`. The fence compares both with the pod that a
+/// request's token is of.
+///
+/// An elector that does not know it leaves it as it is, so it says something only of a holder of that name. Nobody writes it
+/// who does not know its UID.
+pub const HOLDER_POD: &str = "5spot.finos.org/holder-pod";
 
 /// The annotation of a released Lease that names the pod which should take it.
 pub const SUCCESSOR: &str = "5spot.finos.org/successor";
@@ -428,6 +435,7 @@ impl Record {
         };
         let annotations = object.metadata.annotations.get_or_insert_default();
         annotations.insert(INCARNATION.to_owned(), me.incarnation.to_string());
+        name_pod(annotations, me);
         annotations.insert(TAKEOVER.to_owned(), reason.as_str().to_owned());
         annotations.remove(SUCCESSOR);
         let spec = object.spec.get_or_insert_default();
@@ -439,10 +447,11 @@ impl Record {
         object
     }
 
-    /// The object to write when the holder renews. It states the duration anew: the promise is the holder's own,
-    /// whatever somebody may have edited.
-    pub(super) fn renewed(&self, duration: Duration, wall: Timestamp) -> Lease {
+    /// The object to write when the holder renews. It states the duration and its pod anew: the promise is the holder's
+    /// own, whatever somebody may have edited.
+    pub(super) fn renewed(&self, me: &Identity, duration: Duration, wall: Timestamp) -> Lease {
         let mut object = self.object.clone();
+        name_pod(object.metadata.annotations.get_or_insert_default(), me);
         let spec = object.spec.get_or_insert_default();
         spec.lease_duration_seconds = Some(whole_seconds(duration));
         spec.renew_time = Some(MicroTime(wall));
@@ -453,8 +462,9 @@ impl Record {
     pub(super) fn released(&self, successor: Option<&str>, wall: Timestamp) -> Lease {
         let mut object = self.object.clone();
         let annotations = object.metadata.annotations.get_or_insert_default();
-        annotations.remove(INCARNATION);
-        annotations.remove(TAKEOVER);
+        for of_the_holder in [INCARNATION, HOLDER_POD, TAKEOVER] {
+            annotations.remove(of_the_holder);
+        }
         if let Some(successor) = successor {
             annotations.insert(SUCCESSOR.to_owned(), successor.to_owned());
         }
@@ -463,6 +473,15 @@ impl Record {
         spec.lease_duration_seconds = Some(RELEASED_DURATION);
         spec.renew_time = Some(MicroTime(wall));
         object
+    }
+}
+
+fn name_pod(annotations: &mut BTreeMap<String, String>, me: &Identity) {
+    let (name, uid) = (&me.pod_name, &me.incarnation.pod_uid);
+    if uid.is_empty() {
+        annotations.remove(HOLDER_POD);
+    } else {
+        annotations.insert(HOLDER_POD.to_owned(), format!("{name}/{uid}"));
     }
 }
 

@@ -80,6 +80,7 @@ struct Replica {
     me: Identity,
     link: Link,
     standing: watch::Receiver<Standing>,
+    acknowledged: watch::Receiver<Option<Timestamp>>,
     pulse: Arc<Pulse>,
     shutdown: CancellationToken,
     task: JoinSet<Result<(), ElectorError>>,
@@ -211,6 +212,7 @@ impl Scene {
         if setup.progress_every.is_some() {
             elector = elector.ending_stuck_work(STUCK_AFTER);
         }
+        let acknowledged = elector.acknowledged();
         let shutdown = CancellationToken::new();
         let (token, stints) = (shutdown.clone(), Arc::clone(&self.stints));
         let mut task = JoinSet::new();
@@ -222,6 +224,7 @@ impl Scene {
             me,
             link,
             standing,
+            acknowledged,
             pulse,
             shutdown,
             task,

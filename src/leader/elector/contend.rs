@@ -169,7 +169,7 @@ impl<A: LeaseApi> Elector<A> {
             self.holder.acted_on_hint();
         }
         self.see(Some(held.record.clone()));
-        self.acknowledged = Some(attempt.stamp);
+        self.acknowledged.send_replace(Some(attempt.stamp));
         // A read that was sent before the take may know nothing of it.
         self.reading = None;
         let since = held.record.acquired().unwrap_or_default();
@@ -183,7 +183,8 @@ impl<A: LeaseApi> Elector<A> {
         existing.is_some_and(|record| {
             // A renewal changes the one time and not the other.
             let is_take = record.renewed_at() == record.acquired();
-            is_take && record.is_held_by(self.lock.me()) && record.renewed_at() != self.acknowledged
+            let is_acknowledged = record.renewed_at() == *self.acknowledged.borrow();
+            is_take && record.is_held_by(self.lock.me()) && !is_acknowledged
         })
     }
 

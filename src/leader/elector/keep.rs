@@ -248,7 +248,7 @@ impl<A: LeaseApi> Elector<A> {
         reign.next_renew = attempt.sent + self.lock.config().retry_period();
         reign.control.prolong(self.deadline(&held));
         self.tell_renewed(&held);
-        self.acknowledged = Some(attempt.stamp);
+        self.acknowledged.send_replace(Some(attempt.stamp));
         reign.held = held;
     }
 }

@@ -170,3 +170,22 @@ async fn a_take_that_the_watch_shows_before_its_answer_comes_is_told_like_any_ot
     let lease_failover = standby.metrics.last_takeover("lease");
     assert!((15.0..15.1).contains(&lease_failover), "{lease_failover}");
 }
+
+/// By this the leader finds out an API server whose news of the Lease are old, so it must never tell of a write that the
+/// API server may not have.
+#[tokio::test(start_paused = true)]
+async fn the_last_renewal_that_was_acknowledged_is_told_and_no_later_one() {
+    let (scene, leader, _standby) = Scene::with_leader_and_standby().await;
+    let renewed = || scene.api.lease()?.spec?.renew_time.map(|renewed| renewed.0);
+    let acknowledged = || *leader.acknowledged.borrow();
+    for _ in 0..3 {
+        assert_eq!(acknowledged(), renewed());
+        sleep(RP).await;
+    }
+    let last = acknowledged();
+    leader.link.inject(vec![Fault::HangAfter; ALWAYS]);
+    leader.link.silence_watches();
+    sleep(RP).await;
+    assert!(renewed() > last);
+    assert_eq!(acknowledged(), last);
+}

@@ -10,7 +10,9 @@ use super::*;
 use crate::{
     clock::Moment,
     leader::{
-        record::{Evidence, INCARNATION, Observed, Reason, Record, SUCCESSOR, Verdict, decide},
+        record::{
+            Evidence, HOLDER_POD, INCARNATION, Observed, Reason, Record, SUCCESSOR, Verdict, decide,
+        },
         waits::Waits,
     },
 };
@@ -44,7 +46,7 @@ fn record(holder: Option<&str>, duration: Option<i32>, renewed: i64) -> Record {
 }
 
 fn with_incarnation(record: &Record, incarnation: &str) -> Record {
-    let mut lease = record.renewed(D, Timestamp::UNIX_EPOCH);
+    let mut lease = record.renewed(&me(), D, Timestamp::UNIX_EPOCH);
     lease
         .metadata
         .annotations
@@ -189,7 +191,7 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     );
 
     let mut labelled =
-        record(Some("other"), Some(15), 2).renewed(D, Timestamp::from_second(2).unwrap());
+        record(Some("other"), Some(15), 2).renewed(&me(), D, Timestamp::from_second(2).unwrap());
     labelled
         .metadata
         .labels
@@ -223,7 +225,7 @@ fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
 #[case::made_anew("uid-2", at(115))]
 fn only_the_lease_that_was_held_can_be_released(#[case] uid: &str, #[case] free: Moment) {
     let of = |record: &Record, uid: &str| {
-        let mut lease = record.renewed(D, Timestamp::UNIX_EPOCH);
+        let mut lease = record.renewed(&me(), D, Timestamp::UNIX_EPOCH);
         lease.metadata.uid = Some(uid.into());
         Record::new(lease)
     };
@@ -358,7 +360,7 @@ fn naming_another_successor_later_holds_nobody_up_for_longer() {
 
 #[test]
 fn a_successor_named_on_a_lease_that_is_held_means_nothing() {
-    let mut lease = record(Some("other"), Some(15), 1).renewed(D, Timestamp::UNIX_EPOCH);
+    let mut lease = record(Some("other"), Some(15), 1).renewed(&me(), D, Timestamp::UNIX_EPOCH);
     let annotations = lease.metadata.annotations.get_or_insert_default();
     annotations.insert(SUCCESSOR.into(), "me".into());
     let observed = Observed::first(Some(Record::new(lease)), at(100), WAITS);
@@ -385,4 +387,37 @@ fn a_take_says_why_and_clears_what_a_release_said() {
         (given_back.takeover(), given_back.successor()),
         (None, None)
     );
+}
+
+/// What a Lease says of its holder's pod.
+fn holder_pod(lease: &Lease) -> Option<&str> {
+    let annotations = lease.metadata.annotations.as_ref()?;
+    annotations.get(HOLDER_POD).map(String::as_str)
+}
+
+/// A Lease that was last held by another pod and names it, as an elector that does not know the annotation leaves it.
+fn of_another_pod() -> Record {
+    let mut lease = record(Some("other"), Some(15), 1).renewed(&me(), D, Timestamp::UNIX_EPOCH);
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.insert(HOLDER_POD.to_owned(), "earlier/uid-earlier".to_owned());
+    Record::new(lease)
+}
+
+#[test]
+fn a_lease_names_the_holders_pod_by_its_uid_for_as_long_as_it_is_held() {
+    let (found, epoch) = (of_another_pod(), Timestamp::UNIX_EPOCH);
+    let lease = Record::taken(Some(&found), Some(&found), Reason::Expired, &me(), D, epoch);
+    assert_eq!(holder_pod(&lease), Some("me/uid-me"));
+    let edited = of_another_pod().renewed(&me(), D, epoch);
+    assert_eq!(holder_pod(&edited), Some("me/uid-me"));
+    assert_eq!(holder_pod(&Record::new(lease).released(None, epoch)), None);
+}
+
+#[test]
+fn a_holder_that_does_not_know_its_uid_leaves_no_other_pods() {
+    let (found, epoch) = (of_another_pod(), Timestamp::UNIX_EPOCH);
+    let me = Identity::of_new_process("me", "");
+    let lease = Record::taken(Some(&found), Some(&found), Reason::Expired, &me, D, epoch);
+    assert_eq!(holder_pod(&lease), None);
+    assert_eq!(holder_pod(&found.renewed(&me, D, epoch)), None);
 }
