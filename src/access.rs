@@ -18,11 +18,15 @@ pub const LEASE: &str = "5spot-leader";
 /// The fence: a ValidatingAdmissionPolicy, its binding, and the ConfigMap in [`NAMESPACE`] that it is tested on.
 pub const FENCE: &str = "5spot-fence";
 
-/// The part of the fence that guards what others write too.
+/// The part of the fence that guards what others write too, likewise: a policy, its binding, and the ConfigMap that it is
+/// tested on.
 pub const LENIENT_FENCE: &str = "5spot-fence-shared";
 
 /// The priority of the calls about Leases at the API server.
 pub const FLOW_SCHEMA: &str = "5spot-election";
+
+/// What the name of the lenient part's objects has more than that of the strict part's.
+pub const OF_LENIENT: &str = "-shared";
 
 const WATCHED: &[&str] = &["get", "list", "watch"];
 const OWNED: &[&str] = &["get", "list", "watch", "create", "delete"];
@@ -69,7 +73,7 @@ pub enum Reach {
 }
 
 /// All rights, in the order of the manifest.
-pub const RIGHTS: [Right; 16] = [
+pub const RIGHTS: [Right; 17] = [
     Right {
         group: "coordination.k8s.io",
         resource: "leases",
@@ -106,6 +110,15 @@ pub const RIGHTS: [Right; 16] = [
         reach: Reach::OwnNamespace,
         guard: Guard::Strict,
         why: "The fence is tested by a dry run on this one object, which is never changed.",
+    },
+    Right {
+        group: "",
+        resource: "configmaps",
+        names: &[LENIENT_FENCE],
+        verbs: &["patch"],
+        reach: Reach::OwnNamespace,
+        guard: Guard::Lenient,
+        why: "The same for the part of the fence that guards what others write too.",
     },
     Right {
         group: GROUP,
@@ -263,6 +276,11 @@ mod tests {
             let is_ours = right.resource == "scheduledmachines/status" || right.names == [FENCE];
             assert!(is_ours, "{right:?}");
         }
+    }
+
+    #[test]
+    fn the_objects_of_the_lenient_part_are_named_after_those_of_the_strict_part() {
+        assert_eq!(LENIENT_FENCE, format!("{FENCE}{OF_LENIENT}"));
     }
 
     #[test]

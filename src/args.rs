@@ -127,7 +127,8 @@ pub struct RunArgs {
     #[arg(long, env = "HINT_ADDRESS", default_value = "[::]:8081", global = true)]
     hint_address: SocketAddr,
 
-    /// Name of the ConfigMap that the fence is tested on, in the pod's namespace; empty where there is no fence
+    /// Name of the ConfigMap in the pod's namespace that the fence is tested on, and, with -shared after it, of that of its
+    /// second policy; empty where there is no fence
     #[arg(
         long,
         env = "FENCE_PROBE",

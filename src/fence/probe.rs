@@ -1,8 +1,9 @@
 //! Asks the API server what the fence would do, by writes that are never carried out.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::Future, time::Duration};
 
 use futures::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{coordination::v1::Lease, core::v1::ConfigMap},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -12,9 +13,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Fence, Refusal};
-use crate::errors::Chain;
+use super::{Each, Fence, Policy, Refusal, Why};
+use crate::{access::OF_LENIENT, errors::Chain};
 
 /// How long an answer is waited for. Whoever asks wants to act on it, and a late answer is an old one.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,15 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the API server may take to see a renewal before it counts as one that does not follow the Lease.
 const NEWS_TRAVELS: Duration = Duration::from_millis(100);
 
-/// The writes that the fence is tested by.
+/// The writes that a policy is tested by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// One that the holder of the Lease may make.
+    /// One that the holder of the Lease may make, and nobody else.
     Holders,
-    /// The same, refused as well by an API server whose news of the Lease are older than ours. It costs a read of the
-    /// Lease, which a leader has no need of: it finds out whether the fence knows it as the holder.
-    HoldersByFreshNews,
-    /// One that nobody may make.
+    /// The same, refused to the holder as well once it was known as that: a write that is accepted does not tell the
+    /// holder whether there is a policy at all.
     Nobodys,
 }
 
@@ -39,11 +39,13 @@ pub enum Test {
 pub enum Answer {
     /// It would have been carried out.
     Accepted,
-    /// The fence refused it.
+    /// Likewise, by a policy that lets everybody pass while there is no Lease to go by; and there is none.
+    NoLease,
+    /// The policy refused it.
     Refused(Refusal),
     /// The object to test on does not exist.
     NoProbe,
-    /// It was refused, but not by the fence.
+    /// It was refused, but not by the policy.
     NotAllowed(String),
     /// There was no answer, or none that says anything.
     Failed(String),
@@ -55,12 +57,23 @@ pub struct KubeFence {
     api: Api<ConfigMap>,
     leases: Api<Lease>,
     lease: String,
-    probe: String,
+    probes: Each<String>,
     pod: String,
 }
 
+/// The newest news of the Lease that the tester has.
+enum News {
+    /// It was renewed then.
+    Renewed(Timestamp),
+    /// It does not say when, as one that nobody has held so far.
+    Silent,
+    /// There is none.
+    NoLease,
+}
+
 impl KubeFence {
-    /// The fence by `lease` that is tested on the ConfigMap `probe` by the pod `pod`.
+    /// The fence by `lease` that is tested by the pod `pod` on the ConfigMap `probe`, and on that of this name with
+    /// [`OF_LENIENT`] after it.
     ///
     /// `client` must authenticate as that pod does, and must not try again by itself.
     pub fn new(client: Client, namespace: &str, lease: &str, probe: &str, pod: &str) -> Self {
@@ -68,70 +81,106 @@ impl KubeFence {
             api: Api::namespaced(client.clone(), namespace),
             leases: Api::namespaced(client, namespace),
             lease: lease.to_owned(),
-            probe: probe.to_owned(),
+            probes: Each {
+                strict: probe.to_owned(),
+                lenient: format!("{probe}{OF_LENIENT}"),
+            },
             pod: pod.to_owned(),
         }
     }
 
-    /// The ConfigMap that the fence is tested on.
-    pub fn probe(&self) -> &str {
-        &self.probe
+    /// The ConfigMap that a policy is tested on.
+    pub fn probe(&self, policy: Policy) -> &str {
+        self.probes.of(policy)
     }
 
-    /// Puts the fence to a test.
-    pub async fn ask(&self, test: Test) -> Answer {
-        let answer = async {
-            match test {
-                Test::Holders => self.patch(json!({"tested-by": self.pod})).await,
-                Test::HoldersByFreshNews => self.ask_by_fresh_news().await,
-                Test::Nobodys => {
-                    self.patch(json!({"tested-by": self.pod, "refuse": "true"}))
-                        .await
+    /// Puts both policies to a test at the same time.
+    ///
+    /// A leader gives the `renewTime` of its last acknowledged write. Anybody else gives none, and the Lease is read.
+    pub async fn ask(&self, test: Test, acknowledged: Option<Timestamp>) -> Each<Answer> {
+        let deadline = Instant::now() + PATIENCE;
+        let news = match acknowledged {
+            Some(renewed) => News::Renewed(renewed),
+            None => match in_time(deadline, self.read()).await {
+                Ok(news) => news,
+                Err(answer) => {
+                    return Each {
+                        strict: answer.clone(),
+                        lenient: answer,
+                    };
                 }
-            }
-        };
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        answer.unwrap_or_else(|_elapsed| Answer::Failed(format!("no answer within {PATIENCE:?}")))
-    }
-
-    async fn ask_by_fresh_news(&self) -> Answer {
-        let lease = match self.leases.get_opt(&self.lease).await {
-            Ok(lease) => lease,
-            Err(error) => return Answer::of(&error),
+            },
         };
         let mut data = json!({"tested-by": self.pod});
-        if let Some(MicroTime(renewed)) = lease.and_then(|lease| lease.spec?.renew_time) {
+        if let News::Renewed(renewed) = news {
             data["renewed"] = json!(renewed);
         }
-        match self.patch(data.clone()).await {
-            Answer::Refused(refusal) if refusal.is_behind() => {
-                // The renewal may have been read on its way there.
-                tokio::time::sleep(NEWS_TRAVELS).await;
-                self.patch(data).await
-            }
-            answer => answer,
+        if test == Test::Nobodys {
+            data["refuse"] = json!("true");
         }
+        let ask = |policy| in_time(deadline, self.ask_one(policy, &data));
+        let (strict, lenient) = tokio::join!(ask(Policy::Strict), ask(Policy::Lenient));
+        let mut answers = Each { strict, lenient }.map(|_, answer| match answer {
+            Ok(answer) | Err(answer) => answer,
+        });
+        // A leader does not read the Lease, and the strict policy can't be evaluated without one.
+        let is_undecided =
+            matches!(&answers.strict, Answer::Refused(refusal) if refusal.why == Why::Undecided);
+        if answers.lenient == Answer::Accepted && (is_undecided || matches!(news, News::NoLease)) {
+            answers.lenient = Answer::NoLease;
+        }
+        answers
     }
 
-    async fn patch(&self, data: Value) -> Answer {
+    async fn read(&self) -> Result<News, Answer> {
+        let lease = self.leases.get_opt(&self.lease).await;
+        let Some(lease) = lease.map_err(|error| Answer::of(&error, None))? else {
+            return Ok(News::NoLease);
+        };
+        let renewed = lease.spec.and_then(|spec| spec.renew_time);
+        Ok(renewed.map_or(News::Silent, |MicroTime(renewed)| News::Renewed(renewed)))
+    }
+
+    async fn ask_one(&self, policy: Policy, data: &Value) -> Result<Answer, Answer> {
+        let mut answer = self.patch(policy, data).await;
+        if matches!(&answer, Answer::Refused(refusal) if refusal.why == Why::Behind) {
+            // The renewal may be on its way there.
+            sleep(NEWS_TRAVELS).await;
+            answer = self.patch(policy, data).await;
+        }
+        Ok(answer)
+    }
+
+    async fn patch(&self, policy: Policy, data: &Value) -> Answer {
         let params = PatchParams {
             dry_run: true,
             ..PatchParams::default()
         };
         let patch = Patch::Merge(json!({"data": data}));
-        match self.api.patch(&self.probe, &params, &patch).await {
+        match self.api.patch(self.probe(policy), &params, &patch).await {
             Ok(_) => Answer::Accepted,
-            Err(error) => Answer::of(&error),
+            Err(error) => Answer::of(&error, Some(policy)),
         }
     }
 }
 
+/// What `asked` gives, or that there was no answer in time.
+async fn in_time<T>(
+    deadline: Instant,
+    asked: impl Future<Output = Result<T, Answer>>,
+) -> Result<T, Answer> {
+    let answer = timeout_at(deadline, asked).await;
+    answer.unwrap_or_else(|_elapsed| Err(Answer::Failed(format!("no answer within {PATIENCE:?}"))))
+}
+
 impl Answer {
-    fn of(error: &kube::Error) -> Self {
+    /// What an error means, for a request that `policy` is about.
+    fn of(error: &kube::Error, policy: Option<Policy>) -> Self {
         let kube::Error::Api(status) = error else {
             return Self::Failed(Chain(error).to_string());
         };
-        match (Refusal::of(status), status.code) {
+        let refusal = Refusal::of(status).filter(|refusal| Some(refusal.policy) == policy);
+        match (refusal, status.code) {
             (Some(refusal), _) => Self::Refused(refusal),
             (None, 404) => Self::NoProbe,
             (None, 401 | 403) => Self::NotAllowed(status.message.clone()),
@@ -143,8 +192,10 @@ impl Answer {
 impl Fence for KubeFence {
     fn refuses_me(&self) -> BoxFuture<'_, bool> {
         async {
-            let answer = self.ask(Test::HoldersByFreshNews).await;
-            matches!(answer, Answer::Refused(Refusal { is_decision, .. }) if is_decision)
+            let answers = self.ask(Test::Holders, None).await;
+            Policy::ALL.iter().all(|policy| {
+                matches!(answers.of(*policy), Answer::Refused(refusal) if refusal.why == Why::NotHolder)
+            })
         }
         .boxed()
     }
@@ -153,7 +204,7 @@ impl Fence for KubeFence {
 impl fmt::Debug for KubeFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KubeFence")
-            .field("probe", &self.probe)
+            .field("probes", &self.probes)
             .field("pod", &self.pod)
             .finish_non_exhaustive()
     }

@@ -5,41 +5,57 @@
 
 use kube::core::Status;
 
-use crate::access::{FENCE, LENIENT_FENCE};
+use super::Policy;
 
-/// What the policy says when the API server's news of the Lease are older than the tester's.
+/// What a policy says when the API server's news of the Lease are older than the tester's.
 pub(crate) const BEHIND: &str = "the API server does not follow the Lease";
 
-/// A write that the API server refused by the fence's policy.
+/// What a policy says to a test that nobody may pass, when it knows the tester as the holder.
+pub(crate) const IN_FORCE: &str = "the fence is in force";
+
+/// A write that the API server refused by one of the fence's policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Whether the policy came to a decision: the Lease was found and names another holder. Otherwise the policy denied
-    /// because it could not be evaluated, such as when there is no Lease.
-    pub is_decision: bool,
+    /// The policy that refused it.
+    pub policy: Policy,
+    /// What it goes by.
+    pub why: Why,
     /// What the API server says.
     pub message: String,
 }
 
-impl Refusal {
-    /// Whether it was refused because the API server's news of the Lease are old.
-    pub fn is_behind(&self) -> bool {
-        !self.is_decision && self.message.contains(BEHIND)
-    }
+/// Why a policy refused a write. Of several reasons the API server tells the first, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The API server's news of the Lease are older than those that the test told of.
+    Behind,
+    /// The Lease was found, and it does not name the pod of the request.
+    NotHolder,
+    /// It does, and the test asked to be refused.
+    InForce,
+    /// The policy could not be evaluated, such as when there is no Lease.
+    Undecided,
+}
 
+impl Refusal {
     /// The refusal in an answer, if it is one.
     pub fn of(answer: &Status) -> Option<Self> {
-        // A decision is answered with 403, as the policy asks for, and a policy that can't be evaluated with 422.
-        let is_decision = match answer.code {
-            403 => true,
-            422 => false,
+        // A decision is answered with 403, as the policies ask for. So is no policy that can't be evaluated, nor one
+        // whose news are old: that is 422.
+        let says = |what: &str| answer.message.contains(what);
+        let why = match answer.code {
+            403 if says(IN_FORCE) => Why::InForce,
+            403 => Why::NotHolder,
+            422 if says(BEHIND) => Why::Behind,
+            422 => Why::Undecided,
             _ => return None,
         };
-        let is_of = |policy: &str| {
-            let policy = format!("ValidatingAdmissionPolicy '{policy}'");
-            answer.message.contains(&policy)
-        };
-        (is_of(FENCE) || is_of(LENIENT_FENCE)).then(|| Self {
-            is_decision,
+        let policy = Policy::ALL
+            .into_iter()
+            .find(|policy| says(&format!("ValidatingAdmissionPolicy '{policy}'")))?;
+        Some(Self {
+            policy,
+            why,
             message: answer.message.clone(),
         })
     }
@@ -52,17 +68,29 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::holder(
+    #[case::another_holder(
         403,
         "configmaps \"5spot-fence\" is forbidden: ValidatingAdmissionPolicy '5spot-fence' with binding '5spot-fence' denied \
          request: only the holder of the Lease may write",
-        Some(true)
+        Some((Policy::Strict, Why::NotHolder))
+    )]
+    #[case::the_holder_itself(
+        403,
+        "configmaps \"5spot-fence\" is forbidden: ValidatingAdmissionPolicy '5spot-fence' with binding '5spot-fence' denied \
+         request: the fence is in force",
+        Some((Policy::Strict, Why::InForce))
+    )]
+    #[case::old_news(
+        422,
+        "ConfigMap \"5spot-fence-shared\" is invalid: ValidatingAdmissionPolicy '5spot-fence-shared' with binding \
+         '5spot-fence-shared' denied request: the API server does not follow the Lease",
+        Some((Policy::Lenient, Why::Behind))
     )]
     #[case::no_lease(
         422,
         "scheduledmachines.5spot.finos.org \"a\" is forbidden: ValidatingAdmissionPolicy '5spot-fence' with binding \
          '5spot-fence' denied request: failed to configure binding: no params found",
-        Some(false)
+        Some((Policy::Strict, Why::Undecided))
     )]
     #[case::rbac(
         403,
@@ -79,16 +107,19 @@ mod tests {
         403,
         "nodes \"n\" is forbidden: ValidatingAdmissionPolicy '5spot-fence-shared' with binding '5spot-fence-shared' denied \
          request: only the holder of the Lease may write",
-        Some(true)
+        Some((Policy::Lenient, Why::NotHolder))
     )]
     #[case::something_else(500, "ValidatingAdmissionPolicy '5spot-fence'", None)]
-    fn only_the_policy_by_its_name_is_the_fence(
+    fn only_a_policy_by_its_name_is_the_fence(
         #[case] code: u16,
         #[case] message: &str,
-        #[case] is_decision: Option<bool>,
+        #[case] expected: Option<(Policy, Why)>,
     ) {
         let answer = Status::failure(message, "Forbidden").with_code(code);
         let refusal = Refusal::of(&answer);
-        assert_eq!(refusal.map(|refusal| refusal.is_decision), is_decision);
+        assert_eq!(
+            refusal.map(|refusal| (refusal.policy, refusal.why)),
+            expected
+        );
     }
 }

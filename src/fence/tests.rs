@@ -27,38 +27,46 @@ const MINUTE: Duration = Duration::from_mins(1);
 const RENEWED: &str = "2026-03-02T08:50:00.123456Z";
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A cluster that answers by its state. Only dry runs of the probe are known; anything else fails the test.
+/// A cluster that answers by its state. Only dry runs of the probes and reads of the Lease are known; anything else fails
+/// the test.
 #[derive(Clone, Debug)]
 struct Cluster(Arc<Mutex<Contents>>);
 
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a part of the cluster that can be missing"
-)]
 struct Contents {
-    has_policy: bool,
-    has_probe: bool,
+    /// Whether each policy denies what it does not let pass.
+    has_policy: Each<bool>,
+    has_probe: Each<bool>,
     has_rights: bool,
     is_reachable: bool,
+    /// Whether the API server answers tests of the lenient policy.
+    is_lenient_answered: bool,
     /// None: there is no Lease.
     holder: Option<&'static str>,
     /// The holder of an earlier time, where the API server's policies know no later one.
     frozen: Option<&'static str>,
     asked: usize,
+    read: usize,
 }
+
+const BOTH: Each<bool> = Each {
+    strict: true,
+    lenient: true,
+};
 
 impl Cluster {
     /// A cluster in order, led by `holder`.
     fn led_by(holder: &'static str) -> Self {
         Self(Arc::new(Mutex::new(Contents {
-            has_policy: true,
-            has_probe: true,
+            has_policy: BOTH,
+            has_probe: BOTH,
             has_rights: true,
             is_reachable: true,
+            is_lenient_answered: true,
             holder: Some(holder),
             frozen: None,
             asked: 0,
+            read: 0,
         })))
     }
 
@@ -87,10 +95,12 @@ impl Cluster {
             return self.lease(head.uri.path()).await;
         }
         assert_eq!(head.method, Method::PATCH);
-        assert_eq!(
-            head.uri.path(),
-            "/api/v1/namespaces/5spot-system/configmaps/5spot-fence"
-        );
+        let probes = "/api/v1/namespaces/5spot-system/configmaps/";
+        let policy = match head.uri.path().strip_prefix(probes) {
+            Some("5spot-fence") => Policy::Strict,
+            Some("5spot-fence-shared") => Policy::Lenient,
+            _ => panic!("{}", head.uri),
+        };
         assert_eq!(head.headers["content-type"], "application/merge-patch+json");
         let query = head.uri.query().unwrap_or_default();
         assert!(query.contains("dryRun=All"), "{query}");
@@ -100,14 +110,16 @@ impl Cluster {
             contents.asked += 1;
             contents.clone()
         };
-        if !contents.is_reachable {
+        let is_answered = policy == Policy::Strict || contents.is_lenient_answered;
+        if !contents.is_reachable || !is_answered {
             return std::future::pending().await;
         }
         let renewed = patch["data"]["renewed"].as_str();
-        let (code, message) = contents.verdict(me, patch["data"]["refuse"] == "true", renewed);
+        let (code, message) =
+            contents.verdict(policy, me, patch["data"]["refuse"] == "true", renewed);
         let answer = match code {
             200 => {
-                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "5spot-fence"}})
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": policy.name()}})
             }
             _ => {
                 json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": message})
@@ -123,6 +135,7 @@ impl Cluster {
     async fn lease(&self, path: &str) -> Result<Response<Body>, BoxError> {
         let leases = "/apis/coordination.k8s.io/v1/namespaces/5spot-system/leases";
         assert_eq!(path, format!("{leases}/5spot-leader"));
+        self.contents().read += 1;
         let contents = self.contents().clone();
         if !contents.is_reachable {
             return std::future::pending().await;
@@ -144,21 +157,27 @@ impl Cluster {
 }
 
 impl Contents {
-    fn verdict(&self, me: &str, refuse: bool, renewed: Option<&str>) -> (u16, String) {
+    fn verdict(
+        &self,
+        policy: Policy,
+        me: &str,
+        refuse: bool,
+        renewed: Option<&str>,
+    ) -> (u16, String) {
         let denied = |why: &str| {
             format!(
-                "configmaps \"5spot-fence\" is forbidden: ValidatingAdmissionPolicy '5spot-fence' with binding '5spot-fence' \
-                 denied request: {why}"
+                "configmaps \"{policy}\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied \
+                 request: {why}"
             )
         };
         if !self.has_rights {
-            let message = "configmaps \"5spot-fence\" is forbidden: User \"x\" cannot patch";
-            return (403, message.to_owned());
+            let message = format!("configmaps \"{policy}\" is forbidden: User \"x\" cannot patch");
+            return (403, message);
         }
-        if !self.has_probe {
-            return (404, "configmaps \"5spot-fence\" not found".to_owned());
+        if !self.has_probe.of(policy) {
+            return (404, format!("configmaps \"{policy}\" not found"));
         }
-        if !self.has_policy {
+        if !self.has_policy.of(policy) {
             return (200, String::new());
         }
         if let Some(renewed) = renewed {
@@ -168,6 +187,7 @@ impl Contents {
             }
         }
         match self.frozen.or(self.holder) {
+            None if policy == Policy::Lenient => (200, String::new()),
             None => (422, denied("failed to configure binding: no params found")),
             Some(holder) if holder != me => (403, denied("only the holder of the Lease may write")),
             Some(_) if refuse => (403, denied("the fence is in force")),
@@ -178,7 +198,7 @@ impl Contents {
 
 /// A replica's keeper at work.
 struct Kept {
-    state: watch::Receiver<State>,
+    states: watch::Receiver<Each<State>>,
     leads: Arc<AtomicBool>,
     registry: Registry,
     _task: tokio::task::JoinSet<()>,
@@ -191,39 +211,58 @@ impl Kept {
         let metrics = FenceMetrics::register(&mut registry);
         let leads = Arc::new(AtomicBool::new(leads));
         let seen = Arc::clone(&leads);
-        let believes = Box::new(move || seen.load(Ordering::SeqCst));
-        let (keeper, state) = FenceKeeper::new(cluster.fence(me), believes, metrics);
+        let acknowledged = Box::new(move || {
+            let leads = seen.load(Ordering::SeqCst);
+            leads.then(|| RENEWED.parse().unwrap())
+        });
+        let (keeper, states) = FenceKeeper::new(cluster.fence(me), acknowledged, metrics);
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move { match keeper.run().await {} });
         Self {
-            state,
+            states,
             leads,
             registry,
             _task: task,
         }
     }
 
-    fn state(&self) -> State {
-        self.state.borrow().clone()
+    fn state(&self, policy: Policy) -> State {
+        self.states.borrow().of(policy).clone()
     }
 
-    fn reason(&self) -> String {
-        match self.state() {
+    fn is_active(&self) -> bool {
+        let are_active = self.states.borrow().are_active();
+        assert_eq!(self.gauge("active"), are_active);
+        are_active
+    }
+
+    /// Why the policy is off, which is what its gauge says as well.
+    fn reason(&self, policy: Policy) -> String {
+        assert!(!self.gauge("active"));
+        assert!(!self.gauge(&format!("policy_active{{policy=\"{policy}\"}}")));
+        match self.state(policy) {
             State::Off { reason } => reason,
             other => panic!("{other:?}"),
         }
     }
 
-    fn gauge(&self) -> bool {
+    /// Why nothing is known of the policy.
+    fn error(&self, policy: Policy) -> String {
+        match self.state(policy) {
+            State::Unknown { error } => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn gauge(&self, name: &str) -> bool {
         let mut text = String::new();
         encode(&mut text, &self.registry).unwrap();
-        match text
-            .lines()
-            .find(|line| line.starts_with("five_spot_fence_active "))
-        {
-            Some("five_spot_fence_active 1") => true,
-            Some("five_spot_fence_active 0") => false,
-            other => panic!("{other:?}"),
+        let series = format!("five_spot_fence_{name} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&series));
+        match value {
+            Some("1") => true,
+            Some("0") => false,
+            other => panic!("{series}{other:?}"),
         }
     }
 }
@@ -237,66 +276,105 @@ async fn a_fence_in_force_is_found_at_once_by_leader_and_standby(
     #[case] leads: bool,
 ) {
     let kept = Kept::start(&Cluster::led_by("a"), me, leads);
-    assert!(!kept.gauge(), "nothing is claimed before the test");
+    assert!(!kept.is_active(), "nothing is claimed before the test");
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(kept.state(), State::Active);
-    assert!(kept.gauge());
+    assert!(kept.is_active());
+    for policy in Policy::ALL {
+        assert!(kept.gauge(&format!("policy_active{{policy=\"{policy}\"}}")));
+    }
 }
 
 #[rstest]
-#[case::leader("a", true, 2)]
+#[case::leader("a", true, 0)]
 #[case::standby("b", false, 1)]
 #[tokio::test(start_paused = true)]
-async fn a_test_a_minute_is_all_that_it_costs(
+async fn a_test_of_each_policy_a_minute_is_all_that_it_costs(
     #[case] me: &'static str,
     #[case] leads: bool,
-    #[case] calls: usize,
+    #[case] reads: usize,
 ) {
     let cluster = Cluster::led_by("a");
     let _kept = Kept::start(&cluster, me, leads);
     sleep(9 * MINUTE + 59 * SECOND).await;
-    assert_eq!(cluster.contents().asked, 10 * calls);
+    let contents = cluster.contents();
+    assert_eq!((contents.asked, contents.read), (20, 10 * reads));
+}
+
+fn of(each: &mut Each<bool>, policy: Policy) -> &mut bool {
+    match policy {
+        Policy::Strict => &mut each.strict,
+        Policy::Lenient => &mut each.lenient,
+    }
 }
 
 #[rstest]
-#[case::no_policy(|c: &mut Contents| c.has_policy = false, "apply deploy/fence.yaml")]
-#[case::no_probe(|c: &mut Contents| c.has_probe = false, "no ConfigMap 5spot-fence")]
-#[case::no_rights(|c: &mut Contents| c.has_rights = false, "apply deploy/rbac.yaml")]
+#[case::no_policy(|c: &mut Contents, policy| *of(&mut c.has_policy, policy) = false, "apply deploy/fence.yaml")]
+#[case::no_probe(|c: &mut Contents, policy| *of(&mut c.has_probe, policy) = false, "no ConfigMap 5spot-fence")]
+#[case::no_rights(|c: &mut Contents, _| c.has_rights = false, "apply deploy/rbac.yaml")]
 #[tokio::test(start_paused = true)]
-async fn a_fence_that_goes_missing_is_off_within_a_minute_and_back_soon_after_it_is(
-    #[case] damage: fn(&mut Contents),
+async fn a_policy_that_goes_missing_is_off_within_a_minute_and_back_soon_after_it_is(
+    #[case] damage: fn(&mut Contents, Policy),
     #[case] advice: &str,
+    #[values(Policy::Strict, Policy::Lenient)] policy: Policy,
     #[values(("a", true), ("b", false))] (me, leads): (&'static str, bool),
 ) {
     let cluster = Cluster::led_by("a");
     let kept = Kept::start(&cluster, me, leads);
     sleep(SECOND).await;
     let whole = cluster.contents().clone();
-    damage(&mut cluster.contents());
+    damage(&mut cluster.contents(), policy);
     sleep(MINUTE).await;
-    assert!(kept.reason().contains(advice), "{}", kept.reason());
-    assert!(!kept.gauge());
+    let reason = kept.reason(policy);
+    assert!(reason.contains(advice), "{reason}");
+    let other = match policy {
+        Policy::Strict => Policy::Lenient,
+        Policy::Lenient => Policy::Strict,
+    };
+    let is_all = !cluster.contents().has_rights;
+    assert_eq!(kept.state(other) != State::Active, is_all);
     *cluster.contents() = whole;
     sleep(4 * SECOND).await;
-    assert_eq!(kept.state(), State::Active);
-    assert!(kept.gauge());
+    assert!(kept.is_active());
+}
+
+/// As when the binding is there and the policy it names is not, or its action is Audit: a standby's write passes.
+#[tokio::test(start_paused = true)]
+async fn what_is_off_is_named_by_its_policy_and_its_probe() {
+    let cluster = Cluster::led_by("a");
+    cluster.contents().has_policy.lenient = false;
+    let kept = Kept::start(&cluster, "b", false);
+    sleep(SECOND).await;
+    let reason = kept.reason(Policy::Lenient);
+    assert!(
+        reason.contains("5spot-fence-shared or its binding"),
+        "{reason}"
+    );
+    cluster.contents().has_policy = BOTH;
+    cluster.contents().has_probe.lenient = false;
+    sleep(2 * SECOND).await;
+    let reason = kept.reason(Policy::Lenient);
+    assert!(reason.contains("ConfigMap 5spot-fence-shared"), "{reason}");
 }
 
 #[rstest]
-#[case::standby("b", false)]
-#[case::new_leader("a", true)]
+#[case::standby("b", false, "of-that-day")]
+#[case::new_leader("a", true, "of-that-day")]
+#[case::leader_of_that_day("a", true, "a")]
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_stopped_following_the_lease_is_found_out(
     #[case] me: &'static str,
     #[case] leads: bool,
+    #[case] of_that_day: &'static str,
 ) {
     let cluster = Cluster::led_by("a");
-    cluster.contents().frozen = Some("of-that-day");
+    cluster.contents().frozen = Some(of_that_day);
     let kept = Kept::start(&cluster, me, leads);
     sleep(3 * SECOND).await;
-    let reason = kept.reason();
-    assert!(reason.contains("restart kube-apiserver"), "{reason}");
-    assert!(!kept.gauge());
+    for policy in Policy::ALL {
+        let reason = kept.reason(policy);
+        assert!(reason.contains("restart kube-apiserver"), "{reason}");
+    }
+    assert_eq!(cluster.contents().read > 0, !leads);
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,21 +393,29 @@ async fn a_renewal_that_the_api_server_has_yet_to_see_is_no_reason_for_doubt() {
 async fn a_fence_that_refuses_the_leader_names_another_lease() {
     let kept = Kept::start(&Cluster::led_by("another"), "a", true);
     sleep(SECOND).await;
-    assert!(
-        matches!(kept.state(), State::Unknown { .. }),
+    assert_eq!(
+        kept.error(Policy::Strict),
+        "it has not been tested yet",
         "once may be late news"
     );
     sleep(2 * SECOND).await;
-    assert!(kept.reason().contains("refuses the leader"));
-    assert!(kept.reason().contains("LEASE_NAME"));
+    for policy in Policy::ALL {
+        let reason = kept.reason(policy);
+        assert!(reason.contains("refuses the leader") && reason.contains("LEASE_NAME"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fence_that_accepts_a_standby_is_off_and_not_active() {
     let kept = Kept::start(&Cluster::led_by("b"), "b", false);
     sleep(3 * SECOND).await;
-    assert!(kept.reason().contains("accepts the writes of a standby"));
-    assert!(!kept.gauge());
+    for policy in Policy::ALL {
+        let reason = kept.reason(policy);
+        assert!(
+            reason.contains("takes a standby for the holder"),
+            "{reason}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,28 +423,34 @@ async fn a_lease_that_changes_hands_turns_nothing_off() {
     let cluster = Cluster::led_by("a");
     let mut kept = Kept::start(&cluster, "b", false);
     sleep(Duration::from_millis(59_999)).await;
-    assert_eq!(*kept.state.borrow_and_update(), State::Active);
+    assert!(kept.states.borrow_and_update().are_active());
     // The Lease names it already when it is tested; that it leads it learns a moment later.
     cluster.contents().holder = Some("b");
     sleep(Duration::from_millis(10)).await;
     kept.leads.store(true, Ordering::SeqCst);
     sleep(2 * MINUTE).await;
-    assert!(!kept.state.has_changed().unwrap(), "{:?}", kept.state());
+    assert!(!kept.states.has_changed().unwrap(), "{:?}", kept.states);
 }
 
+#[rstest]
+#[case::standby("b", false)]
+#[case::leader("a", true)]
 #[tokio::test(start_paused = true)]
-async fn without_a_lease_nothing_is_known_until_there_is_one() {
+async fn without_a_lease_nothing_is_known_until_there_is_one(
+    #[case] me: &'static str,
+    #[case] leads: bool,
+) {
     let cluster = Cluster::led_by("a");
     cluster.contents().holder = None;
-    let kept = Kept::start(&cluster, "b", false);
+    let kept = Kept::start(&cluster, me, leads);
     sleep(5 * SECOND).await;
-    let State::Unknown { error } = kept.state() else {
-        panic!("{:?}", kept.state())
-    };
+    let error = kept.error(Policy::Strict);
     assert!(error.contains("no params found"), "{error}");
+    let error = kept.error(Policy::Lenient);
+    assert!(error.contains("there is no Lease"), "{error}");
     cluster.contents().holder = Some("a");
     sleep(10 * SECOND).await;
-    assert_eq!(kept.state(), State::Active);
+    assert!(kept.is_active());
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,32 +458,44 @@ async fn an_api_server_that_is_silent_makes_the_fence_unknown_and_one_lost_answe
     let cluster = Cluster::led_by("a");
     let mut kept = Kept::start(&cluster, "a", true);
     sleep(Duration::from_millis(59_999)).await;
-    assert_eq!(*kept.state.borrow_and_update(), State::Active);
+    assert!(kept.states.borrow_and_update().are_active());
     cluster.contents().is_reachable = false;
     sleep(2 * SECOND).await;
     cluster.contents().is_reachable = true;
     sleep(30 * SECOND).await;
-    assert!(!kept.state.has_changed().unwrap(), "{:?}", kept.state());
+    assert!(!kept.states.has_changed().unwrap(), "{:?}", kept.states);
 
     cluster.contents().is_reachable = false;
     sleep(MINUTE + 10 * SECOND).await;
-    let State::Unknown { error } = kept.state() else {
-        panic!("{:?}", kept.state())
-    };
-    assert_eq!(error, "no answer within 1s");
-    assert!(!kept.gauge());
+    for policy in Policy::ALL {
+        assert_eq!(kept.error(policy), "no answer within 1s");
+    }
+    assert!(!kept.is_active());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_which_nothing_is_heard_leaves_the_other_as_it_is() {
+    let cluster = Cluster::led_by("a");
+    cluster.contents().is_lenient_answered = false;
+    let kept = Kept::start(&cluster, "b", false);
+    sleep(5 * SECOND).await;
+    assert_eq!(kept.state(Policy::Strict), State::Active);
+    assert_eq!(kept.error(Policy::Lenient), "no answer within 1s");
+    assert!(!kept.is_active());
 }
 
 #[rstest]
 #[case::standby("b", |_: &mut Contents| (), true)]
 #[case::holder("a", |_: &mut Contents| (), false)]
-#[case::no_policy("b", |c: &mut Contents| c.has_policy = false, false)]
+#[case::no_strict_policy("b", |c: &mut Contents| c.has_policy.strict = false, false)]
+#[case::no_lenient_policy("b", |c: &mut Contents| c.has_policy.lenient = false, false)]
 #[case::no_rights("b", |c: &mut Contents| c.has_rights = false, false)]
-#[case::no_probe("b", |c: &mut Contents| c.has_probe = false, false)]
+#[case::no_strict_probe("b", |c: &mut Contents| c.has_probe.strict = false, false)]
+#[case::no_lenient_probe("b", |c: &mut Contents| c.has_probe.lenient = false, false)]
 #[case::no_lease("b", |c: &mut Contents| c.holder = None, false)]
 #[case::frozen("b", |c: &mut Contents| c.frozen = Some("a"), false)]
 #[tokio::test]
-async fn a_replica_is_refused_only_by_the_decision_of_the_fence(
+async fn a_replica_is_refused_only_by_the_decision_of_both_policies(
     #[case] me: &'static str,
     #[case] damage: fn(&mut Contents),
     #[case] refused: bool,
@@ -401,10 +505,15 @@ async fn a_replica_is_refused_only_by_the_decision_of_the_fence(
     assert_eq!(cluster.fence(me).refuses_me().await, refused);
 }
 
+#[rstest]
+#[case::at_all(|c: &mut Contents| c.is_reachable = false)]
+#[case::about_one_of_the_policies(|c: &mut Contents| c.is_lenient_answered = false)]
 #[tokio::test(start_paused = true)]
-async fn whether_it_is_refused_is_known_within_a_second_or_not_at_all() {
+async fn whether_it_is_refused_is_known_within_a_second_or_not_at_all(
+    #[case] silence: fn(&mut Contents),
+) {
     let cluster = Cluster::led_by("a");
-    cluster.contents().is_reachable = false;
+    silence(&mut cluster.contents());
     let begun = Instant::now();
     let fence = cluster.fence("b");
     let refused = timeout(MINUTE, fence.refuses_me()).await;

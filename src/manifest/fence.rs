@@ -2,41 +2,46 @@
 //! replicas but the holder of the Lease.
 
 use super::{comment, list};
-use crate::access::{FENCE, Guard, LENIENT_FENCE, RIGHTS, Right, SERVICE_ACCOUNT, user_name};
-use crate::fence::BEHIND;
+use crate::{
+    access::{Guard, RIGHTS, Right, SERVICE_ACCOUNT, user_name},
+    fence::{BEHIND, IN_FORCE, Policy},
+    leader::HOLDER_POD_ANNOTATION,
+};
 
-/// Where the API server says which pod a ServiceAccount's token was made for.
+/// Where the API server says which pod a ServiceAccount's token was made for, by name and by UID. A token bound to a pod
+/// has both (<https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/>).
 const POD_OF_TOKEN: &str = "authentication.kubernetes.io/pod-name";
+const UID_OF_TOKEN: &str = "authentication.kubernetes.io/pod-uid";
 
-/// The probe, the policies and their bindings as YAML, ready to apply, for an operator in this namespace that elects by
+/// The probes, the policies and their bindings as YAML, ready to apply, for an operator in this namespace that elects by
 /// this Lease.
 pub fn fence_yaml(namespace: &str, lease: &str) -> String {
-    let strict = strict_policy(namespace);
-    let lenient = lenient_policy(namespace);
+    let [strict_probe, lenient_probe] = Policy::ALL.map(|name| probe(name, namespace));
+    let [strict, lenient] = Policy::ALL.map(|name| policy(name, namespace));
     let strict_binding = binding(
-        FENCE,
+        Policy::Strict,
         (namespace, lease),
         "# Nobody leads before there is a Lease.",
         "Deny",
     );
     let lenient_binding = binding(
-        LENIENT_FENCE,
+        Policy::Lenient,
         (namespace, lease),
         "# Without a Lease nobody could change a Node otherwise, kubelet included.",
         "Allow",
     );
     format!(
         r#"# The fence: the API server itself refuses what only a leader may write to every replica that does not hold the
-# Lease. A leader that was stopped or cut off, and does not know yet that it is none any more, can do no harm then.
+# Lease. A leader that was stopped or cut off, and does not know yet that it is none any more, is refused then.
 #
 # Needs Kubernetes 1.30. Whoever applies it must be allowed to read Leases. It is about the operator's ServiceAccount
 # and about no other user. To leave it out, delete its line from kustomization.yaml and set FENCE_PROBE to "" in
 # operator.yaml; without ENABLE_LEADER_ELECTION it has to be left out, as nobody holds the Lease then.
 #
-# Do not delete the binding to switch the fence off for a while: an API server that has seen no binding for a second
+# Do not delete the bindings to switch the fence off for a while: an API server that has seen no binding for a second
 # stops following Leases until it is restarted (kubernetes/kubernetes issue 130887), and a fence that is applied again
-# would know the leader of that day and refuse all later ones. Set validationActions to [Audit] instead. The replicas
-# notice both and say so.
+# would know the leader of that day and refuse all later ones. Set validationActions of both to [Audit] instead. The
+# replicas notice either and say so; while one of them is off, no hint is acted on.
 #
 # The names of the ServiceAccount, the namespace and the Lease in it must be those of rbac.yaml and operator.yaml.
 #
@@ -57,14 +62,10 @@ metadata:
   labels:
     app: {SERVICE_ACCOUNT}
 ---
-# The replicas test the fence by a dry run on this object. It is never changed and holds nothing.
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: {FENCE}
-  namespace: {namespace}
-  labels:
-    app: {SERVICE_ACCOUNT}
+# The replicas test each policy by a dry run on an object of its name. Neither is ever changed, and they hold nothing.
+{strict_probe}
+---
+{lenient_probe}
 ---
 {strict}
 ---
@@ -77,74 +78,34 @@ metadata:
     )
 }
 
-/// For what only the operator writes, and for the tests of the fence.
-fn strict_policy(namespace: &str) -> String {
-    let head = head(FENCE, namespace, Guard::Strict);
-    format!(
-        r#"{head}
-    # What only the tests of the fence write.
-    - name: test
-      expression: >-
-        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
-        ? dyn(object).data : {{}}
-  validations:
-    # The tester says when the Lease that it has just read was renewed. An API server that reads older news does not
-    # follow the Lease. It comes first, because of all denials the first is what the tester is told.
-    - expression: >-
-        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
-        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
-      reason: Invalid
-      message: {BEHIND}
-{HOLDERS}
-    # Refused to the holder too, who could not see otherwise whether the policy is in force.
-    - expression: "!('refuse' in variables.test)"
-      reason: Forbidden
-      message: the fence is in force"#
-    )
-}
-
-/// For what others write too.
-fn lenient_policy(namespace: &str) -> String {
-    let head = head(LENIENT_FENCE, namespace, Guard::Lenient);
-    format!(
-        r"{head}
-  validations:
-{HOLDERS}"
-    )
-}
-
-/// Who may write.
-const HOLDERS: &str = r"    - expression: variables.pod != '' && variables.pod == variables.holder
-      reason: Forbidden
-      message: only the holder of the Lease may write
-      messageExpression: >-
-        'only the holder of the Lease ' + params.metadata.namespace + '/' + params.metadata.name + ' may write: '
-        + (variables.holder == '' ? 'nobody holds it' : variables.holder + ' holds it')
-        + ', and the request is of ' + (variables.pod == '' ? 'a token bound to no pod' : variables.pod)";
-
-fn head(name: &str, namespace: &str, guard: Guard) -> String {
+/// A policy: its rules, and what all policies of the fence say.
+fn policy(policy: Policy, namespace: &str) -> String {
     let user = user_name(namespace);
+    let (guard, failure_policy) = match policy {
+        Policy::Strict => (
+            Guard::Strict,
+            "# Where it can't be told whether a replica leads, it does not write.
+  failurePolicy: Fail",
+        ),
+        Policy::Lenient => (
+            Guard::Lenient,
+            "# Others write these kinds too, and nobody is to be refused because it can't be told who leads.
+  failurePolicy: Ignore",
+        ),
+    };
     let rules: Vec<_> = RIGHTS
         .iter()
         .filter(|right| right.guard == guard)
         .map(rule)
         .collect();
     let rules = rules.join("\n");
-    let failure_policy = match guard {
-        Guard::Lenient => {
-            "# Others write these kinds too, and nobody is to be refused because it can't be told who leads.
-  failurePolicy: Ignore"
-        }
-        Guard::Strict | Guard::None => {
-            "# Where it can't be told whether a replica leads, it does not write.
-  failurePolicy: Fail"
-        }
-    };
+    let pod = of_token(POD_OF_TOKEN);
+    let uid = of_token(UID_OF_TOKEN);
     format!(
         r#"apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
-  name: {name}
+  name: {policy}
   labels:
     app: {SERVICE_ACCOUNT}
 spec:
@@ -164,25 +125,88 @@ spec:
     # The pod that the request's token was made for. The API server vouches for it; a token bound to no pod has none.
     - name: pod
       expression: >-
-        has(request.userInfo.extra) && '{POD_OF_TOKEN}' in request.userInfo.extra
-        && request.userInfo.extra['{POD_OF_TOKEN}'].size() == 1
-        ? request.userInfo.extra['{POD_OF_TOKEN}'][0] : ''
+{pod}
+    # Its UID, by which it differs from an earlier or later pod of the same name.
+    - name: uid
+      expression: >-
+{uid}
     # A Lease that was given back names nobody.
     - name: holder
-      expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''""#
+      expression: "has(params.spec) && has(params.spec.holderIdentity) ? params.spec.holderIdentity : ''"
+    # <name>/<uid> of the holder's pod, where the holder wrote it. An elector that does not know the annotation leaves that
+    # of an earlier holder as it is, so it counts only where it names this one.
+    - name: holderPod
+      expression: >-
+        has(params.metadata.annotations) && '{HOLDER_POD_ANNOTATION}' in params.metadata.annotations
+        && params.metadata.annotations['{HOLDER_POD_ANNOTATION}'].startsWith(variables.holder + '/')
+        ? params.metadata.annotations['{HOLDER_POD_ANNOTATION}'] : ''
+    # What only the tests of the fence write.
+    - name: test
+      expression: >-
+        request.resource.group == '' && request.resource.resource == 'configmaps' && has(dyn(object).data)
+        ? dyn(object).data : {{}}
+  validations:
+    # The tester says when the Lease was renewed by what it knows. An API server that reads older news does not follow the
+    # Lease. It comes first, because of all denials the first is what the tester is told.
+    - expression: >-
+        !('renewed' in variables.test) || (has(params.spec) && has(params.spec.renewTime)
+        && timestamp(dyn(params.spec.renewTime)) >= timestamp(variables.test.renewed))
+      reason: Invalid
+      message: {BEHIND}
+    - expression: >-
+        variables.pod != '' && variables.pod == variables.holder
+        && (variables.holderPod == '' || variables.holderPod == variables.pod + '/' + variables.uid)
+      reason: Forbidden
+      message: only the holder of the Lease may write
+      messageExpression: >-
+        'only the holder of the Lease ' + params.metadata.namespace + '/' + params.metadata.name + ' may write: '
+        + (variables.holder == '' ? 'nobody' : (variables.holderPod == '' ? variables.holder : variables.holderPod))
+        + ' holds it, and the request is of '
+        + (variables.pod == '' ? 'a token bound to no pod' : variables.pod + '/' + variables.uid)
+    # Refused to the holder too, who could not see otherwise whether the policy is in force.
+    - expression: "!('refuse' in variables.test)"
+      reason: Forbidden
+      message: {IN_FORCE}"#
     )
 }
 
-fn binding(name: &str, (namespace, lease): (&str, &str), comment: &str, not_found: &str) -> String {
+/// What the token of a request says under `key`, where it says one thing.
+fn of_token(key: &str) -> String {
+    format!(
+        r"        has(request.userInfo.extra) && '{key}' in request.userInfo.extra
+        && request.userInfo.extra['{key}'].size() == 1
+        ? request.userInfo.extra['{key}'][0] : ''"
+    )
+}
+
+/// The object that a policy is tested on.
+fn probe(policy: Policy, namespace: &str) -> String {
+    format!(
+        r"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {policy}
+  namespace: {namespace}
+  labels:
+    app: {SERVICE_ACCOUNT}"
+    )
+}
+
+fn binding(
+    policy: Policy,
+    (namespace, lease): (&str, &str),
+    comment: &str,
+    not_found: &str,
+) -> String {
     format!(
         r"apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {name}
+  name: {policy}
   labels:
     app: {SERVICE_ACCOUNT}
 spec:
-  policyName: {name}
+  policyName: {policy}
   validationActions: [Deny]
   paramRef:
     # LEASE_NAME in operator.yaml.

@@ -70,11 +70,6 @@ impl Contest {
         }
         // With all ports bound: a second process in the container has ended before it could get here.
         let termination_log = begin_termination_log(&election.termination_log, incarnation.nonce)?;
-        let leads = {
-            let standing = standing.subscribe();
-            Box::new(move || matches!(*standing.borrow(), Standing::Leading { .. }))
-        };
-        let keeper = fence.map(|fence| FenceKeeper::new(fence, leads, fence_metrics).0);
         // Clients of their own: their connections are shared with nothing that could hold up a renewal.
         kube_config.connect_timeout = Some(lease.call_timeout());
         // The election decides itself what is tried again, and when.
@@ -96,6 +91,7 @@ impl Contest {
             metrics.clone(),
         );
         let (announcer, announcements) = announcements(metrics.clone());
+        let stands = standing.subscribe();
         let elector = Elector::new(
             lock,
             senses,
@@ -104,6 +100,14 @@ impl Contest {
             Arc::clone(&pulse),
             metrics,
         );
+        let keeper = fence.map(|fence| {
+            let last = elector.acknowledged();
+            let acknowledged = move || {
+                let leads = matches!(*stands.borrow(), Standing::Leading { .. });
+                leads.then(|| *last.borrow()).flatten()
+            };
+            FenceKeeper::new(fence, Box::new(acknowledged), fence_metrics).0
+        });
         Ok(Self {
             elector: elector
                 .announcing(announcer)

@@ -38,7 +38,7 @@ enum Named {
     Hash,
 }
 
-const STAYS: [Stay; 15] = [
+const STAYS: [Stay; 16] = [
     stay(
         &["CustomResourceDefinition"],
         Named::Is("scheduledmachines.5spot.finos.org"),
@@ -66,6 +66,11 @@ const STAYS: [Stay; 15] = [
     ),
     stay(&["Lease"], Named::Is("5spot-leader"), "`5spot-leader`"),
     stay(&["ConfigMap"], Named::Is("5spot-fence"), "`5spot-fence`"),
+    stay(
+        &["ConfigMap"],
+        Named::Is("5spot-fence-shared"),
+        "`5spot-fence-shared`",
+    ),
     stay(
         &["ValidatingAdmissionPolicy"],
         Named::Begins("5spot-fence"),
