@@ -157,8 +157,10 @@ async fn client_of(cluster: &Cluster, client: &Client, target: &Target) -> Clien
         },
         ..TokenRequest::default()
     };
-    let issued = accounts.create_token_request(account, &PostParams::default(), &request);
-    let token = issued.await.unwrap().status.unwrap().token;
+    let issued = accounts
+        .create_token_request(account, &PostParams::default(), &request)
+        .await;
+    let token = issued.unwrap().status.unwrap().token;
     let mut config = cluster.config().await.unwrap();
     config.auth_info = AuthInfo {
         token: Some(token.into()),
