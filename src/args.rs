@@ -122,8 +122,8 @@ pub struct RunArgs {
     #[arg(long, env = "ENABLE_HINT", default_value_t = true, action = ArgAction::Set, global = true)]
     enable_hint: bool,
 
-    /// Address at which standbys connect to this replica; they use the same port of the leader's pod. [::] is every
-    /// address, IPv6 and IPv4
+    /// Address at which standbys connect to this replica; they use the same port of the leader's pod. The address :: is
+    /// every address, IPv6 and IPv4
     #[arg(long, env = "HINT_ADDRESS", default_value = "[::]:8081", global = true)]
     hint_address: SocketAddr,
 
@@ -147,7 +147,7 @@ pub struct RunArgs {
     )]
     drain_timeout_seconds: i64,
 
-    /// Address of the one HTTP port: /livez, /readyz, /metrics. [::] is every address, IPv6 and IPv4
+    /// Address of the one HTTP port: /livez, /readyz, /metrics. The address :: is every address, IPv6 and IPv4
     #[arg(
         long,
         env = "LISTEN_ADDRESS",

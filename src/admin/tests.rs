@@ -73,7 +73,7 @@ async fn a_replica_is_ready_when_its_caches_are_synced() {
 }
 
 /// The port as it is served, with everything that is registered for a replica.
-async fn served() -> (SocketAddr, JoinSet<()>) {
+fn served() -> (SocketAddr, JoinSet<()>) {
     let port = AdminPort::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = port.local_address().unwrap();
     let admin = Admin {
@@ -105,7 +105,7 @@ async fn say(address: SocketAddr, request: &str) -> (String, Duration) {
 #[case::slow("GET /livez HTTP/1.1\r\nHost")]
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_asks_for_nothing_is_closed(#[case] request: &str) {
-    let (address, _serving) = served().await;
+    let (address, _serving) = served();
     let (answer, lasted) = say(address, request).await;
     assert_eq!(answer, "");
     assert!(lasted >= LONGEST_CONNECTION && lasted < 2 * LONGEST_CONNECTION);
@@ -113,7 +113,7 @@ async fn a_connection_that_asks_for_nothing_is_closed(#[case] request: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_carries_one_request() {
-    let (address, _serving) = served().await;
+    let (address, _serving) = served();
     let request = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
     let (answer, lasted) = say(address, &request.repeat(2)).await;
     assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
@@ -122,7 +122,7 @@ async fn a_connection_carries_one_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_too_large_is_refused() {
-    let (address, _serving) = served().await;
+    let (address, _serving) = served();
     let request = format!(
         "GET /livez HTTP/1.1\r\nX: {}\r\n\r\n",
         "x".repeat(2 * LARGEST_REQUEST)

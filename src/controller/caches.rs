@@ -308,13 +308,13 @@ impl Feed {
         let error = Chain(error);
         match told {
             Told::First => {
-                info!(%error, "the watch on ScheduledMachines failed and is tried again")
+                info!(%error, "the watch on ScheduledMachines failed and is tried again");
             }
             Told::Lasting if is_missing => warn!(
                 "the custom resource definition scheduledmachines.5spot.finos.org is not installed, waiting for it"
             ),
             Told::Lasting => {
-                warn!(%error, "the watch on ScheduledMachines goes on failing and is tried again")
+                warn!(%error, "the watch on ScheduledMachines goes on failing and is tried again");
             }
             Told::Nothing => debug!(%error, "the watch on ScheduledMachines failed again"),
         }

@@ -308,7 +308,7 @@ async fn lead(term: Term, setup: Setup, stints: Arc<Mutex<Vec<Stint>>>) {
     let note_foreign = async {
         term.foreign_allowed().await;
         noted.may_write_to_others();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         biased;

@@ -191,34 +191,8 @@ impl Fault {
                 ],
                 Self::LeaseLabelled,
             ),
-            17 => Self::Gray {
-                target,
-                lasts,
-                noise: dice.one_of(
-                    &[
-                        Noise::HangAfter,
-                        Noise::HangAfter,
-                        Noise::SlowAnswer(8 * retry),
-                        Noise::SlowWrites(7 * retry / 2),
-                    ],
-                    Noise::HangAfter,
-                ),
-                watch: dice.one_of(
-                    &[Sight::Live, Sight::Silent, Sight::Late(4 * retry)],
-                    Sight::Live,
-                ),
-            },
-            18 => Self::Stall {
-                lasts,
-                noise: dice.one_of(
-                    &[
-                        Noise::SlowAnswer(3 * retry),
-                        Noise::SlowRequest(3 * retry),
-                        Noise::HangAfter,
-                    ],
-                    Noise::HangAfter,
-                ),
-            },
+            17 => Self::draw_gray(target, lasts, retry, dice),
+            18 => Self::draw_stall(lasts, retry, dice),
             19 => Self::SlowStorage {
                 lasts,
                 most: dice.one_of(&[100, 2000, 10_000, 30_000], 2000),
@@ -237,6 +211,34 @@ impl Fault {
                 forged: dice.per_mille(500).then(|| dice.below(lasts)),
             },
             _ => Self::HintForged,
+        }
+    }
+
+    fn draw_gray(target: Target, lasts: Millis, retry: Millis, dice: &mut Dice) -> Self {
+        let noises = [
+            Noise::HangAfter,
+            Noise::HangAfter,
+            Noise::SlowAnswer(8 * retry),
+            Noise::SlowWrites(7 * retry / 2),
+        ];
+        let watches = [Sight::Live, Sight::Silent, Sight::Late(4 * retry)];
+        Self::Gray {
+            target,
+            lasts,
+            noise: dice.one_of(&noises, Noise::HangAfter),
+            watch: dice.one_of(&watches, Sight::Live),
+        }
+    }
+
+    fn draw_stall(lasts: Millis, retry: Millis, dice: &mut Dice) -> Self {
+        let noises = [
+            Noise::SlowAnswer(3 * retry),
+            Noise::SlowRequest(3 * retry),
+            Noise::HangAfter,
+        ];
+        Self::Stall {
+            lasts,
+            noise: dice.one_of(&noises, Noise::HangAfter),
         }
     }
 }

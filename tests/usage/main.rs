@@ -5,7 +5,12 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test's helper ends the test where it stands"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the process under test has the real clock, and no test here pauses time"
 )]
 
 mod crowd;

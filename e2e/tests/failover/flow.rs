@@ -143,7 +143,7 @@ async fn until_led(leases: &Api<Lease>, name: &str) {
             sleep(LOOK_EVERY).await;
         }
     };
-    timeout(LIMIT, led).await.expect("a replica leads");
+    timeout(LIMIT, led).await.unwrap();
 }
 
 /// A client that is the operator's ServiceAccount.
@@ -224,9 +224,7 @@ async fn starve(client: &Client, target: &Target) {
             sleep(LOOK_EVERY).await;
         }
     };
-    timeout(LIMIT, taken_up)
-        .await
-        .expect("the API server takes up the FlowSchema");
+    timeout(LIMIT, taken_up).await.unwrap();
 }
 
 /// Asks on and on, many at a time. Never ends.

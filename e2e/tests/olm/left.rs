@@ -38,7 +38,7 @@ enum Named {
     Hash,
 }
 
-const STAYS: [Stay; 16] = [
+const STAYS: [Stay; 17] = [
     stay(
         &["CustomResourceDefinition"],
         Named::Is("scheduledmachines.5spot.finos.org"),
@@ -65,6 +65,11 @@ const STAYS: [Stay; 16] = [
         "Role and RoleBinding `5spot-controller-election`",
     ),
     stay(&["Lease"], Named::Is("5spot-leader"), "`5spot-leader`"),
+    stay(
+        &["FlowSchema"],
+        Named::Is("5spot-election"),
+        "FlowSchema `5spot-election`",
+    ),
     stay(&["ConfigMap"], Named::Is("5spot-fence"), "`5spot-fence`"),
     stay(
         &["ConfigMap"],
@@ -218,6 +223,7 @@ pub(crate) async fn cluster_wide(rig: &Rig<'_>) -> BTreeSet<Object> {
                 | "ClusterRole"
                 | "ClusterRoleBinding"
                 | "CustomResourceDefinition"
+                | "FlowSchema"
                 | "MutatingWebhookConfiguration"
                 | "Operator"
                 | "PriorityClass"

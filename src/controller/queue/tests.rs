@@ -76,8 +76,8 @@ fn nothing_is_idle_where_all_slots_are_taken_or_something_waits() {
     pace.finished(&reference("a").erase());
     assert!(pace.is_idle());
     let now = "2026-03-02T09:00:00Z".parse().unwrap();
-    let place = Place::of(&object("c", 50, None), now);
-    pace.wait_for(&BTreeSet::from([place]));
+    let next = Place::of(&object("c", 50, None), now);
+    pace.wait_for(&BTreeSet::from([next]));
     assert!(!pace.is_idle(), "something waits for a slot");
     pace.wait_for(&BTreeSet::new());
     assert!(pace.is_idle());

@@ -30,11 +30,11 @@ struct Process {
 }
 
 impl Process {
-    async fn start() -> Self {
-        Self::listen("127.0.0.1:0".parse().unwrap()).await
+    fn start() -> Self {
+        Self::listen("127.0.0.1:0".parse().unwrap())
     }
 
-    async fn listen(address: SocketAddr) -> Self {
+    fn listen(address: SocketAddr) -> Self {
         let incarnation = Identity::of_new_process("a", "uid-a").incarnation;
         let listener = HintListener::listen(address, incarnation.nonce).unwrap();
         let address = listener.local_address().unwrap();
@@ -105,7 +105,7 @@ impl Imitation {
 
 #[tokio::test]
 async fn the_death_of_a_followed_process_is_noticed_at_once() {
-    let process = Process::start().await;
+    let process = Process::start();
     let mut lost = process.follow();
     assert!(timeout(MOMENT, &mut lost).await.is_err(), "it is alive");
     let killed = Instant::now();
@@ -116,7 +116,7 @@ async fn the_death_of_a_followed_process_is_noticed_at_once() {
 
 #[tokio::test]
 async fn a_process_that_was_never_reached_is_never_lost() {
-    let process = Process::start().await;
+    let process = Process::start();
     let lost = process.follow();
     process.die().await;
     assert!(timeout(MOMENT, lost).await.is_err());
@@ -124,7 +124,7 @@ async fn a_process_that_was_never_reached_is_never_lost() {
 
 #[tokio::test]
 async fn another_process_at_the_same_address_is_not_the_one_that_is_followed() {
-    let process = Process::start().await;
+    let process = Process::start();
     let stranger = stranger();
     let mut lost = follow(process.address, &stranger);
     assert!(timeout(MOMENT, &mut lost).await.is_err());
@@ -168,7 +168,7 @@ async fn whoever_ends_connections_all_the_time_is_asked_ever_less_often() {
 
 #[tokio::test]
 async fn a_follower_s_place_is_taken_by_nobody() {
-    let process = Process::start().await;
+    let process = Process::start();
     let (mut follower, answer) = process.say(&process.greeting()).await;
     assert_eq!(answer, "alive\n");
     let mut idle = Vec::new();
@@ -198,7 +198,7 @@ async fn a_follower_s_place_is_taken_by_nobody() {
 
 #[tokio::test]
 async fn who_says_nothing_is_closed_in_a_while() {
-    let process = Process::start().await;
+    let process = Process::start();
     let mut idle = TcpStream::connect(process.address).await.unwrap();
     let mut slow = TcpStream::connect(process.address).await.unwrap();
     slow.write_all(b"5spot/1 ").await.unwrap();
@@ -208,7 +208,7 @@ async fn who_says_nothing_is_closed_in_a_while() {
 
 #[tokio::test]
 async fn the_address_that_answers_is_followed() {
-    let process = Process::start().await;
+    let process = Process::start();
     let addresses = [Ipv6Addr::LOCALHOST.into(), process.address.ip()];
     let peers = TcpPeers::on_port(process.address.port(), Arc::default());
     let mut lost = peers.lost(&addresses, &process.incarnation);
@@ -234,7 +234,7 @@ async fn what_another_address_refuses_is_no_hint() {
 
 #[tokio::test]
 async fn it_is_known_whether_the_connection_stands() {
-    let process = Process::start().await;
+    let process = Process::start();
     let connected = Arc::new(AtomicBool::new(false));
     let stands = || connected.load(Ordering::Relaxed);
     let peers = TcpPeers::on_port(process.address.port(), Arc::clone(&connected));
@@ -263,13 +263,13 @@ async fn a_listener_that_hangs_is_never_a_hint() {
 
 #[tokio::test]
 async fn a_refusal_long_after_the_connection_ended_does_not_belong_to_it() {
-    let process = Process::start().await;
+    let process = Process::start();
     let address = process.address;
     let mut lost = process.follow();
     assert!(timeout(MOMENT, &mut lost).await.is_err());
     process.die().await;
     // Another process takes the place at once, and goes away later.
-    let successor = Process::listen(address).await;
+    let successor = Process::listen(address);
     let wait = timeout(std::time::Duration::from_millis(1_200), &mut lost);
     assert!(wait.await.is_err());
     successor.die().await;
@@ -278,7 +278,7 @@ async fn a_refusal_long_after_the_connection_ended_does_not_belong_to_it() {
 
 #[tokio::test]
 async fn only_who_knows_the_nonce_is_answered() {
-    let process = Process::start().await;
+    let process = Process::start();
     let nonce = process.incarnation.nonce;
     let (_open, answer) = process.say(&format!("5spot/1 {nonce}\n")).await;
     assert_eq!(answer, "alive\n");
@@ -294,7 +294,7 @@ async fn only_who_knows_the_nonce_is_answered() {
 
 #[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_the_setting() {
-    let process = Process::start().await;
+    let process = Process::start();
     let error = HintListener::listen(process.address, uuid::Uuid::nil()).unwrap_err();
     assert!(
         error.to_string().contains("HINT_ADDRESS 127.0.0.1:"),

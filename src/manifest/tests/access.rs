@@ -111,8 +111,8 @@ fn the_priority_is_for_every_call_about_leases_that_the_account_may_make_and_for
     assert_eq!(rule.api_groups, ["coordination.k8s.io"]);
     assert_eq!(rule.resources, ["leases"]);
     assert_eq!(rule.namespaces, Some(owned(&[NAMESPACE])));
-    let role: Role = object("rbac.yaml");
-    let granted = role.rules.unwrap().into_iter();
+    let rights: Role = object("rbac.yaml");
+    let granted = rights.rules.unwrap().into_iter();
     let granted: Vec<_> = granted
         .filter(|rule| rule.resources == Some(owned(&["leases"])))
         .flat_map(|rule| rule.verbs)

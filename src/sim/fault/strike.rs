@@ -40,16 +40,7 @@ impl Fault {
                     node_lost(world, state, pod, lasts);
                 }
             }
-            Self::Delete(target) => {
-                let Some(pod) = find(state, target) else {
-                    return;
-                };
-                pod::delete(world, state, pod);
-                let template = state.template;
-                world.after(state, 100, move |world, state| {
-                    pod::create(world, state, template, None);
-                });
-            }
+            Self::Delete(target) => delete(world, state, target),
             Self::Rollout => {
                 state.template += 1;
                 roll(world, state);
@@ -157,6 +148,18 @@ impl Fault {
         state.checks.lease_edited(world.now());
         watches::changed(world, state, &On::Lease);
     }
+}
+
+/// Deletes a pod, and its Deployment makes another one.
+fn delete(world: &World, state: &mut State, target: Target) {
+    let Some(pod) = find(state, target) else {
+        return;
+    };
+    pod::delete(world, state, pod);
+    let template = state.template;
+    world.after(state, 100, move |world, state| {
+        pod::create(world, state, template, None);
+    });
 }
 
 /// The pod that is meant, among those with a process.
