@@ -6,10 +6,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test's helper ends the test where it stands"
 )]
 
 mod contract;
+mod fence;
 mod kept;
 mod leftovers;
 mod nodes;

@@ -92,7 +92,7 @@ fn a_leader_keeps_its_lease_while_every_write_of_it_is_slow() {
     assert_eq!(trial.new_leader.as_deref(), Some(trial.old_leader.as_str()));
 }
 
-/// A line that a replica logged as a warning or worse within this time of its start is not one of a clean install.
+/// What a replica logs within this time of its start belongs to its installation.
 const INSTALLED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
 #[test]
