@@ -55,11 +55,13 @@ pub(crate) async fn run(
     Box::pin(measure(&options, rig.cluster, rig.console, beside)).await
 }
 
-/// Adds the fence by the command of the documents.
-pub(crate) async fn add_fence(rig: &Rig<'_>) {
-    rig.step("adding the fence");
-    let command = documented("console", "/five-spot fence");
-    rig.shell(&command).await;
+/// Adds what OLM does not install, by the commands of the documents: the fence and the FlowSchema.
+pub(crate) async fn add_the_rest(rig: &Rig<'_>) {
+    rig.step("adding the fence and the FlowSchema");
+    for printed in ["/five-spot fence", "/five-spot flow-schema"] {
+        let command = documented("console", printed);
+        rig.shell(&command).await;
+    }
 }
 
 /// Kills the leader, drains its node and deletes it, while OLM is to see nothing amiss.

@@ -55,7 +55,7 @@ fn the_bundle_is_installed_upgraded_failed_over_and_removed_through_olm() {
         install::install(&rig, &images, &mut times).await;
         upgrade::upgrade(&rig, &images, &mut times).await;
         settings::change(&rig, &images, &mut times).await;
-        failover::add_fence(&rig).await;
+        failover::add_the_rest(&rig).await;
         failover::fail_over(&rig, &images, &mut times).await;
         access::stays_in_its_namespace(&rig).await;
         alone::starts_without_olm(&rig).await;
