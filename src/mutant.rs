@@ -28,6 +28,19 @@ pub(crate) const IMPATIENT: &str = "impatient";
 /// How long an impatient standby waits: longer than the renew period, so that it shows only after a fault.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
+/// The status is written whatever has been written since it was decided on.
+pub(crate) const FORCES_STATUS: &str = "forces-status";
+
+/// What a replica that forces its status sends: the patch without the version that it was made from.
+pub(crate) fn without_version(mut patch: serde_json::Value) -> serde_json::Value {
+    if is(FORCES_STATUS)
+        && let Some(metadata) = patch["metadata"].as_object_mut()
+    {
+        metadata.remove("resourceVersion");
+    }
+    patch
+}
+
 /// Whether this process is to have the fault `name`.
 pub(crate) fn is(name: &str) -> bool {
     static CHOSEN: OnceLock<String> = OnceLock::new();

@@ -30,6 +30,8 @@ pub(super) async fn write_status(
         },
         "status": status,
     });
+    #[cfg(feature = "mutants")]
+    let patch = crate::mutant::without_version(patch);
     // Forced against other managers, not against time: these fields are ours by definition of the API, whoever wrote them
     // before.
     let params = PatchParams::apply(FIELD_MANAGER).force();

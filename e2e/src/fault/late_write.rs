@@ -1,8 +1,9 @@
 //! `late-write`: a write of the leader is held up on its way, the leader is stopped, and the write arrives when another
 //! one leads.
 //!
-//! Proves the fence, and nothing else can: the write was sent in time, its sender can't take it back, and no clock of the
-//! operator's reaches it. Without the fence it is accepted, and the old leader has written after the new one. The packets
+//! Proves that the API server refuses it, and nothing else can: the write was sent in time, its sender can't take it back, and
+//! no clock of the operator's reaches it. With neither a fence nor a version in the write it is accepted, and the old leader
+//! has written after the new one. The packets
 //! of the leader's pod are held back by a queue that lets next to nothing through, and then all of it; its connections stay
 //! as they are. Needs `tc` on the node and the queueing discipline `tbf` in its kernel.
 

@@ -28,7 +28,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    DEPLOY, ONE_NODE,
+    DEPLOY, FLOODED,
     lanes::{Lane, block_on},
 };
 
@@ -55,7 +55,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn with_the_flow_schema_a_flood_of_work_makes_no_renewal_late_and_without_it_does(
     #[values(true, false)] is_there: bool,
 ) {
-    let lane = ONE_NODE.take();
+    let lane = FLOODED.take();
     let flooded = block_on(flooded(&lane, is_there));
     let Flooded { silence, holders } = flooded;
     if is_there {
@@ -89,7 +89,7 @@ async fn flooded(lane: &Lane, with_schema: bool) -> Flooded {
         never = flood(&work) => match never {},
         flooded = watched(&leases, &target.lease) => flooded,
     };
-    // Before anything is judged: other tests have this cluster afterwards.
+    // Before anything is judged: the other test has this cluster afterwards.
     let gone = DeleteParams::default();
     let schemas: Api<FlowSchema> = Api::all(client.clone());
     schemas.delete(FLOOD, &gone).await.unwrap();

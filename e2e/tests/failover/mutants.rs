@@ -382,21 +382,14 @@ fn a_disruption_budget_that_selects_nothing_fails_by_name() {
 }
 
 #[test]
-fn without_the_fence_a_write_that_was_held_up_is_accepted_and_that_is_seen() {
+fn without_fence_and_precondition_a_write_that_was_held_up_is_accepted_and_that_is_seen() {
     let rig = Rig::take();
     if rig.lane.cluster.provider() == Provider::K3s {
         // Its image has no tc; `operator.rs` shows that the fault says so.
         return;
     }
-    let flags = [
-        "--fence",
-        "off",
-        "--replicas",
-        "2",
-        "--faults",
-        "late-write",
-    ];
-    let ended = rig.failover(Path::new(DEPLOY), &flags);
+    let flags = ["--fence", "off", "--faults", "late-write"];
+    let ended = rig.mutant("forces-status", &flags);
     ended.fails_naming(&[
         "accepted work writes by the old leader",
         "after the first one of the new leader",

@@ -4,11 +4,12 @@
 use std::future::pending;
 
 use five_spot_e2e::{
-    budget::FaultKind, cluster::Provider, report::Report, takeover::Reason, verdict::Verdict,
+    budget::FaultKind, cluster::OPERATOR_IMAGE, cluster::Provider, report::Report,
+    takeover::Reason, verdict::Verdict,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{DEPLOY, ONE_NODE};
+use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE};
 
 /// Runs what `failover run` would run with these flags, at the same moments of the faults in every run of the tests.
 fn failover(flags: &[&str]) -> Report {
@@ -139,9 +140,23 @@ fn replicas_that_are_installed_warn_of_nothing() {
     }
 }
 
-#[test]
-fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server() {
-    let report = failover(&["--replicas", "2", "--faults", "late-write", "--trials", "1"]);
+/// The operator's own writes are refused as conflicts; the fence is what refuses those of an operator that forces them.
+#[rstest::rstest]
+#[case::by_its_version(OPERATOR_IMAGE, false)]
+#[case::by_the_fence(MUTANT_IMAGE, true)]
+fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server(
+    #[case] image: &str,
+    #[case] is_fenced: bool,
+) {
+    let flags = ["--replicas", "2", "--faults", "late-write", "--trials", "1"];
+    let forced = ["--set-env", "FIVE_SPOT_MUTANT=forces-status"];
+    let forced = is_fenced.then_some(forced).into_iter().flatten();
+    let flags: Vec<_> = flags
+        .into_iter()
+        .chain(["--image", image])
+        .chain(forced)
+        .collect();
+    let report = failover(&flags);
     if report.run.provider == Provider::K3s {
         // Its image has no tc, and a fault that can't be done says so and passes nothing.
         assert_eq!(report.verdict, Verdict::Inconclusive);
@@ -154,11 +169,10 @@ fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server() {
     }
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
     assert!(report.run.fence);
-    assert!(
-        report.trials[0].exclusion.refused > 0,
-        "{:#?}",
-        report.trials[0]
-    );
+    let [trial] = report.trials.as_slice() else {
+        panic!("one trial, not {}", report.trials.len())
+    };
+    assert_eq!(trial.exclusion.refused > 0, is_fenced, "{trial:#?}");
 }
 
 #[rstest::rstest]
