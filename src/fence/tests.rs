@@ -1,200 +1,27 @@
 //! The fence of an API server in memory, as replicas find it.
 
+mod cluster;
+
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use kube::{Client, client::Body};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use rstest::rstest;
-use serde_json::{Value, json};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use tower::{BoxError, service_fn};
 
 use super::*;
+use cluster::{BOTH, Cluster, Contents, RENEWED};
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// When the Lease was renewed last.
-const RENEWED: &str = "2026-03-02T08:50:00.123456Z";
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A cluster that answers by its state. Only dry runs of the probes and reads of the Lease are known; anything else fails
-/// the test.
-#[derive(Clone, Debug)]
-struct Cluster(Arc<Mutex<Contents>>);
-
-#[derive(Clone, Debug)]
-struct Contents {
-    /// Whether each policy denies what it does not let pass.
-    has_policy: Each<bool>,
-    has_probe: Each<bool>,
-    has_rights: bool,
-    is_reachable: bool,
-    /// Whether the API server answers tests of the lenient policy.
-    is_lenient_answered: bool,
-    /// None: there is no Lease.
-    holder: Option<&'static str>,
-    /// The holder of an earlier time, where the API server's policies know no later one.
-    frozen: Option<&'static str>,
-    asked: usize,
-    read: usize,
-}
-
-const BOTH: Each<bool> = Each {
-    strict: true,
-    lenient: true,
-};
-
-impl Cluster {
-    /// A cluster in order, led by `holder`.
-    fn led_by(holder: &'static str) -> Self {
-        Self(Arc::new(Mutex::new(Contents {
-            has_policy: BOTH,
-            has_probe: BOTH,
-            has_rights: true,
-            is_reachable: true,
-            is_lenient_answered: true,
-            holder: Some(holder),
-            frozen: None,
-            asked: 0,
-            read: 0,
-        })))
-    }
-
-    fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap()
-    }
-
-    fn fence(&self, me: &'static str) -> KubeFence {
-        let cluster = self.clone();
-        let service = service_fn(move |request: Request<Body>| {
-            let cluster = cluster.clone();
-            async move { cluster.answer(me, request).await }
-        });
-        KubeFence::new(
-            Client::new(service, "default"),
-            "5spot-system",
-            "5spot-leader",
-            "5spot-fence",
-            me,
-        )
-    }
-
-    async fn answer(&self, me: &str, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        let (head, body) = request.into_parts();
-        if head.method == Method::GET {
-            return self.lease(head.uri.path()).await;
-        }
-        assert_eq!(head.method, Method::PATCH);
-        let probes = "/api/v1/namespaces/5spot-system/configmaps/";
-        let policy = match head.uri.path().strip_prefix(probes) {
-            Some("5spot-fence") => Policy::Strict,
-            Some("5spot-fence-shared") => Policy::Lenient,
-            _ => panic!("{}", head.uri),
-        };
-        assert_eq!(head.headers["content-type"], "application/merge-patch+json");
-        let query = head.uri.query().unwrap_or_default();
-        assert!(query.contains("dryRun=All"), "{query}");
-        let patch: Value = serde_json::from_slice(&body.collect().await?.to_bytes())?;
-        let contents = {
-            let mut contents = self.contents();
-            contents.asked += 1;
-            contents.clone()
-        };
-        let is_answered = policy == Policy::Strict || contents.is_lenient_answered;
-        if !contents.is_reachable || !is_answered {
-            return std::future::pending().await;
-        }
-        let renewed = patch["data"]["renewed"].as_str();
-        let (code, message) =
-            contents.verdict(policy, me, patch["data"]["refuse"] == "true", renewed);
-        let answer = match code {
-            200 => {
-                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": policy.name()}})
-            }
-            _ => {
-                json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "message": message})
-            }
-        };
-        Ok(Response::builder()
-            .status(StatusCode::from_u16(code)?)
-            .body(Body::from(answer.to_string().into_bytes()))?)
-    }
-}
-
-impl Cluster {
-    async fn lease(&self, path: &str) -> Result<Response<Body>, BoxError> {
-        let leases = "/apis/coordination.k8s.io/v1/namespaces/5spot-system/leases";
-        assert_eq!(path, format!("{leases}/5spot-leader"));
-        self.contents().read += 1;
-        let contents = self.contents().clone();
-        if !contents.is_reachable {
-            return std::future::pending().await;
-        }
-        let (code, answer) = match contents.holder {
-            Some(holder) => (
-                200,
-                json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "5spot-leader"},
-                    "spec": {"holderIdentity": holder, "renewTime": RENEWED}}),
-            ),
-            None => (
-                404,
-                json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"}),
-            ),
-        };
-        let response = Response::builder().status(code);
-        Ok(response.body(Body::from(answer.to_string().into_bytes()))?)
-    }
-}
-
-impl Contents {
-    fn verdict(
-        &self,
-        policy: Policy,
-        me: &str,
-        refuse: bool,
-        renewed: Option<&str>,
-    ) -> (u16, String) {
-        let denied = |why: &str| {
-            format!(
-                "configmaps \"{policy}\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied \
-                 request: {why}"
-            )
-        };
-        if !self.has_rights {
-            let message = format!("configmaps \"{policy}\" is forbidden: User \"x\" cannot patch");
-            return (403, message);
-        }
-        if !self.has_probe.of(policy) {
-            return (404, format!("configmaps \"{policy}\" not found"));
-        }
-        if !self.has_policy.of(policy) {
-            return (200, String::new());
-        }
-        if let Some(renewed) = renewed {
-            assert_eq!(renewed, RENEWED, "the time of the Lease as it is");
-            if self.frozen.is_some() {
-                return (422, denied("the API server does not follow the Lease"));
-            }
-        }
-        match self.frozen.or(self.holder) {
-            None if policy == Policy::Lenient => (200, String::new()),
-            None => (422, denied("failed to configure binding: no params found")),
-            Some(holder) if holder != me => (403, denied("only the holder of the Lease may write")),
-            Some(_) if refuse => (403, denied("the fence is in force")),
-            Some(_) => (200, String::new()),
-        }
-    }
-}
 
 /// A replica's keeper at work.
 struct Kept {
