@@ -39,6 +39,9 @@ const IMAGES: &[&str] = &[
 /// Clusters of one node. What is tried on them waits most of the time, for leases to expire and pods to start.
 static ONE_NODE: LazyLock<Lanes> = LazyLock::new(|| Lanes::new(3, IMAGES, 0));
 
+/// A cluster in which nothing was installed before: replicas warn of objects, and of leaders, that were left by others.
+static UNTOUCHED: LazyLock<Lanes> = LazyLock::new(|| Lanes::new(1, &[OPERATOR_IMAGE], 0));
+
 /// A cluster whose API server is flooded, and keeps an operator that no run has deployed.
 static FLOODED: LazyLock<Lanes> = LazyLock::new(|| Lanes::new(1, IMAGES, 0));
 

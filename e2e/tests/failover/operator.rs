@@ -1,24 +1,18 @@
 //! The promise of the operator, on a real cluster: whatever happens to the leader, another term begins within
 //! `LEASE_DURATION_SECONDS`, with 2 and with 3 replicas.
 
-use std::{future::pending, time::Duration};
+use std::future::pending;
 
 use five_spot_e2e::{
     budget::FaultKind,
-    cluster::{Cluster, OPERATOR_IMAGE, Provider},
+    cluster::{OPERATOR_IMAGE, Provider},
     report::Report,
     takeover::Reason,
     verdict::Verdict,
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams},
-};
-use tokio::time::{sleep, timeout};
 
-use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE, lanes::block_on};
+use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE, UNTOUCHED};
 
 /// Runs what `failover run` would run with these flags, at the same moments of the faults in every run of the tests.
 fn failover(flags: &[&str]) -> Report {
@@ -121,9 +115,7 @@ fn replicas_that_are_installed_warn_of_nothing() {
         "--trials",
         "1",
     ];
-    let lane = ONE_NODE.take();
-    block_on(without_replicas(lane.cluster));
-    let folder = lane.failover(&flags, pending).folder;
+    let folder = UNTOUCHED.take().failover(&flags, pending).folder;
     let logs: Vec<_> = std::fs::read_dir(folder.join("logs")).unwrap().collect();
     assert!(logs.len() >= 3, "{logs:?}");
     for log in logs {
@@ -149,23 +141,6 @@ fn replicas_that_are_installed_warn_of_nothing() {
             .collect();
         assert!(warnings.is_empty(), "{}: {warnings:#?}", path.display());
     }
-}
-
-/// Ends the replicas that an earlier test has left: those that replace them would tell of the end of their leader.
-async fn without_replicas(cluster: &Cluster) {
-    let client = cluster.client().await.unwrap();
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "5spot-system");
-    let deleted = deployments.delete("5spot-controller", &DeleteParams::default());
-    // The cluster may be new.
-    drop(deleted.await);
-    let pods: Api<Pod> = Api::namespaced(client, "5spot-system");
-    let ours = ListParams::default().labels("app=5spot-controller");
-    let gone = async {
-        while !pods.list(&ours).await.unwrap().items.is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), gone).await.unwrap();
 }
 
 /// The operator's own writes are refused as conflicts; the fence is what refuses those of an operator that forces them.

@@ -71,6 +71,8 @@ struct Followed {
     /// Until when its term is spared, because it was itself taken on a hint.
     spared_until: Option<Moment>,
     pod: BoxStream<'static, Result<Option<Pod>, PodError>>,
+    /// Whether it holds the Lease. If not, the end of a connection to it means nothing.
+    holds: bool,
     hint: Option<BoxFuture<'static, bool>>,
 }
 
@@ -124,10 +126,10 @@ impl Holder {
     pub(super) fn follow(&mut self, record: Option<&Record>, me: &Identity) {
         let Some(record) = record else { return };
         let (Some(holder), Some(incarnation)) = (record.holder(), record.incarnation()) else {
-            return;
+            return self.lost_the_lease();
         };
         if incarnation == me.incarnation {
-            return;
+            return self.lost_the_lease();
         }
         let term = (record.transitions(), record.acquired(), record.takeover());
         let spared_until =
@@ -138,9 +140,10 @@ impl Holder {
             && followed.incarnation == incarnation
             && followed.pod_name == holder
         {
-            if followed.term != term {
+            if followed.term != term || !followed.holds {
                 // It leads again, or its take was proven right: what was sensed before is void.
                 (followed.term, followed.spared_until) = (term, spared_until);
+                followed.holds = true;
                 self.evidence.gone = None;
                 self.listen_from(None);
             }
@@ -158,9 +161,17 @@ impl Holder {
             term,
             addresses: Vec::new(),
             spared_until,
+            holds: true,
             hint: None,
         });
         self.evidence = Evidence::default();
+    }
+
+    /// The process that is followed does not hold the Lease any more. Its pod is watched on.
+    fn lost_the_lease(&mut self) {
+        if let Some(followed) = &mut self.followed {
+            (followed.holds, followed.hint) = (false, None);
+        }
     }
 
     /// Whether the death of the process that is followed is proven. While this replica leads, that is its predecessor.
@@ -254,7 +265,7 @@ impl Holder {
         let Some((peers, fence)) = &self.senses.hints else {
             return;
         };
-        if followed.addresses.is_empty() {
+        if followed.addresses.is_empty() || !followed.holds {
             return;
         }
         let from = from.max(self.quiet_until).max(followed.spared_until);

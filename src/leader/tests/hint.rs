@@ -1,6 +1,7 @@
 //! Acting on a hint: fast where the fence stands, not at all where it does not, and damped where hints are wrong.
 
 use super::*;
+use crate::logged::Logged;
 
 pub(super) fn hinted(setup: Setup) -> Setup {
     Setup {
@@ -26,6 +27,20 @@ async fn a_lost_connection_moves_the_lease_in_milliseconds_while_the_fence_stand
     scene.around.lose(&me.incarnation);
     assert!(scene.until_leads("b", RP).await < Duration::from_millis(20));
     assert_eq!(scene.around.fence_asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_leader_that_gave_the_lease_back_is_no_hint_and_no_warning() {
+    let (scene, mut leader, _standby) = leader_and_standby().await;
+    let logged = Logged::from_now_on();
+    let me = leader.me.clone();
+    leader.shutdown.cancel();
+    leader.ended().await.unwrap();
+    scene.until_leads("b", RP).await;
+    scene.around.lose(&me.incarnation);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(scene.around.fence_asked(), 0);
+    assert_eq!(logged.with("WARN"), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
