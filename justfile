@@ -151,13 +151,13 @@ bundle-push-test: test-binaries docker-registry
 
 # The rig: the contract of a started cluster, and what is left when things go wrong
 [group('test')]
-[metadata('step', 'cluster', '70')]
+[metadata('step', 'cluster', '95')]
 cluster-test: test-binaries image cluster-image
     cd e2e && ../target/tests/cluster
 
 # Failover of our operator, of operators broken on purpose, and of foreign ones, side by side on four clusters
 [group('test')]
-[metadata('step', 'cluster', '420')]
+[metadata('step', 'cluster', '600')]
 failover-test: test-binaries image mutant-image peer-image lease-manager-image cluster-image
     cd e2e && ../target/tests/failover --test-threads 6
 
