@@ -5,6 +5,7 @@ mod api_stop;
 mod crash;
 mod crash_loop;
 mod drain;
+mod effect;
 mod error;
 mod graceful;
 mod holder_overwritten;

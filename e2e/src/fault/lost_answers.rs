@@ -14,9 +14,8 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep};
 
-use super::{Fault, FaultError, Hold, Need, partition::api_address, process};
+use super::{Fault, FaultError, Hold, Need, effect, partition::api_address, process};
 use crate::{
     budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
@@ -110,22 +109,18 @@ async fn wait_until_lost(
         "nsenter", "-t", sandbox, "-n", "iptables", "-w", "-vnxL", "INPUT",
     ];
     let limit = ACTIVE_LIMIT.max(scene.settings.retry_period() * 2);
-    let deadline = Instant::now() + limit;
-    loop {
+    let look = || async {
         let listed = process::run(scene, leader, node, &list).await?;
         if dropped(&listed, api).is_some_and(|packets| packets > 0) {
             return Ok(());
         }
-        if Instant::now() > deadline {
-            let detail = format!(
-                "no answer to {} was dropped within {} s",
-                leader.name,
-                limit.as_secs()
-            );
-            return Err(FaultError::NoEffect(detail));
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
+        Err(FaultError::NoEffect(format!(
+            "no answer to {} was dropped within {} s",
+            leader.name,
+            limit.as_secs()
+        )))
+    };
+    effect::wait(limit, Duration::from_millis(50), look).await
 }
 
 /// How many packets the rule has dropped, by the list that `iptables -vnxL` writes.

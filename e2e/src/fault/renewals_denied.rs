@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::{
     Fault, FaultError, Hold,
     admission::{ACTIVE_LIMIT, create},
+    effect,
 };
 use crate::{
     budget::{FaultKind, LeaseSettings},
@@ -116,22 +116,18 @@ fn binding(namespace: &str) -> Value {
 
 /// Renews as the leader's pod would, without effect, until that is refused by the policy.
 async fn wait_until_denied(scene: &Scene<'_>, pod: &str) -> Result<(), FaultError> {
-    let deadline = Instant::now() + ACTIVE_LIMIT;
-    loop {
+    let look = || async {
         let last = match renew_as(scene, pod).await {
             Err(kube::Error::Api(status)) if status.message.contains(POLICY) => return Ok(()),
             Err(error) => error.to_string(),
             Ok(()) => "renewals are still accepted".to_owned(),
         };
-        if Instant::now() > deadline {
-            let detail = format!(
-                "renewals of {pod} are not denied {} s after the policy was made: {last}",
-                ACTIVE_LIMIT.as_secs()
-            );
-            return Err(FaultError::NoEffect(detail));
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
+        Err(FaultError::NoEffect(format!(
+            "renewals of {pod} are not denied {} s after the policy was made: {last}",
+            ACTIVE_LIMIT.as_secs()
+        )))
+    };
+    effect::wait(ACTIVE_LIMIT, Duration::from_millis(20), look).await
 }
 
 /// A renewal with the identity of `pod` that is not stored.

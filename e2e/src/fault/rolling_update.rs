@@ -12,12 +12,9 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tokio::{
-    process::Command,
-    time::{Instant, sleep},
-};
+use tokio::process::Command;
 
-use super::{Fault, FaultError, Hold};
+use super::{Fault, FaultError, Hold, effect};
 use crate::{
     budget::{FaultKind, LeaseSettings},
     cluster::Provider,
@@ -95,17 +92,16 @@ impl RolloutCommand {
         let name = &scene.target.deployment;
         let before = template(&deployment(scene).await?);
         self.run().await?;
-        let deadline = Instant::now() + CHANGE_LIMIT;
-        while template(&deployment(scene).await?) == before {
-            if Instant::now() > deadline {
-                return Err(FaultError::NoEffect(format!(
-                    "--rollout (run.rollout): `{self}` did not change the pod template of Deployment {name} within {} s",
-                    CHANGE_LIMIT.as_secs()
-                )));
+        let look = || async {
+            if template(&deployment(scene).await?) != before {
+                return Ok(());
             }
-            sleep(LOOK).await;
-        }
-        Ok(())
+            Err(FaultError::NoEffect(format!(
+                "--rollout (run.rollout): `{self}` did not change the pod template of Deployment {name} within {} s",
+                CHANGE_LIMIT.as_secs()
+            )))
+        };
+        effect::wait(CHANGE_LIMIT, LOOK, look).await
     }
 }
 

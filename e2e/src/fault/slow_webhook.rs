@@ -12,11 +12,12 @@ use std::{net::SocketAddr, time::Duration};
 use futures::future::BoxFuture;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     Fault, FaultError, Hold, Need,
     admission::{ACTIVE_LIMIT, create},
+    effect,
 };
 use crate::{
     budget::{FaultKind, LeaseSettings},
@@ -130,53 +131,41 @@ fn configuration(listener: SocketAddr, namespace: &str, lease: &str) -> Value {
 
 /// Writes the Lease, without effect, until that is slow because of the webhook.
 async fn wait_until_slow(scene: &Scene<'_>, listener: &SilentListener) -> Result<(), FaultError> {
-    let deadline = Instant::now() + ACTIVE_LIMIT;
-    loop {
+    let look = || async {
         let asked = Instant::now();
         let written = write_without_effect(scene).await;
-        let took = asked.elapsed();
-        let reached = listener.was_reached();
-        if written.is_ok() && took >= SLOW && reached {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let seen = match written {
-                Err(error) => error.to_string(),
-                Ok(()) if took >= SLOW => "they wait, but not for this listener".to_owned(),
-                Ok(()) => "they are not slow".to_owned(),
-            };
-            let detail = format!(
-                "writes of the Lease do not wait for the webhook at {} {} s after it was made: {seen}; --listen-on names \
-                 the address of this machine that the API server reaches",
-                listener.address(),
-                ACTIVE_LIMIT.as_secs()
-            );
-            return Err(FaultError::NoEffect(detail));
-        }
-        sleep(PAUSE).await;
-    }
+        let is_slow = asked.elapsed() >= SLOW;
+        let seen = match written {
+            Ok(()) if is_slow && listener.was_reached() => return Ok(()),
+            Ok(()) if is_slow => "they wait, but not for this listener".to_owned(),
+            Ok(()) => "they are not slow".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(FaultError::NoEffect(format!(
+            "writes of the Lease do not wait for the webhook at {} {} s after it was made: {seen}; --listen-on names \
+             the address of this machine that the API server reaches",
+            listener.address(),
+            ACTIVE_LIMIT.as_secs()
+        )))
+    };
+    effect::wait(ACTIVE_LIMIT, PAUSE, look).await
 }
 
 /// Writes the Lease, without effect, until that is fast again.
 async fn wait_until_fast(scene: &Scene<'_>) -> Result<(), FaultError> {
-    let deadline = Instant::now() + ACTIVE_LIMIT;
-    loop {
+    let look = || async {
         let asked = Instant::now();
-        let written = write_without_effect(scene).await;
-        if written.is_ok() && asked.elapsed() < SLOW {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let seen =
-                written.map_or_else(|error| error.to_string(), |()| "they are slow".to_owned());
-            let detail = format!(
-                "writes of the Lease are not fast again {} s after the webhook was deleted: {seen}",
-                ACTIVE_LIMIT.as_secs()
-            );
-            return Err(FaultError::NoEffect(detail));
-        }
-        sleep(PAUSE).await;
-    }
+        let seen = match write_without_effect(scene).await {
+            Ok(()) if asked.elapsed() < SLOW => return Ok(()),
+            Ok(()) => "they are slow".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(FaultError::NoEffect(format!(
+            "writes of the Lease are not fast again {} s after the webhook was deleted: {seen}",
+            ACTIVE_LIMIT.as_secs()
+        )))
+    };
+    effect::wait(ACTIVE_LIMIT, PAUSE, look).await
 }
 
 /// A change of the Lease that is not stored. Admission is asked all the same.
