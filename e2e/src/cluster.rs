@@ -111,15 +111,6 @@ impl Cluster {
         options: &ClusterOptions,
         progress: &dyn Progress,
     ) -> Result<Self, ClusterError> {
-        let mut cluster = Self::begin(options, progress).await?;
-        cluster.listen_on = options.listen_on;
-        Ok(cluster)
-    }
-
-    async fn begin(
-        options: &ClusterOptions,
-        progress: &dyn Progress,
-    ) -> Result<Self, ClusterError> {
         if options.provider == Some(Provider::Kubeconfig) {
             return Self::reach(options, progress).await;
         }
@@ -148,6 +139,7 @@ impl Cluster {
         ready: Ready,
         access: NodeAccess,
         containers: Containers,
+        listen_on: Option<IpAddr>,
     ) -> Self {
         Self {
             run,
@@ -160,7 +152,7 @@ impl Cluster {
                 path: flags::AUDIT_LOG_PATH.to_owned(),
             }),
             containers: Some(containers),
-            listen_on: None,
+            listen_on,
         }
     }
 
@@ -187,7 +179,7 @@ impl Cluster {
             access: reached.access,
             audit_log: reached.audit_log,
             containers: None,
-            listen_on: None,
+            listen_on: options.listen_on,
         })
     }
 

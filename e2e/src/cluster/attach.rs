@@ -116,7 +116,9 @@ impl Cluster {
             attached: true,
         };
         // The run is a new one, only its cluster is not.
-        let cluster = Self::of(RunId::random(), choice, ready, access, containers);
+        let run = RunId::random();
+        let listen_on = options.listen_on;
+        let cluster = Self::of(run, choice, ready, access, containers, listen_on);
         for image in &options.images {
             cluster.bring_image(image, progress).await?;
         }

@@ -51,7 +51,8 @@ impl Cluster {
             guardian: Some(guardian),
             attached: false,
         };
-        Ok(Self::of(run, choice, ready, access, containers))
+        let listen_on = options.listen_on;
+        Ok(Self::of(run, choice, ready, access, containers, listen_on))
     }
 }
 

@@ -13,7 +13,7 @@ use testcontainers::bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use tokio::time::{Instant, sleep};
 
-use super::ClusterError;
+use super::{ClusterError, nodes::inspect};
 
 /// How long a container that is being removed may stay on its network.
 const UNUSED_LIMIT: Duration = Duration::from_secs(20);
@@ -90,12 +90,7 @@ pub(super) async fn address(
     container: &str,
     network: &str,
 ) -> Result<String, ClusterError> {
-    let seen = docker
-        .inspect_container(container, None)
-        .await
-        .map_err(ClusterError::engine(format!(
-            "inspect the container {container}"
-        )))?;
+    let seen = inspect(docker, container).await?;
     let endpoint = seen
         .network_settings
         .and_then(|settings| settings.networks)
@@ -111,12 +106,7 @@ pub(super) async fn address(
 
 /// The gateway of the network that a container is on: the address by which it reaches this machine.
 pub(super) async fn gateway(docker: &Docker, container: &str) -> Result<IpAddr, ClusterError> {
-    let seen = docker
-        .inspect_container(container, None)
-        .await
-        .map_err(ClusterError::engine(format!(
-            "inspect the container {container}"
-        )))?;
+    let seen = inspect(docker, container).await?;
     let networks = seen
         .network_settings
         .and_then(|settings| settings.networks)

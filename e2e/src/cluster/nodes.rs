@@ -8,6 +8,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::ContainerInspectResponse;
 use tokio::time::{Instant, sleep};
 
 use super::{Cluster, ClusterError, ready};
@@ -152,13 +153,19 @@ impl Cluster {
     }
 }
 
+/// What the engine says of a container.
+pub(super) async fn inspect(
+    docker: &Docker,
+    container: &str,
+) -> Result<ContainerInspectResponse, ClusterError> {
+    let seen = docker.inspect_container(container, None).await;
+    seen.map_err(ClusterError::engine(format!(
+        "inspect the container {container}"
+    )))
+}
+
 async fn runs(docker: &Docker, container: &str) -> Result<bool, ClusterError> {
-    let seen = docker
-        .inspect_container(container, None)
-        .await
-        .map_err(ClusterError::engine(format!(
-            "inspect the container {container}"
-        )))?;
+    let seen = inspect(docker, container).await?;
     Ok(seen
         .state
         .and_then(|state| state.running)
