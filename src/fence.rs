@@ -136,6 +136,14 @@ impl<T> Each<T> {
         }
     }
 
+    /// The one of `policy`, to be changed.
+    pub fn of_mut(&mut self, policy: Policy) -> &mut T {
+        match policy {
+            Policy::Strict => &mut self.strict,
+            Policy::Lenient => &mut self.lenient,
+        }
+    }
+
     /// What `make` makes of each.
     pub fn map<U>(self, mut make: impl FnMut(Policy, T) -> U) -> Each<U> {
         Each {

@@ -56,7 +56,7 @@ impl FenceKeeper {
         (keeper, receiver)
     }
 
-    /// Tests for ever.
+    /// Tests until it is dropped.
     pub async fn run(self) -> Infallible {
         let mut pause = AGAIN;
         let mut is_repetition = false;

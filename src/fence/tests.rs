@@ -127,16 +127,9 @@ async fn a_test_of_each_policy_a_minute_is_all_that_it_costs(
     assert_eq!((contents.asked, contents.read), (20, 10 * reads));
 }
 
-fn of(each: &mut Each<bool>, policy: Policy) -> &mut bool {
-    match policy {
-        Policy::Strict => &mut each.strict,
-        Policy::Lenient => &mut each.lenient,
-    }
-}
-
 #[rstest]
-#[case::no_policy(|c: &mut Contents, policy| *of(&mut c.has_policy, policy) = false, "apply deploy/fence.yaml")]
-#[case::no_probe(|c: &mut Contents, policy| *of(&mut c.has_probe, policy) = false, "no ConfigMap 5spot-fence")]
+#[case::no_policy(|c: &mut Contents, policy| *c.has_policy.of_mut(policy) = false, "apply deploy/fence.yaml")]
+#[case::no_probe(|c: &mut Contents, policy| *c.has_probe.of_mut(policy) = false, "no ConfigMap 5spot-fence")]
 #[case::no_rights(|c: &mut Contents, _| c.has_rights = false, "apply deploy/rbac.yaml")]
 #[tokio::test(start_paused = true)]
 async fn a_policy_that_goes_missing_is_off_within_a_minute_and_back_soon_after_it_is(

@@ -2,7 +2,8 @@
 
 mod strike;
 
-use super::{dice::Dice, line::Noise, objects::Policy, world::Millis};
+use super::{dice::Dice, line::Noise, world::Millis};
+use crate::fence::Policy;
 
 /// Whom a fault is done to, decided when it happens.
 #[derive(Clone, Copy, Debug)]

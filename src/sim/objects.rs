@@ -1,15 +1,9 @@
 //! What a leader works on: a few objects with versions, each guarded by one of the two policies of the fence.
 
-use crate::mutation::{self, Mutation};
-
-/// The policies of the fence. Each can be switched off by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
-    /// Guards what only the operator writes, and the object that the fence is tested on.
-    Strict,
-    /// Guards what others write too.
-    Lenient,
-}
+use crate::{
+    fence::Policy,
+    mutation::{self, Mutation},
+};
 
 /// How many objects there are.
 pub(super) const OBJECTS: usize = 3;
@@ -37,16 +31,13 @@ pub(super) struct Author {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Changed(pub(super) u64);
 
-impl Policy {
-    pub(super) const ALL: [Self; 2] = [Self::Strict, Self::Lenient];
-
-    /// The one that guards an object.
-    pub(super) fn of(object: usize) -> Self {
-        if object == 0 {
-            Self::Strict
-        } else {
-            Self::Lenient
-        }
+/// The policy of the fence that guards an object. The strict one guards what only the operator writes, the lenient one what
+/// others write too.
+pub(super) fn guard_of(object: usize) -> Policy {
+    if object == 0 {
+        Policy::Strict
+    } else {
+        Policy::Lenient
     }
 }
 

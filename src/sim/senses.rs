@@ -8,14 +8,13 @@ use k8s_openapi::api::core::v1::Pod;
 use super::{
     hints,
     line::{Failure, Line},
-    objects::Policy,
     pod::{CONTAINER, SimPod},
     watches::{self, News, On},
     work,
 };
 use crate::{
     clock::{SharedClock, within},
-    fence::Fence,
+    fence::{Fence, Policy},
     leader::{Incarnation, Peers, PodApi, PodError, Senses},
     mutation::{self, Mutation},
 };

@@ -2,12 +2,11 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::{
-    objects::{Objects, Policy},
-    settings::Settings,
-    world::Millis,
+use super::{objects::Objects, settings::Settings, world::Millis};
+use crate::{
+    fence::{Each, Policy},
+    leader::INCARNATION_ANNOTATION,
 };
-use crate::leader::INCARNATION_ANNOTATION;
 
 /// The part of the API server that the election and the work meet.
 #[derive(Debug)]
@@ -20,8 +19,8 @@ pub(super) struct Server {
     pub(super) commit_takes: Millis,
     version: u64,
     fence: bool,
-    /// How many have switched each policy of the fence off: the strict one, the lenient one.
-    off: [u32; 2],
+    /// How many have switched each policy of the fence off.
+    off: Each<u32>,
     informer_lag: Millis,
 }
 
@@ -60,7 +59,10 @@ impl Server {
             commit_takes: 0,
             version: 0,
             fence: settings.fence,
-            off: [0; 2],
+            off: Each {
+                strict: 0,
+                lenient: 0,
+            },
             informer_lag: settings.informer_lag,
         }
     }
@@ -152,11 +154,7 @@ impl Server {
 
     /// Switches a policy of the fence off, or on again.
     pub(super) fn switch(&mut self, policy: Policy, is_on: bool) {
-        let [strict, lenient] = &mut self.off;
-        let off = match policy {
-            Policy::Strict => strict,
-            Policy::Lenient => lenient,
-        };
+        let off = self.off.of_mut(policy);
         *off = if is_on {
             off.saturating_sub(1)
         } else {
@@ -166,12 +164,7 @@ impl Server {
 
     /// Whether this policy is in force.
     pub(super) fn guards(&self, policy: Policy) -> bool {
-        let [strict, lenient] = self.off;
-        let off = match policy {
-            Policy::Strict => strict,
-            Policy::Lenient => lenient,
-        };
-        self.fence && off == 0
+        self.fence && *self.off.of(policy) == 0
     }
 
     /// Whether the fence, whose view of the Lease lags behind, lets a work write of this pod pass to what `policy` guards.

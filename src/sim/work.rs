@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     gate::Gate,
     line::{Failure, Line, Reply},
-    objects::{Author, Changed, OBJECTS, Policy},
+    objects::{Author, Changed, OBJECTS, guard_of},
     process::SkewedClock,
     trace,
     world::{Millis, State, World},
@@ -167,7 +167,7 @@ fn send(line: &Line, process: &Process, term: u64, (object, version): (usize, u6
     };
     let answer = line.send(move |world, state, reply| {
         let now = world.now();
-        let policy = Policy::of(write.object);
+        let policy = guard_of(write.object);
         if !state.server.admits(now, &write.name, policy) {
             trace::note(|| format!("the fence refuses a work write of process {}", write.number));
             reply.give(world, state, Said::RefusedByTheFence);

@@ -3,14 +3,16 @@
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::{Fault, Sight, Target, Then};
-use crate::sim::{
-    gate::Mode,
-    hints,
-    line::Noise,
-    objects::Policy,
-    pod, trace,
-    watches::{self, On},
-    world::{Millis, State, World},
+use crate::{
+    fence::Policy,
+    sim::{
+        gate::Mode,
+        hints,
+        line::Noise,
+        pod, trace,
+        watches::{self, On},
+        world::{Millis, State, World},
+    },
 };
 
 impl Fault {
