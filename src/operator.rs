@@ -3,7 +3,7 @@
 //! Start: the ports are bound before anything else, and only then is the termination log begun. Then probes and caches, then
 //! the election, which contends once the caches are synced. Stop: the election first, which winds up the work and then
 //! releases the Lease; the rest after it. The end of any task is noticed here, and a task that ends unasked ends the
-//! process.
+//! process, but for the check of the grace period, which is made once.
 
 mod election;
 mod grace;
@@ -234,6 +234,8 @@ async fn supervise(
         }
         match part {
             Some(Part::Election) | None => stop.cancel(),
+            // It is made once, and its end means nothing.
+            Some(Part::GracePeriod) => {}
             // Asked for or not: without probes, caches or signals the election is to end as well.
             Some(
                 Part::Fence
@@ -241,8 +243,7 @@ async fn supervise(
                 | Part::Admin
                 | Part::Signals
                 | Part::Announcements
-                | Part::Hint
-                | Part::GracePeriod,
+                | Part::Hint,
             ) => {
                 shutdown.cancel();
             }

@@ -148,17 +148,11 @@ impl Contest {
                 (Part::Hint, Ok(()))
             });
         }
-        let check = {
-            let (client, lease, pod) = (client.clone(), lease.clone(), pod.clone());
-            async move {
-                grace::check(client, &lease, &pod, drain_timeout).await;
-                std::future::pending::<()>().await;
-            }
-        };
-        let stop_check = stop.clone();
+        let (of_check, stop_check) = ((client.clone(), lease.clone(), pod.clone()), stop.clone());
         tasks.spawn(async move {
+            let (client, lease, pod) = of_check;
             tokio::select! {
-                () = check => {}
+                () = grace::check(client, &lease, &pod, drain_timeout) => {}
                 () = stop_check.cancelled() => {}
             }
             (Part::GracePeriod, Ok(()))

@@ -133,3 +133,19 @@ fn the_readme_has_the_table_of_the_metrics_that_are_exported() {
         "run `just generate` to write the table"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_check_of_the_grace_period_is_made_once_and_its_end_ends_nothing() {
+    let mut parts = Parts::begin();
+    parts.spawn_election();
+    parts.tasks.spawn(async { (Part::GracePeriod, Ok(())) });
+    let shutdown = parts.shutdown.clone();
+    let mut running = std::pin::pin!(parts.run());
+    tokio::select! {
+        ended = &mut running => panic!("{ended:?}"),
+        () = sleep(60 * SECOND) => {}
+    }
+    assert!(!shutdown.is_cancelled());
+    shutdown.cancel();
+    running.await.unwrap();
+}

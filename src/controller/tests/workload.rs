@@ -95,7 +95,7 @@ async fn after_a_hint_other_clusters_are_written_to_when_the_wait_is_over_and_ou
     assert_eq!(
         replica.metric("five_spot_errors_total{category=\"action\"}"),
         0,
-        "to wait is no failure"
+        "a write that waits is not counted as a failure"
     );
 }
 

@@ -125,12 +125,12 @@ impl Holder {
     /// of its death is still noticed after a takeover by a hint.
     pub(super) fn follow(&mut self, record: Option<&Record>, me: &Identity) {
         let Some(record) = record else { return };
-        let (Some(holder), Some(incarnation)) = (record.holder(), record.incarnation()) else {
+        let other = record
+            .incarnation()
+            .filter(|incarnation| *incarnation != me.incarnation);
+        let (Some(holder), Some(incarnation)) = (record.holder(), other) else {
             return self.lost_the_lease();
         };
-        if incarnation == me.incarnation {
-            return self.lost_the_lease();
-        }
         let term = (record.transitions(), record.acquired(), record.takeover());
         let spared_until =
             (record.takeover() == Some(Reason::Hint)).then(|| self.clock.now() + self.duration);

@@ -93,7 +93,7 @@ async fn greeted(mut stream: TcpStream, nonce: Uuid) -> Option<TcpStream> {
 
 /// A follower's connection to its end, which is the other side's or this process's.
 async fn attend(mut stream: TcpStream) {
-    // A follower whose node is gone would hold its place for ever.
+    // A follower whose node is gone would keep its place indefinitely.
     if detect_silence(&stream).is_err() || stream.write_all(ANSWER).await.is_err() {
         return;
     }

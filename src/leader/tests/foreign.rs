@@ -126,7 +126,7 @@ async fn a_process_that_takes_its_own_lease_again_goes_on_with_the_wait() {
     assert!(stint.foreign.unwrap() - begun > D - RP - Duration::from_millis(100));
 }
 
-/// An edit must not keep the work out for ever.
+/// An edit must not block the work indefinitely.
 #[rstest::rstest]
 #[case::absurd("99999999999", 3600)]
 #[case::no_number("soon", 15)]
