@@ -3,7 +3,7 @@
 //! Nothing here does I/O or reads a clock: [`decide`] is a function of what was observed, of who asks, and of the
 //! moment. It is the one place where leadership is decided.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -57,6 +57,8 @@ pub struct Record {
 pub struct Observed {
     record: Option<Record>,
     exists: bool,
+    /// When a read or the watch last told whether it exists.
+    told_at: Moment,
     changed_at: Moment,
     /// Since when nobody holds it; meaningless while somebody does.
     vacant_since: Moment,
@@ -170,6 +172,7 @@ impl Observed {
         let unseen = mutation::is(Mutation::TakesWhatItSeesFirst);
         Self {
             exists: record.is_some(),
+            told_at: now,
             record,
             changed_at: if unseen {
                 Moment::from_start(Duration::ZERO)
@@ -184,6 +187,7 @@ impl Observed {
     /// Takes in what was read at `now`; whether it is news. Only a change of the record itself restarts the clock.
     pub fn update(&mut self, read: Option<Record>, now: Moment) -> bool {
         let existed = std::mem::replace(&mut self.exists, read.is_some());
+        self.told_at = now;
         let Some(record) = read else {
             return existed;
         };
@@ -222,19 +226,42 @@ impl Observed {
         self.record.as_ref().filter(|_| self.exists)
     }
 
-    /// Whether `record` is a state that came before what is known.
+    /// Whether `record`, as the watch told it, is a state that came before what is known.
+    pub(super) fn is_newer_than(&self, record: &Record) -> bool {
+        match self.version_of(record) {
+            Some(Ordering::Less) => true,
+            // Of a Lease that was deleted the last state is old too.
+            Some(Ordering::Equal) => !self.exists,
+            Some(Ordering::Greater) | None => false,
+        }
+    }
+
+    /// Whether what a read found that was sent at `asked` came before what is known.
+    ///
+    /// A Lease that does not exist has no version, so there the moment decides: what was told after the read was sent may
+    /// be newer than its answer.
+    pub(super) fn has_overtaken(&self, read: Option<&Record>, asked: Moment) -> bool {
+        let order = read.map_or(Some(Ordering::Equal), |record| self.version_of(record));
+        match order {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Equal) => self.exists != read.is_some() && asked < self.told_at,
+            Some(Ordering::Greater) | None => false,
+        }
+    }
+
+    /// The version of `record` against the one that is known.
     ///
     /// By resourceVersion, which can be compared since Kubernetes 1.35 (KEP-5504) and has always been the store's revision.
-    /// Where it is no number nothing is held for old.
-    pub(super) fn is_newer_than(&self, record: &Record) -> bool {
+    /// `None` where it is no number.
+    fn version_of(&self, record: &Record) -> Option<Ordering> {
         let revision = |version: &str| version.parse::<u64>().ok();
         let known = self.record.as_ref().and_then(Record::version);
-        let other = record.version();
-        match (known.and_then(revision), other.and_then(revision)) {
-            // Of a Lease that was deleted the last state is old too.
-            (Some(known), Some(other)) => other < known || (other == known && !self.exists),
-            _ => false,
-        }
+        Some(
+            record
+                .version()
+                .and_then(revision)?
+                .cmp(&known.and_then(revision)?),
+        )
     }
 
     /// When the holder of the record has been silent for as long as it is waited for.

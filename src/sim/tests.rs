@@ -38,6 +38,7 @@ fn two_thousand_scenarios_violate_nothing(#[case] quarter: u64) {
 #[case::every_answer_to_a_take_was_lost_and_it_was_repeated_in_a_spin(601)]
 #[case::the_same_with_five_replicas(349)]
 #[case::an_update_before_anybody_led(374)]
+#[case::a_read_from_before_the_lease_existed(119_511)]
 fn seeds_that_found_something_find_nothing_more(#[case] seed: u64) {
     run_all(seed, 1);
 }

@@ -133,7 +133,12 @@ impl<A: LeaseApi> Elector<A> {
             Ok(read) => {
                 self.next_read = now + self.lock.config().retry_period();
                 self.blind = false;
-                if read.as_ref().is_some_and(|record| self.is_old(record)) {
+                let observed = self.observed.as_ref();
+                if observed.is_some_and(|known| known.has_overtaken(read.as_ref(), asked)) {
+                    if read.is_none() {
+                        // Whether the Lease exists decides what can be written.
+                        self.next_read = now;
+                    }
                     return Found::Nothing;
                 }
                 let (known, is_first) = (self.version(), self.observed.is_none());

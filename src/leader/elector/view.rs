@@ -22,7 +22,11 @@ impl<A: LeaseApi> Elector<A> {
             // What a read has overtaken is no sign of life: neither of the holder nor of the watch.
             Some(Ok(lease)) => {
                 let record = lease.map(Record::new);
-                if record.as_ref().is_some_and(|record| self.is_old(record)) {
+                let observed = self.observed.as_ref();
+                if observed
+                    .zip(record.as_ref())
+                    .is_some_and(|(known, record)| known.is_newer_than(record))
+                {
                     return;
                 }
                 self.watch_is_behind_since = None;
@@ -44,12 +48,6 @@ impl<A: LeaseApi> Elector<A> {
             ),
             None => self.changes = self.lock.watch(),
         }
-    }
-
-    /// Whether what is known came after `record`.
-    pub(super) fn is_old(&self, record: &Record) -> bool {
-        let observed = self.observed.as_ref();
-        observed.is_some_and(|observed| observed.is_newer_than(record))
     }
 
     /// What is to be done about the Lease; `None` while nothing is known of it.

@@ -56,6 +56,19 @@ async fn a_leader_that_neither_hears_nor_sees_is_replaced_in_time() {
     assert_eq!(scene.pods_that_led(), ["a", "b"]);
 }
 
+/// The answer to a read that found no Lease has no version by which it is known to be old.
+#[tokio::test(start_paused = true)]
+async fn a_read_from_before_the_lease_existed_keeps_nobody_out() {
+    let scene = Scene::new();
+    let (leader, standby) = (scene.start(a()), scene.start(b()));
+    standby.link.late_answers(Duration::from_millis(1200));
+    scene.until_leads("a", FIRST).await;
+    // Before it renews: a renewal would be a new version.
+    sleep(RP - Duration::from_millis(100)).await;
+    leader.crash();
+    scene.until_leads("b", BOUND).await;
+}
+
 /// Whatever it sees of its own writes comes too late to lead on, and each of them restarts the clocks of others.
 #[rstest::rstest]
 #[case::later_than_a_take_may_be(Duration::from_secs(7))]

@@ -220,6 +220,34 @@ fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
     assert!(observed.existing().is_none(), "a take has to create it");
 }
 
+/// Known at 105 s is `known`; a read that was sent at `asked` finds `read`.
+#[rstest]
+#[case::gone_before_it_was_told_of(Some(5), None, 104, true)]
+#[case::gone_since(Some(5), None, 105, false)]
+#[case::there_before_it_was_deleted(None, Some(4), 104, true)]
+#[case::there_after_all(None, Some(4), 105, false)]
+#[case::made_anew(None, Some(6), 104, false)]
+#[case::an_older_state(Some(5), Some(4), 106, true)]
+#[case::a_newer_state(Some(5), Some(6), 104, false)]
+fn what_a_read_found_can_be_overtaken_while_it_is_under_way(
+    #[case] known: Option<u64>,
+    #[case] read: Option<u64>,
+    #[case] asked: u64,
+    #[case] overtaken: bool,
+) {
+    let of = |version: u64| {
+        let mut lease = record(Some("other"), Some(15), 1).into_object();
+        lease.metadata.resource_version = Some(version.to_string());
+        Record::new(lease)
+    };
+    let mut observed = Observed::first(Some(of(4)), at(100), WAITS);
+    observed.update(known.map(of), at(105));
+    assert_eq!(
+        observed.has_overtaken(read.map(of).as_ref(), at(asked)),
+        overtaken
+    );
+}
+
 #[rstest]
 #[case::released("uid-1", at(105))]
 #[case::made_anew("uid-2", at(115))]
