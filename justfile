@@ -101,7 +101,7 @@ fuzz cases='20000': need-cc
 # Simulated elections: --seeds N, --from SEED, --mutants; a failure again: --seed S --trace
 [group('test')]
 sim *options: need-cc
-    cargo run --quiet --locked --release --features sim --bin sim -- "$@"
+    cargo run --quiet --locked --release -p lease-election --features sim,k8s-openapi/v1_33 --bin sim -- "$@"
 
 # The report's page in a headless Chromium; pictures of it in target/page
 [group('test')]

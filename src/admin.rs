@@ -19,10 +19,9 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    connections::{Connections, accept},
-    leader::Pulse,
-    listen::listen,
+use lease_election::{
+    ports::{Connections, accept, listen},
+    status::Pulse,
 };
 
 /// Connections at a time. One more closes the oldest of the address that has most of them.

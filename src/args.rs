@@ -7,10 +7,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{
-    access,
-    leader::{Identity, InvalidSetting, LeaseConfig},
-};
+use lease_election::{Identity, InvalidSetting, Timing, settings::LeaseName};
+
+use crate::{access, leader::SETTINGS};
 
 /// Puts Cluster API machines into a cluster in weekly time windows.
 #[derive(Debug, Parser)]
@@ -194,8 +193,10 @@ pub struct Config {
 /// The part of the configuration that the election needs.
 #[derive(Clone, Debug)]
 pub struct Election {
-    /// The Lease and its durations.
-    pub lease: LeaseConfig,
+    /// The Lease.
+    pub lease: LeaseName,
+    /// Its durations.
+    pub timing: Timing,
     /// Who this replica is.
     pub identity: Identity,
     /// Name of the operator's container in its pod.
@@ -221,7 +222,7 @@ impl Args {
     ///
     /// # Errors
     /// The first setting of the Lease that breaks a rule, with its value and the rule.
-    pub fn lease(&self) -> Result<LeaseConfig, InvalidSetting> {
+    pub fn lease(&self) -> Result<LeaseName, InvalidSetting> {
         self.run.lease(match self.run.pod_namespace.as_str() {
             "" => access::NAMESPACE,
             namespace => namespace,
@@ -282,6 +283,12 @@ impl RunArgs {
         }
         Ok(Election {
             lease: self.lease(&self.pod_namespace)?,
+            timing: Timing::of_seconds(
+                self.lease_duration_seconds,
+                self.lease_renew_deadline_seconds,
+                self.lease_retry_period_seconds,
+                &SETTINGS,
+            )?,
             identity: Identity::of_new_process(&self.pod_name, &self.pod_uid),
             container_name: self.container_name.clone(),
             termination_log: self.termination_log.clone(),
@@ -290,14 +297,17 @@ impl RunArgs {
         })
     }
 
-    fn lease(&self, namespace: &str) -> Result<LeaseConfig, InvalidSetting> {
-        LeaseConfig::new(
-            &self.lease_name,
-            namespace,
-            self.lease_duration_seconds,
-            self.lease_renew_deadline_seconds,
-            self.lease_retry_period_seconds,
-        )
+    fn lease(&self, namespace: &str) -> Result<LeaseName, InvalidSetting> {
+        LeaseName::new(&self.lease_name, namespace, &SETTINGS)
+    }
+}
+
+/// Breaks the rule that `FIVE_SPOT_MUTANT` names: for images on which the harness shows that it fails when it should.
+#[cfg(feature = "mutants")]
+pub fn break_a_rule() {
+    let named = std::env::var("FIVE_SPOT_MUTANT").unwrap_or_default();
+    if let Ok(mutation) = named.parse() {
+        lease_election::mutation::break_in_this_process(mutation);
     }
 }
 
@@ -373,10 +383,9 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let election = config(&POD).unwrap().election.unwrap();
-        assert_eq!(
-            election.lease,
-            LeaseConfig::new("5spot-leader", "n", 15, 10, 2).unwrap()
-        );
+        assert_eq!(election.lease.name(), "5spot-leader");
+        assert_eq!(election.lease.namespace(), "n");
+        assert_eq!(election.timing, Timing::default());
         assert_eq!(election.identity.pod_name, "a");
     }
 

@@ -16,6 +16,10 @@ use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::{Client, Config};
+use lease_election::{
+    clock::{BootClock, SharedClock},
+    term::{Generation, Term, TermControl},
+};
 use prometheus_client::registry::Registry;
 use tokio::{
     task::JoinSet,
@@ -23,10 +27,8 @@ use tokio::{
 };
 
 use crate::{
-    clock::{BootClock, SharedClock},
     controller::{Caches, Connect, ControllerMetrics, WallClock, run_by},
     schedule::Schedule,
-    term::{Generation, Term, TermControl},
 };
 use clock::BenchClock;
 pub use server::serve;
@@ -129,7 +131,7 @@ impl Bench {
 
     fn begin_term(&mut self) -> TermControl {
         let deadline = self.clock.now() + Duration::from_hours(1000);
-        let (term, control) = Term::begin(Generation(1), deadline, Arc::clone(&self.clock));
+        let (term, control) = Term::begin(Generation(1), deadline, Arc::clone(&self.clock), None);
         let wall: Arc<dyn WallClock> = Arc::clone(&self.wall) as _;
         self.tasks.spawn(run_by(
             wall,

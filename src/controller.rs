@@ -42,6 +42,7 @@ mod timers;
 mod wall_clock;
 mod written;
 
+use lease_election::term::Term;
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
@@ -50,8 +51,6 @@ use kube::{
     runtime::controller::{self, applier},
 };
 use tracing::{debug, info};
-
-use crate::term::Term;
 
 pub use caches::Caches;
 pub use clusters::Connect;

@@ -16,10 +16,7 @@ fn main() -> ExitCode {
         Command::Crd => report(print(manifest::crd_yaml()), 1),
         Command::Rbac => report(print(Ok::<_, Infallible>(manifest::rbac_yaml())), 1),
         Command::Fence => match args.lease() {
-            Ok(lease) => {
-                let fence = manifest::fence_yaml(lease.namespace(), lease.name());
-                report(print(Ok::<_, Infallible>(fence)), 1)
-            }
+            Ok(lease) => report(print(Ok::<_, Infallible>(manifest::fence_yaml(&lease))), 1),
             Err(invalid) => report(Err(invalid.into()), 2),
         },
         Command::FlowSchema => match args.lease() {
@@ -47,6 +44,8 @@ fn print<E: Error + 'static>(text: Result<String, E>) -> Result<(), Box<dyn Erro
 }
 
 fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    #[cfg(feature = "mutants")]
+    five_spot::args::break_a_rule();
     telemetry::init(&config.log_filter, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -32,31 +32,5 @@ pub fn crd_yaml() -> Result<String, RenderError> {
     ))
 }
 
-/// Words as a YAML list in one line, each quoted.
-fn list(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    format!("[{}]", quoted.join(", "))
-}
-
-/// A text as YAML comments of at most 120 columns.
-fn comment(text: &str, indent: usize) -> String {
-    const WIDTH: usize = 120;
-    let start = format!("{:indent$}#", "");
-    let mut lines = vec![start.clone()];
-    for word in text.split_whitespace() {
-        if lines
-            .last()
-            .is_some_and(|line| line.len() + 1 + word.len() > WIDTH)
-        {
-            lines.push(start.clone());
-        }
-        if let Some(line) = lines.last_mut() {
-            line.push(' ');
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests;

@@ -17,20 +17,22 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use lease_election::{
+    BuildError, ElectionError, ElectorError,
+    clock::{BootClock, SharedClock},
+    mutation::{self, Mutation},
+    observer::PrometheusObserver,
+    term::{Generation, Term, TermControl},
+};
+
 use crate::{
     admin::{Admin, AdminError, AdminPort},
     args::Config,
-    clock::{BootClock, SharedClock},
     controller::{self, Caches, Connect, ControllerError, ControllerMetrics},
     errors::Chain,
-    leader::{ElectorError, HintError},
-    metrics,
+    leader, metrics,
     shutdown::ShutdownSignals,
-    term::{Generation, Term},
-    termination::TerminationLogError,
 };
-
-use election::Contest;
 
 /// How long a replica that works alone may go on: longer than any machine.
 const UNLIMITED: Duration = Duration::from_hours(100 * 365 * 24);
@@ -56,15 +58,12 @@ pub enum OperatorError {
     /// The HTTP port failed.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// The port for hints failed.
+    /// The election could not begin.
     #[error(transparent)]
-    Hint(#[from] HintError),
-    /// Another replica runs in this container.
-    #[error(transparent)]
-    TerminationLog(#[from] TerminationLogError),
+    Build(#[from] BuildError),
     /// The election failed.
     #[error("the election failed")]
-    Election(#[from] ElectorError),
+    Election(#[from] ElectionError),
     /// The caches failed.
     #[error("the caches failed")]
     Caches(#[source] ControllerError),
@@ -91,12 +90,9 @@ pub fn metrics_table() -> Result<String, std::fmt::Error> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Election,
-    Fence,
     Caches,
     Admin,
     Signals,
-    Announcements,
-    Hint,
     GracePeriod,
 }
 
@@ -136,30 +132,29 @@ pub async fn run(config: Config) -> Result<(), OperatorError> {
     let mut tasks: JoinSet<(Part, Result<(), OperatorError>)> = JoinSet::new();
     let token = shutdown.clone();
     let mut termination_log = None;
-    let pulse = if let Some(election) = config.election.clone() {
-        let (pod, lease) = (election.identity.pod_name.clone(), election.lease.clone());
-        let client = work.client.clone();
-        let (metrics, standing) =
-            instruments::of_election(&mut registry, &pod, &lease, Arc::clone(&clock));
-        let contest = Contest::prepare(
-            &config,
-            election,
-            kube_config,
-            &clock,
-            standing,
-            metrics,
-            fence_metrics,
-        )?;
-        termination_log.clone_from(&contest.termination_log);
-        let pulse = Arc::clone(&contest.pulse);
-        let elector =
-            contest.accompany(&mut tasks, &stop, client, lease, pod, config.drain_timeout);
+    let pulse = if let Some(settings) = config.election.clone() {
+        let (lease, pod) = (settings.lease.clone(), settings.identity.pod_name.clone());
+        let (timing, of_lease) = (&settings.timing, Arc::clone(&clock));
+        let observer =
+            PrometheusObserver::register(&mut registry, &pod, timing, of_lease, fence_metrics);
+        let (drain, observer) = (config.drain_timeout, Arc::new(observer));
+        let election = election::prepare(settings, drain, observer, kube_config)?;
+        termination_log = election.termination_log();
+        let pulse = election.pulse();
+        let (client, stop) = (work.client.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = grace::check(client, &lease, &pod, drain) => {}
+                () = stop.cancelled() => {}
+            }
+            (Part::GracePeriod, Ok(()))
+        });
         let ready = caches.clone();
         tasks.spawn(async move {
             let ready = async move { ready.synced().await };
-            #[cfg(feature = "mutants")]
             let _beside = work.beside_the_lease(&clock);
-            let ended = Box::pin(elector.run(ready, token, move |term| work.run(term))).await;
+            let shutdown = token.cancelled_owned();
+            let ended = Box::pin(election.run(ready, shutdown, move |term| work.run(term))).await;
             (Part::Election, ended.map_err(OperatorError::from))
         });
         Some(pulse)
@@ -223,7 +218,7 @@ async fn supervise(
             error!(error = %Chain(&failure), "ending");
             let fatal = matches!(
                 failure,
-                OperatorError::Election(ElectorError::WorkOutlivedTerm(_))
+                OperatorError::Election(ElectionError::Elector(ElectorError::WorkOutlivedTerm(_)))
             );
             outcome = outcome.and(Err(failure));
             if fatal {
@@ -237,16 +232,7 @@ async fn supervise(
             // It is made once, and its end means nothing.
             Some(Part::GracePeriod) => {}
             // Asked for or not: without probes, caches or signals the election is to end as well.
-            Some(
-                Part::Fence
-                | Part::Caches
-                | Part::Admin
-                | Part::Signals
-                | Part::Announcements
-                | Part::Hint,
-            ) => {
-                shutdown.cancel();
-            }
+            Some(Part::Caches | Part::Admin | Part::Signals) => shutdown.cancel(),
         }
     }
     if outcome.is_ok() {
@@ -272,7 +258,7 @@ async fn work_alone(
         () = work.caches.synced() => {}
         () = shutdown.cancelled() => return Ok(()),
     }
-    let (term, control) = Term::begin(Generation(0), clock.now() + UNLIMITED, Arc::clone(clock));
+    let (term, control) = term_alone(clock);
     let mut running = std::pin::pin!(work.run(term));
     tokio::select! {
         () = &mut running => return Err(OperatorError::WorkStopped),
@@ -283,43 +269,38 @@ async fn work_alone(
     Ok(())
 }
 
+/// A term that no election limits.
+fn term_alone(clock: &SharedClock) -> (Term, TermControl) {
+    let (until, policies) = (clock.now() + UNLIMITED, leader::policies());
+    Term::begin(Generation(0), until, Arc::clone(clock), Some(policies))
+}
+
 impl Work {
     fn run(&self, term: Term) -> impl Future<Output = ()> + Send + use<> {
-        let (client, caches) = (self.client.clone(), self.caches.clone());
-        #[cfg(feature = "mutants")]
-        let idle = term.clone();
         let work = controller::run(
-            term,
-            client,
-            caches,
+            term.clone(),
+            self.client.clone(),
+            self.caches.clone(),
             self.metrics.clone(),
             self.pod_name.clone(),
         );
-        #[cfg(feature = "mutants")]
-        let work = async move {
-            if crate::mutant::is(crate::mutant::IDLE_LEADER) {
-                // It says that all is well, so that nothing but what it does not do gives it away.
-                loop {
-                    idle.progress();
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
+        async move {
+            // It says that all is well, so that nothing but what it does not do gives it away.
+            while mutation::is(Mutation::IdleLeader) {
+                term.progress();
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
+            drop(term);
             work.await;
-        };
-        work
+        }
     }
 
-    /// The work that a replica of the mutant does without the Lease, for as long as the result is kept.
-    #[cfg(feature = "mutants")]
-    fn beside_the_lease(
-        &self,
-        clock: &SharedClock,
-    ) -> Option<(tokio::task::JoinSet<()>, crate::term::TermControl)> {
-        if !crate::mutant::is(crate::mutant::WORKS_WITHOUT_LEASE) {
+    /// The work that a broken replica does without the Lease, for as long as the result is kept.
+    fn beside_the_lease(&self, clock: &SharedClock) -> Option<(JoinSet<()>, TermControl)> {
+        if !mutation::is(Mutation::WorksWithoutLease) {
             return None;
         }
-        let (term, control) =
-            Term::begin(Generation(0), clock.now() + UNLIMITED, Arc::clone(clock));
+        let (term, control) = term_alone(clock);
         let (work, caches) = (self.run(term), self.caches.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {

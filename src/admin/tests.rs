@@ -7,6 +7,7 @@ use std::{
 
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
+use lease_election::clock::PausedClock;
 use rstest::rstest;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,7 +18,6 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::clock::PausedClock;
 
 async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
     let request = Request::get(path).body(Body::empty()).unwrap();

@@ -14,6 +14,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::ApiResource,
 };
+use lease_election::term::ForeignTooSoon;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::{debug, info};
@@ -36,7 +37,6 @@ use crate::{
         EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Revision, Seen,
         Waits, manifest, patch,
     },
-    term::ForeignTooSoon,
 };
 use k8s_openapi::api::core::v1::Node;
 
@@ -389,7 +389,12 @@ impl Act<'_> {
         let Ok(Ok(_place)) = timeout(LONGEST_FOR_A_PLACE, way.calls.acquire()).await else {
             return Ok(Done::Busy);
         };
-        let client = self.context.term.client_of(way.client, way.fence);
+        let term = &self.context.term;
+        let client = if way.is_own {
+            term.client(way.client)
+        } else {
+            term.client_of_other_cluster(way.client)
+        };
         match timeout(LONGEST_AT_A_NODE, act(client)).await {
             // Nobody waits for that here: the place is needed for others.
             Ok(Err(error)) if ForeignTooSoon::is_in(&error) => Ok(Done::TooSoon),

@@ -6,6 +6,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
+use lease_election::mutation::{self, Mutation};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
@@ -19,7 +20,7 @@ pub(super) async fn write_status(
     status: &ScheduledMachineStatus,
 ) -> Result<bool, ControllerError> {
     let name = object.name_any();
-    let patch = json!({
+    let mut patch = json!({
         "apiVersion": ScheduledMachine::api_version(&()),
         "kind": ScheduledMachine::kind(&()),
         // The version makes the API server refuse a status that was decided on before another one was written, and one for
@@ -30,8 +31,11 @@ pub(super) async fn write_status(
         },
         "status": status,
     });
-    #[cfg(feature = "mutants")]
-    let patch = crate::mutant::without_version(patch);
+    if mutation::is(Mutation::WritesFromAnyVersion)
+        && let Some(metadata) = patch["metadata"].as_object_mut()
+    {
+        metadata.remove("resourceVersion");
+    }
     // Forced against other managers, not against time: these fields are ours by definition of the API, whoever wrote them
     // before.
     let params = PatchParams::apply(FIELD_MANAGER).force();

@@ -22,7 +22,6 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::{
     api::is_cluster_name,
     machine::{MachineSight, NodeSeen},
-    term::Fence,
 };
 
 /// Each has a watch, and all its Nodes are kept in memory.
@@ -113,8 +112,8 @@ enum Put {
 #[derive(Clone)]
 pub(super) struct Way {
     pub(super) client: Client,
-    /// Whether it may have the fence.
-    pub(super) fence: Fence,
+    /// Whether it is the operator's own, which may have the fence.
+    pub(super) is_own: bool,
     /// A place is to be held while at work.
     pub(super) calls: Arc<Semaphore>,
 }
@@ -216,14 +215,11 @@ impl Clusters {
     pub(super) fn way(&self, namespace: Option<&str>, cluster: &str) -> Option<Way> {
         let known = self.read();
         let key = ClusterKey::new(namespace, cluster);
-        let fence = match known.get(&key) {
-            Some(Reach::Own) => Fence::Possible,
-            _ => Fence::Foreign,
-        };
+        let is_own = matches!(known.get(&key), Some(Reach::Own));
         match resolve(&known, &key) {
             Reach::Reached(reached) => Some(Way {
                 client: reached.client.clone(),
-                fence,
+                is_own,
                 calls: Arc::clone(&reached.calls),
             }),
             Reach::Unknown | Reach::Own | Reach::Failed(_) | Reach::Refused(_) => None,

@@ -10,10 +10,11 @@ use kube::{
     api::{ListParams, PostParams, Preconditions},
     core::Status,
 };
+use lease_election::term::ForeignTooSoon;
 use serde_json::json;
 
 use super::{ControllerMetrics, Eviction, plan::DrainProgress};
-use crate::{errors::shortened, term::ForeignTooSoon};
+use crate::errors::shortened;
 
 /// How many evictions of one Node are under way at a time.
 const AT_A_TIME: usize = 8;

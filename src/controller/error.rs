@@ -2,7 +2,7 @@
 
 use std::{error::Error, iter};
 
-use crate::term::Fenced;
+use lease_election::term::Fenced;
 
 /// An operation of the controller that failed.
 #[derive(Debug, thiserror::Error)]

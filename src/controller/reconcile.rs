@@ -12,6 +12,7 @@ use kube::{
     api::DynamicObject,
     runtime::{controller::Action, reflector::ObjectRef},
 };
+use lease_election::term::Term;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -31,7 +32,6 @@ use super::{
 use crate::{
     api::{ScheduledMachine, ScheduledMachineStatus},
     errors::Chain,
-    term::Term,
 };
 
 /// What a reconcile may use.

@@ -22,6 +22,10 @@ use std::{
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
+use lease_election::{
+    clock::{PausedClock, SharedClock},
+    term::{Generation, Term, TermControl},
+};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::{
@@ -37,11 +41,10 @@ use super::{
     timers::Timers,
     wall_clock::WallClock,
 };
-use crate::api::fixture::office_json;
-use crate::api_server::{ApiServer, ClusterApi, Crash, Faults};
 use crate::{
-    clock::{PausedClock, SharedClock},
-    term::{Generation, Term, TermControl},
+    api::fixture::office_json,
+    api_server::{ApiServer, ClusterApi, Crash, Faults},
+    leader,
 };
 
 /// A Monday, ten minutes before the office opens.
@@ -134,7 +137,12 @@ impl Replica {
     fn begin_unproven_term(&mut self, wait: Duration) -> TermControl {
         let now = self.clock.now();
         let deadline = now + Duration::from_hours(1000);
-        let (term, control) = Term::begin(Generation(1), deadline, Arc::clone(&self.clock));
+        let (term, control) = Term::begin(
+            Generation(1),
+            deadline,
+            Arc::clone(&self.clock),
+            Some(leader::policies()),
+        );
         control.allow_foreign_from(Some(now + wait));
         let wall: Arc<dyn WallClock> = Arc::clone(&self.wall) as _;
         self.work.spawn(run_by(

@@ -1,6 +1,7 @@
 //! `deploy/flow-schema.yaml`: the priority that the API server gives to the operator's calls about Leases.
 
-use super::{comment, list};
+use lease_election::fence::{comment, list};
+
 use crate::access::{FLOW_SCHEMA, RIGHTS, Reach, Right, SERVICE_ACCOUNT};
 
 /// The group of Leases.

@@ -1,6 +1,7 @@
 //! `deploy/rbac.yaml`: the account, and the rights of [`RIGHTS`].
 
-use super::{comment, list};
+use lease_election::fence::{comment, list};
+
 use crate::access::{LEASE, NAMESPACE, RIGHTS, Reach, Right, SERVICE_ACCOUNT};
 
 /// The ServiceAccount, its roles and their bindings as YAML, ready to apply.

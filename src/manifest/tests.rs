@@ -331,7 +331,7 @@ fn neither_an_eviction_nor_a_rollout_leaves_nobody_ready() {
 
 #[test]
 fn the_grace_period_has_room_for_the_drain_and_the_release() {
-    let release = i64::try_from(crate::leader::RELEASE_TIMEOUT.as_secs()).unwrap();
+    let release = i64::try_from(lease_election::RELEASE_TIMEOUT.as_secs()).unwrap();
     let drain: i64 = default_of("drain_timeout_seconds").parse().unwrap();
     let grace = pod_spec().termination_grace_period_seconds.unwrap();
     assert!(

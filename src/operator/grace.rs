@@ -7,10 +7,9 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::{
-    errors::Chain,
-    leader::{LeaseConfig, RELEASE_TIMEOUT},
-};
+use lease_election::{RELEASE_TIMEOUT, settings::LeaseName};
+
+use crate::errors::Chain;
 
 /// How long the answer is waited for. Nothing depends on it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -24,7 +23,7 @@ struct TooShort {
 
 /// Warns once where kubelet would kill this process before it has given the Lease back. Nobody but the pod itself knows its
 /// grace period: an overlay, or whatever installed the operator, may have changed it.
-pub(super) async fn check(client: Client, lease: &LeaseConfig, pod: &str, drain: Duration) {
+pub(super) async fn check(client: Client, lease: &LeaseName, pod: &str, drain: Duration) {
     if let Some(TooShort { grace, needed }) = look(client, lease, pod, drain).await {
         warn!(
             pod,
@@ -40,7 +39,7 @@ pub(super) async fn check(client: Client, lease: &LeaseConfig, pod: &str, drain:
 }
 
 /// A pod that can't be read is no error: nothing depends on it.
-async fn look(client: Client, lease: &LeaseConfig, pod: &str, drain: Duration) -> Option<TooShort> {
+async fn look(client: Client, lease: &LeaseName, pod: &str, drain: Duration) -> Option<TooShort> {
     let pods: Api<Pod> = Api::namespaced(client, lease.namespace());
     match timeout(ANSWER_LIMIT, pods.get(pod)).await {
         Ok(Ok(read)) => too_short(&read, drain),
@@ -71,6 +70,8 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::time::Instant;
     use tower::{BoxError, service_fn};
+
+    use lease_election::SettingNames;
 
     use super::*;
 
@@ -130,8 +131,9 @@ mod tests {
         });
         let client = answering(code, &answer);
         let begun = Instant::now();
+        let lease = LeaseName::new("l", "5spot-system", &SettingNames::default()).unwrap();
         let drain = Duration::from_secs(20);
-        let found = look(client, &LeaseConfig::default(), pod, drain).await;
+        let found = look(client, &lease, pod, drain).await;
         assert_eq!(found.is_some(), expected);
         assert!(begun.elapsed() <= ANSWER_LIMIT + Duration::from_millis(2));
     }

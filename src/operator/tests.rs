@@ -101,12 +101,14 @@ async fn work_that_cannot_be_stopped_ends_the_process_without_waiting_for_anythi
     let mut parts = Parts::begin();
     parts.spawn_until_stop(Part::Caches);
     let outlived = ElectorError::WorkOutlivedTerm(Generation(3));
-    parts.spawn_failing(Part::Election, OperatorError::Election(outlived));
+    parts.spawn_failing(Part::Election, OperatorError::Election(outlived.into()));
     let begun = Instant::now();
     let outcome = parts.run().await;
     assert!(matches!(
         outcome,
-        Err(OperatorError::Election(ElectorError::WorkOutlivedTerm(_)))
+        Err(OperatorError::Election(ElectionError::Elector(
+            ElectorError::WorkOutlivedTerm(_)
+        )))
     ));
     assert!(begun.elapsed() < SECOND + SECOND);
 }

@@ -2,9 +2,10 @@
 
 use five_spot::{
     access::{FENCE, LENIENT_FENCE, SERVICE_ACCOUNT},
-    fence::{Answer, Each, Fence, KubeFence, Policy, Refusal, Test, Why},
-    leader::HOLDER_POD_ANNOTATION,
+    fence::{Answer, FenceCheck, KubeFence, PerPolicy, Policy, Refusal, Test, Why},
+    leader::{HOLDER_POD_ANNOTATION, SETTINGS, policies},
     manifest::fence_yaml,
+    settings::LeaseName,
 };
 use five_spot_e2e::{
     cluster::Cluster,
@@ -155,7 +156,7 @@ async fn objects_that_others_write_too_are_guarded(fenced: &Fenced, a: &Client, 
 
 async fn a_token_of_no_pod_holds_nothing(fenced: &Fenced) {
     let client = fenced.client_with(&fenced.token(json!({"audiences": []})).await);
-    let nobody = KubeFence::new(client, NAMESPACE, LEASE, FENCE, "nobody");
+    let nobody = KubeFence::new(client, &lease(), policies(), policies(), "nobody");
     fenced
         .until(&nobody, Test::Nobodys, why(Why::NotHolder))
         .await;
@@ -170,7 +171,7 @@ async fn a_policy_that_is_off_is_told_from_the_other(fenced: &Fenced, b: &KubeFe
         (Policy::Strict, None, refused),
     ] {
         fenced.act(policy, "Audit").await;
-        let expected = Each { strict, lenient };
+        let expected = PerPolicy { strict, lenient };
         fenced.until(b, Test::Nobodys, expected).await;
         assert!(!b.refuses_me().await);
         fenced.act(policy, "Deny").await;
@@ -209,12 +210,12 @@ async fn an_api_server_that_is_frozen_on_the_present_leader_is_found_out(
 ) {
     for policy in Policy::ALL {
         let gone = DeleteParams::default();
-        fenced.bindings.delete(policy.name(), &gone).await.unwrap();
+        fenced.bindings.delete(policies().of(policy), &gone).await.unwrap();
     }
     // It stops a second after it has noticed.
     sleep(Duration::from_secs(10)).await;
     let renewed = fenced.hold("a", None).await;
-    apply(&fenced.admin, &fence_yaml(NAMESPACE, LEASE)).await;
+    apply(&fenced.admin, &fence_yaml(&lease())).await;
     // Once kubernetes/kubernetes issue 130887 is fixed, this waits in vain: delete it then.
     until_told(a, Test::Nobodys, Some(renewed), why(Why::Behind)).await;
 }
@@ -225,7 +226,7 @@ impl Fenced {
         config.default_retry = false;
         let admin = cluster.client().await.unwrap();
         apply(&admin, OPERATOR).await;
-        apply(&admin, &fence_yaml(NAMESPACE, LEASE)).await;
+        apply(&admin, &fence_yaml(&lease())).await;
         Self {
             leases: Api::namespaced(admin.clone(), NAMESPACE),
             bindings: Api::all(admin.clone()),
@@ -259,7 +260,7 @@ impl Fenced {
         let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid});
         let token = json!({"audiences": [], "boundObjectRef": bound});
         let client = self.client_with(&self.token(token).await);
-        let fence = KubeFence::new(client.clone(), NAMESPACE, LEASE, FENCE, name);
+        let fence = KubeFence::new(client.clone(), &lease(), policies(), policies(), name);
         (fence, uid, client)
     }
 
@@ -296,12 +297,13 @@ impl Fenced {
         let change = json!({"spec": {"validationActions": [action]}});
         let patch = Patch::Merge(&change);
         let parameters = PatchParams::default();
-        let patched = self.bindings.patch(policy.name(), &parameters, &patch);
+        let policies = policies();
+        let patched = self.bindings.patch(policies.of(policy), &parameters, &patch);
         patched.await.unwrap();
     }
 
     /// Waits until a replica that does not lead is answered so.
-    async fn until(&self, fence: &KubeFence, test: Test, expected: Each<Option<Why>>) {
+    async fn until(&self, fence: &KubeFence, test: Test, expected: PerPolicy<Option<Why>>) {
         until_told(fence, test, None, expected).await;
     }
 }
@@ -311,7 +313,7 @@ async fn until_told(
     fence: &KubeFence,
     test: Test,
     acknowledged: Option<Timestamp>,
-    expected: Each<Option<Why>>,
+    expected: PerPolicy<Option<Why>>,
 ) {
     let deadline = Instant::now() + LIMIT;
     loop {
@@ -346,18 +348,22 @@ fn refusal(error: &kube::Error) -> (Policy, Why) {
     let kube::Error::Api(status) = error else {
         panic!("{error}")
     };
-    let refusal = Refusal::of(status).unwrap_or_else(|| panic!("{error}"));
+    let refusal = Refusal::of(status, &policies()).unwrap_or_else(|| panic!("{error}"));
     (refusal.policy, refusal.why)
 }
 
-fn both(outcome: Option<Why>) -> Each<Option<Why>> {
-    Each {
+fn lease() -> LeaseName {
+    LeaseName::new(LEASE, NAMESPACE, &SETTINGS).unwrap()
+}
+
+fn both(outcome: Option<Why>) -> PerPolicy<Option<Why>> {
+    PerPolicy {
         strict: outcome,
         lenient: outcome,
     }
 }
 
-fn why(why: Why) -> Each<Option<Why>> {
+fn why(why: Why) -> PerPolicy<Option<Why>> {
     both(Some(why))
 }
 

@@ -221,7 +221,12 @@ async fn a_reconcile_that_outlives_its_term_can_write_nothing() {
     let server = server_with(&["a"]);
     let replica = Replica::synced(BEFORE_OFFICE, &server).await;
     let deadline = replica.clock.now() + Duration::from_secs(10);
-    let (term, _control) = Term::begin(Generation(1), deadline, Arc::clone(&replica.clock));
+    let (term, _control) = Term::begin(
+        Generation(1),
+        deadline,
+        Arc::clone(&replica.clock),
+        Some(leader::policies()),
+    );
     let wall: Arc<dyn WallClock> = Arc::clone(&replica.wall) as _;
     let context = Arc::new(Context::new(
         term,

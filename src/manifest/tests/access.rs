@@ -11,16 +11,24 @@ use k8s_openapi::api::{
 };
 use rstest::rstest;
 
+use lease_election::{
+    fence::{BEHIND, IN_FORCE, Policy},
+    settings::LeaseName,
+};
+
 use super::*;
 use crate::{
     access::{
         FENCE, Guard, LEASE, LENIENT_FENCE, NAMESPACE, OF_LENIENT, RIGHTS, Reach, Right,
         SERVICE_ACCOUNT,
     },
-    fence::{BEHIND, IN_FORCE, Policy},
-    leader::HOLDER_POD_ANNOTATION,
+    leader::{self, HOLDER_POD_ANNOTATION, SETTINGS},
     manifest::{fence_yaml, flow_schema_yaml, rbac_yaml},
 };
+
+fn lease(name: &str, namespace: &str) -> LeaseName {
+    LeaseName::new(name, namespace, &SETTINGS).unwrap()
+}
 
 fn policy() -> ValidatingAdmissionPolicy {
     of_fence(FENCE)
@@ -60,7 +68,7 @@ fn rules(filter: fn(&Right) -> bool) -> Vec<PolicyRule> {
 
 #[rstest]
 #[case::rbac("rbac.yaml", rbac_yaml())]
-#[case::fence("fence.yaml", fence_yaml(NAMESPACE, LEASE))]
+#[case::fence("fence.yaml", fence_yaml(&lease(LEASE, NAMESPACE)))]
 #[case::flow_schema("flow-schema.yaml", flow_schema_yaml(NAMESPACE))]
 fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
     #[case] name: &str,
@@ -74,12 +82,12 @@ fn the_committed_manifests_are_those_that_the_list_of_rights_gives(
 
 #[test]
 fn the_fence_of_another_lease_names_that_and_no_other() {
-    let text = fence_yaml("elsewhere", "another");
+    let text = fence_yaml(&lease("another", "elsewhere"));
     assert!(!text.contains(NAMESPACE) && !text.contains(LEASE), "{text}");
     let back = text
         .replace("elsewhere", NAMESPACE)
         .replace("another", LEASE);
-    assert_eq!(back, fence_yaml(NAMESPACE, LEASE));
+    assert_eq!(back, fence_yaml(&lease(LEASE, NAMESPACE)));
 }
 
 #[test]
@@ -326,7 +334,7 @@ fn the_object_that_each_policy_is_tested_on_is_deployed_with_it() {
         let probe: ConfigMap = of_fence(&name);
         assert_eq!(probe.metadata.namespace, deployment().metadata.namespace);
         assert_eq!(probe.data, None);
-        let policy: ValidatingAdmissionPolicy = of_fence(policy.name());
+        let policy: ValidatingAdmissionPolicy = of_fence(leader::policies().of(policy));
         let constraints = policy.spec.unwrap().match_constraints.unwrap();
         let mut rules = constraints.resource_rules.unwrap().into_iter();
         assert!(rules.any(|rule| rule.resource_names == Some(vec![name.clone()])));
