@@ -81,7 +81,7 @@ impl Drop for Speaking {
 
 impl Subscriber for Logs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("five_spot")
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
