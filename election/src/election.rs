@@ -20,7 +20,7 @@ use crate::{
     },
     errors::Chain,
     evidence::{HintError, HintListener, KubePods, TcpPeers, TerminationLog, TerminationLogError},
-    fence::{Fence, FenceTester, KubeFence},
+    fence::{Advice, Fence, FenceTester, KubeFence},
     identity::Identity,
     observer::{NoObserver, Observer},
     record::Annotations,
@@ -195,20 +195,9 @@ impl Builder {
             container: self.container,
             hints: None,
         };
-        let tested = match &self.fence {
-            Some(Fence {
-                policies,
-                probes: Some(probes),
-                advice,
-            }) => {
-                let (client, policies) = (clients.fence()?, policies.clone());
-                let fence = KubeFence::new(client, &lease, policies, probes.clone(), &pod);
-                Some((fence, *advice))
-            }
-            _ => None,
-        };
+        let checked = fence(self.fence.as_ref(), &clients, &lease, &pod)?;
         let mut listener = None;
-        match (self.hints, &tested) {
+        match (self.hints, &checked) {
             (Some(address), Some((fence, _))) => {
                 let nonce = incarnation.nonce;
                 listener = Some(HintListener::listen(address, nonce, names.hints)?);
@@ -254,7 +243,7 @@ impl Builder {
                 policies: self.fence.map(|fence| fence.policies),
             },
         );
-        let tester = tested.map(|(fence, advice)| {
+        let tester = checked.map(|(fence, advice)| {
             let (status, last) = (elector.status(), elector.acknowledged());
             let acknowledged = move || {
                 let leads = matches!(*status.borrow(), LeadershipStatus::Leading { .. });
@@ -430,6 +419,26 @@ impl Clients {
     }
 }
 
+/// The fence as this replica meets it; none where there is none to be tested.
+fn fence(
+    fence: Option<&Fence>,
+    clients: &Clients,
+    lease: &LeaseName,
+    pod: &str,
+) -> Result<Option<(KubeFence, Advice)>, BuildError> {
+    let Some(Fence {
+        policies,
+        probes: Some(probes),
+        advice,
+    }) = fence
+    else {
+        return Ok(None);
+    };
+    let (client, policies) = (clients.fence()?, policies.clone());
+    let fence = KubeFence::new(client, lease, policies, probes.clone(), pod);
+    Ok(Some((fence, *advice)))
+}
+
 /// The termination log; none where it can't be written.
 fn begin(
     begun: Result<TerminationLog, TerminationLogError>,
@@ -447,3 +456,6 @@ fn begin(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,8 @@ pub use settings::{InvalidSetting, SettingNames};
 pub use status::LeadershipStatus;
 pub use term::Term;
 pub use timing::Timing;
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -131,3 +131,20 @@ pub use switch::{break_in_this_process, is};
 pub const fn is(_: Mutation) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_told_by_these_names_what_to_break() {
+        let named = |name: &str| name.parse::<Mutation>();
+        assert_eq!(named("never-release"), Ok(Mutation::NeverRelease));
+        assert_eq!(
+            named("works-without-lease"),
+            Ok(Mutation::WorksWithoutLease)
+        );
+        assert_eq!(named("forces-status"), Ok(Mutation::WritesFromAnyVersion));
+        assert!(named("").is_err());
+    }
+}

@@ -210,7 +210,11 @@ async fn an_api_server_that_is_frozen_on_the_present_leader_is_found_out(
 ) {
     for policy in Policy::ALL {
         let gone = DeleteParams::default();
-        fenced.bindings.delete(policies().of(policy), &gone).await.unwrap();
+        fenced
+            .bindings
+            .delete(policies().of(policy), &gone)
+            .await
+            .unwrap();
     }
     // It stops a second after it has noticed.
     sleep(Duration::from_secs(10)).await;
@@ -298,7 +302,9 @@ impl Fenced {
         let patch = Patch::Merge(&change);
         let parameters = PatchParams::default();
         let policies = policies();
-        let patched = self.bindings.patch(policies.of(policy), &parameters, &patch);
+        let patched = self
+            .bindings
+            .patch(policies.of(policy), &parameters, &patch);
         patched.await.unwrap();
     }
 

@@ -19,11 +19,11 @@ pub struct Manifest<'a> {
     pub lease: &'a LeaseName,
     /// The ServiceAccount that the replicas run as, in the namespace of the Lease. It is the value of the label `app` too.
     pub account: &'a str,
-    /// The names of the policies, their bindings and the ConfigMaps that they are tested on.
+    /// The names of the policies, their bindings and the `ConfigMaps` that they are tested on.
     pub policies: &'a PerPolicy<String>,
     /// The annotations of the Lease.
     pub annotations: &'a Annotations,
-    /// The writes that it refuses. The ConfigMaps have to be among them.
+    /// The writes that it refuses. The `ConfigMaps` have to be among them.
     pub rules: &'a [Rule<'a>],
     /// What comes first, as YAML comments: what the file is, and how it is kept.
     pub about: &'a str,
@@ -73,7 +73,7 @@ pub fn fence_yaml(manifest: &Manifest<'_>) -> String {
         "Allow",
     );
     format!(
-        r#"{about}
+        r"{about}
 #
 # There are two policies. One guards what only the operator writes, and refuses where it can't tell who leads. The other
 # guards what others write too, such as Nodes, and lets pass where it can't tell: nobody else is to suffer from it.
@@ -100,7 +100,7 @@ metadata:
 {lenient}
 ---
 {lenient_binding}
-"#
+"
     )
 }
 

@@ -16,7 +16,7 @@ pub trait FenceCheck: Send + Sync {
 pub struct Fence {
     /// The policies, and the bindings of the same names.
     pub policies: PerPolicy<String>,
-    /// The ConfigMaps in the namespace of the Lease that they are tested on. None: the fence is not tested, and no hint is
+    /// The `ConfigMaps` in the namespace of the Lease that they are tested on. None: the fence is not tested, and no hint is
     /// acted on.
     pub probes: Option<PerPolicy<String>>,
     /// What log lines advise where something is wrong with it.

@@ -76,7 +76,7 @@ enum News {
 }
 
 impl KubeFence {
-    /// The fence by `lease` whose `policies` are tested by the pod `pod` on the ConfigMaps `probes`.
+    /// The fence by `lease` whose `policies` are tested by the pod `pod` on the `ConfigMaps` `probes`.
     ///
     /// `client` must authenticate as that pod does, and must not try again by itself.
     pub fn new(

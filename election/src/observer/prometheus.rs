@@ -26,7 +26,7 @@ use crate::{
     status::LeadershipStatus,
     timing::Timing,
 };
-use scraped::{HintCollector, StatusCollector, TermCollector};
+use scraped::{HintCollector, Scraped, StatusCollector, TermCollector};
 
 /// The names of a series' labels, and their values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -47,16 +47,6 @@ pub struct PrometheusObserver {
     events: Counters<1>,
     scraped: Arc<RwLock<Scraped>>,
     fence: FenceMetrics,
-}
-
-/// What collectors encode.
-#[derive(Debug, Default)]
-struct Scraped {
-    status: LeadershipStatus,
-    /// Until when the present term runs; none where this replica does not lead.
-    deadline: Option<Moment>,
-    /// Whether the hint connection stands; none where there is none to be held.
-    hint: Option<bool>,
 }
 
 /// The gauges that say whether the fence is in force.

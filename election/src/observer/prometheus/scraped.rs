@@ -12,8 +12,20 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use super::Scraped;
-use crate::{clock::SharedClock, status::LeadershipStatus};
+use crate::{
+    clock::{Moment, SharedClock},
+    status::LeadershipStatus,
+};
+
+/// What collectors encode.
+#[derive(Debug, Default)]
+pub(super) struct Scraped {
+    pub(super) status: LeadershipStatus,
+    /// Until when the present term runs; none where this replica does not lead.
+    pub(super) deadline: Option<Moment>,
+    /// Whether the hint connection stands; none where there is none to be held.
+    pub(super) hint: Option<bool>,
+}
 
 type Shared = Arc<RwLock<Scraped>>;
 

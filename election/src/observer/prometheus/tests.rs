@@ -180,9 +180,9 @@ async fn each_policy_of_the_fence_has_a_gauge_and_one_is_for_both() {
             "policy_active{policy=\"strict\"}",
             "policy_active{policy=\"lenient\"}",
         ]
-        .map(|name| registered.value(&format!("my_fence_{name}")).unwrap())
+        .map(|name| registered.value(&format!("my_fence_{name}")) == Some(1.0))
     };
-    assert_eq!(gauges(), [0.0, 0.0, 0.0]);
+    assert_eq!(gauges(), [false, false, false]);
     let mut states = PerPolicy {
         strict: State::Active,
         lenient: State::Off {
@@ -190,13 +190,13 @@ async fn each_policy_of_the_fence_has_a_gauge_and_one_is_for_both() {
         },
     };
     registered.metrics.fence(&states);
-    assert_eq!(gauges(), [0.0, 1.0, 0.0]);
+    assert_eq!(gauges(), [false, true, false]);
     states.lenient = State::Active;
     registered.metrics.fence(&states);
-    assert_eq!(gauges(), [1.0, 1.0, 1.0]);
+    assert_eq!(gauges(), [true, true, true]);
     states.strict = State::Unknown {
         error: String::new(),
     };
     registered.metrics.fence(&states);
-    assert_eq!(gauges(), [0.0, 0.0, 1.0]);
+    assert_eq!(gauges(), [false, false, true]);
 }
