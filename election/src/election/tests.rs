@@ -1,11 +1,13 @@
 //! What a builder refuses, and that a run ends.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
+use crate::{Fence, Identity, LeadershipStatus, SettingNames};
 
 fn nowhere() -> kube::Config {
     kube::Config::new(http::Uri::from_static("http://127.0.0.1:1"))

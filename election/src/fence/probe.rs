@@ -1,6 +1,6 @@
 //! Asks the API server what the fence would do, by writes that are never carried out.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ pub enum Answer {
 }
 
 /// The fence of a cluster, as one replica meets it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KubeFence {
     api: Api<ConfigMap>,
     leases: Api<Lease>,
@@ -208,14 +208,5 @@ impl FenceCheck for KubeFence {
             })
         }
         .boxed()
-    }
-}
-
-impl fmt::Debug for KubeFence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KubeFence")
-            .field("policies", &self.policies)
-            .field("pod", &self.pod)
-            .finish_non_exhaustive()
     }
 }

@@ -318,7 +318,7 @@ impl Checks {
 
     /// A call about the Lease is made.
     pub(super) fn called(&mut self, now: Millis, pods: &mut [SimPod], pod: usize) {
-        let Some(pod) = pods.get_mut(pod) else { return };
+        let pod = &mut pods[pod];
         if pod.calls.0 + 60_000 < now {
             pod.calls = (now, 0);
         }

@@ -35,10 +35,7 @@ pub(super) fn watch(
     });
     // Where no connection comes about there is never a hint.
     if let Some(to) = to
-        && state
-            .pods
-            .get(from)
-            .is_some_and(|pod| pod.line.is_connected())
+        && state.pods[from].line.is_connected()
     {
         state
             .connections
@@ -88,11 +85,11 @@ fn resolve(world: &World, state: &mut State, heard: &[bool]) {
         if marks.next() == Some(&true) {
             let delay = state.dice.between(1, 4);
             world.after(state, delay, move |_, state| {
-                let alive = state
-                    .pods
-                    .get(connection.from)
-                    .and_then(|pod| pod.life.as_ref());
-                if alive.is_some_and(|life| life.gate.mode() != Mode::Dead) {
+                let life = &state.pods[connection.from].life;
+                if life
+                    .as_ref()
+                    .is_some_and(|life| life.gate.mode() != Mode::Dead)
+                {
                     let _ = connection.lost.send(());
                 }
             });

@@ -249,9 +249,7 @@ impl Line {
                     serve(world, state, way_back);
                 };
                 world.after(state, there, move |world, state| {
-                    let Some(line) = state.pods.get_mut(pod).map(|pod| &mut pod.line) else {
-                        return;
-                    };
+                    let line = &mut state.pods[pod].line;
                     if line.requests_cut == 0 {
                         arrive(world, state);
                     } else if line.resends {
@@ -274,11 +272,7 @@ fn reply<T: Send + 'static>(
     result: Result<T, Failure>,
 ) {
     world.after(state, delay, move |_, state| {
-        if state
-            .pods
-            .get(pod)
-            .is_some_and(|pod| !pod.line.answers_are_lost())
-        {
+        if !state.pods[pod].line.answers_are_lost() {
             // Whoever asked may have given up or be dead.
             let _ = answer.send(result);
         }

@@ -125,18 +125,14 @@ pub(super) fn create(
 
 /// The container's process ends, whatever the cause. Kubelet notices within about a second.
 pub(super) fn died(world: &World, state: &mut State, pod: usize, number: usize) {
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     let Some(life) = entry.life.take_if(|life| life.number == number) else {
         return;
     };
     life.gate.set(Mode::Dead);
     entry.fine_since = None;
     hints::ended(world, state, pod);
-    let Some(entry) = state.pods.get(pod) else {
-        return;
-    };
+    let entry = &state.pods[pod];
     if entry.node_lost {
         return;
     }
@@ -145,11 +141,8 @@ pub(super) fn died(world: &World, state: &mut State, pod: usize, number: usize) 
     world.after(state, looks, move |world, state| {
         report(world, state, pod, nonce);
     });
-    if state.pods.get(pod).is_some_and(|pod| !pod.deleting) {
-        let backoff = state
-            .pods
-            .get(pod)
-            .map_or(0, |pod| 1 << pod.restarts.min(4));
+    if !state.pods[pod].deleting {
+        let backoff = 1 << state.pods[pod].restarts.min(4);
         let delay = state.dice.between(200, 800 * (1 + backoff));
         world.after(state, delay, move |world, state| restart(world, state, pod));
     }
@@ -157,7 +150,7 @@ pub(super) fn died(world: &World, state: &mut State, pod: usize, number: usize) 
 
 /// SIGKILL.
 pub(super) fn kill(world: &World, state: &mut State, pod: usize) {
-    let Some(life) = state.pods.get(pod).and_then(|pod| pod.life.as_ref()) else {
+    let Some(life) = &state.pods[pod].life else {
         return;
     };
     let number = life.number;
@@ -167,9 +160,7 @@ pub(super) fn kill(world: &World, state: &mut State, pod: usize) {
 
 /// The graceful deletion of a pod: SIGTERM now, SIGKILL after the grace period.
 pub(super) fn delete(world: &World, state: &mut State, pod: usize) {
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     if entry.deleting || !entry.exists {
         return;
     }
@@ -179,7 +170,7 @@ pub(super) fn delete(world: &World, state: &mut State, pod: usize) {
     watches::changed(world, state, &On::Pod(name));
     let delay = state.dice.between(5, 300);
     world.after(state, delay, move |world, state| {
-        let Some(life) = state.pods.get(pod).and_then(|pod| pod.life.as_ref()) else {
+        let Some(life) = &state.pods[pod].life else {
             remove(world, state, pod);
             return;
         };
@@ -193,9 +184,7 @@ pub(super) fn delete(world: &World, state: &mut State, pod: usize) {
 fn report(world: &World, state: &mut State, pod: usize, nonce: Uuid) {
     let up = state.server.up;
     let now = world.now();
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     if entry.node_lost || !entry.exists {
         return;
     }
@@ -215,16 +204,14 @@ fn report(world: &World, state: &mut State, pod: usize, nonce: Uuid) {
     let name = entry.name.clone();
     trace::note(|| format!("kubelet reports the last words {nonce} of pod {name}"));
     watches::changed(world, state, &On::Pod(name));
-    if state.pods.get(pod).is_some_and(|pod| pod.deleting) {
+    if state.pods[pod].deleting {
         let delay = state.dice.between(0, 500);
         world.after(state, delay, move |world, state| remove(world, state, pod));
     }
 }
 
 fn restart(world: &World, state: &mut State, pod: usize) {
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     if entry.deleting || entry.node_lost || !entry.exists || entry.life.is_some() {
         return;
     }
@@ -240,9 +227,7 @@ fn restart(world: &World, state: &mut State, pod: usize) {
 
 /// The API object goes.
 pub(super) fn remove(world: &World, state: &mut State, pod: usize) {
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     if !std::mem::replace(&mut entry.exists, false) {
         return;
     }

@@ -1,6 +1,6 @@
 //! A process of the operator: the real elector on this world's clock and network, and a leader's work.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
@@ -57,9 +57,7 @@ pub(super) fn start(world: &World, state: &mut State, pod: usize) {
     let sync = state.dice.between(50, 3000);
     state.lives += 1;
     let number = state.lives;
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     let life = Life {
         number,
         nonce,
@@ -166,10 +164,7 @@ async fn run(
 async fn caches_synced(process: work::Process, after: u64) {
     process.clock.sleep(Duration::from_millis(after)).await;
     let mut state = process.world.state();
-    let life = state
-        .pods
-        .get_mut(process.pod)
-        .and_then(|pod| pod.life.as_mut());
+    let life = state.pods[process.pod].life.as_mut();
     if let Some(life) = life.filter(|life| life.number == process.number) {
         life.ready = true;
     }
@@ -222,10 +217,7 @@ impl Line {
             server,
             ..
         } = state;
-        let by = pods
-            .get(pod)
-            .map(|pod| pod.name.as_str())
-            .unwrap_or_default();
+        let by = pods[pod].name.as_str();
         let incarnation = server.held().map(|held| held.incarnation.clone());
         let by = (by, incarnation.as_deref().unwrap_or_default());
         checks.lease_written(now, by, before.as_ref(), server.says());
@@ -273,13 +265,5 @@ impl LeaseApi for Line {
                 })
             })
             .boxed()
-    }
-}
-
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line")
-            .field("pod", &self.pod)
-            .finish_non_exhaustive()
     }
 }

@@ -60,10 +60,7 @@ impl Server {
             commit_takes: 0,
             version: 0,
             fence: settings.fence,
-            off: PerPolicy {
-                strict: 0,
-                lenient: 0,
-            },
+            off: PerPolicy::default(),
             informer_lag: settings.informer_lag,
         }
     }

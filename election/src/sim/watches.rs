@@ -88,9 +88,7 @@ pub(super) fn deafen(state: &mut State, pod: usize) {
     {
         watch.deaf = true;
     }
-    if let Some(pod) = state.pods.get_mut(pod) {
-        pod.deafened = true;
-    }
+    state.pods[pod].deafened = true;
 }
 
 /// The connections of a pod, or of all, have broken and were opened anew.
@@ -136,8 +134,7 @@ fn tell(world: &World, state: &mut State, id: u64, news: News, extra: Millis) {
     let Some(pod) = state.watches.open.get(index).map(|watch| watch.pod) else {
         return;
     };
-    let delay =
-        extra + state.latency(world) + state.pods.get(pod).map_or(0, |pod| pod.line.watch_delay);
+    let delay = extra + state.latency(world) + state.pods[pod].line.watch_delay;
     let now = world.now();
     let Some(watch) = state.watches.open.get_mut(index) else {
         return;

@@ -4,7 +4,6 @@
 //! later, by which time the Lease may have moved; then the version that it was made from decides.
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -240,13 +239,5 @@ impl Drop for Flight {
         if !self.answered {
             self.abandoned.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-impl fmt::Debug for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process")
-            .field("number", &self.number)
-            .finish_non_exhaustive()
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct State {
     pub(super) dice: Dice,
     pub(super) server: Server,
     pub(super) watches: Watches,
+    /// All there ever were, by their numbers: one that is gone stays.
     pub(super) pods: Vec<SimPod>,
     pub(super) connections: Vec<Connection>,
     pub(super) checks: Checks,

@@ -9,7 +9,13 @@ use rstest::rstest;
 use super::*;
 use crate::{
     clock::Moment,
-    record::{Evidence, Observed, Reason, Record, Verdict, Waits, decide},
+    record::{
+        Evidence, Observed,
+        Reason::{self, Expired, Hint, Own, Proof, Reclaimed, Released},
+        Record,
+        Verdict::{self, Take},
+        Waits, decide,
+    },
 };
 
 const INCARNATION: &str = "example.com/incarnation";
@@ -27,8 +33,16 @@ fn seen(lease: Lease) -> Record {
 }
 
 /// Without evidence beside the Lease.
-fn verdict(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
+fn verdict(observed: &Observed, now: Moment) -> Verdict {
+    verdict_for(observed, &me(), now)
+}
+
+fn verdict_for(observed: &Observed, me: &Identity, now: Moment) -> Verdict {
     decide(observed, me, &Evidence::default(), now)
+}
+
+fn wait(until: Moment) -> Verdict {
+    Verdict::Wait { until }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -67,14 +81,8 @@ fn me() -> Identity {
 #[test]
 fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_deletion() {
     let observed = Observed::first(None, at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Wait { until: at(104) }
-    );
-    assert_eq!(
-        verdict(&observed, &me(), at(104)),
-        Verdict::Take(Reason::Released)
-    );
+    assert_eq!(verdict(&observed, at(100)), wait(at(104)));
+    assert_eq!(verdict(&observed, at(104)), Take(Released));
 }
 
 #[rstest]
@@ -82,10 +90,7 @@ fn a_lease_that_does_not_exist_is_created_once_a_leader_would_have_noticed_its_d
 #[case::released(Some(record(Some(""), Some(1), 0)))]
 fn a_lease_that_nobody_holds_is_taken_at_once(#[case] seen: Option<Record>) {
     let observed = Observed::first(seen, at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Take(Reason::Released)
-    );
+    assert_eq!(verdict(&observed, at(100)), Take(Released));
 }
 
 #[rstest]
@@ -97,27 +102,15 @@ fn a_record_never_seen_before_is_waited_out_whatever_its_renew_time(#[case] rene
         at(100),
         WAITS,
     );
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Wait { until: at(115) }
-    );
-    assert_eq!(
-        verdict(&observed, &me(), at(114)),
-        Verdict::Wait { until: at(115) }
-    );
-    assert_eq!(
-        verdict(&observed, &me(), at(115)),
-        Verdict::Take(Reason::Expired)
-    );
+    assert_eq!(verdict(&observed, at(100)), wait(at(115)));
+    assert_eq!(verdict(&observed, at(114)), wait(at(115)));
+    assert_eq!(verdict(&observed, at(115)), Take(Expired));
 }
 
 #[test]
 fn the_duration_that_counts_is_the_record_s_own() {
     let observed = Observed::first(Some(record(Some("other"), Some(60), 0)), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(159)),
-        Verdict::Wait { until: at(160) }
-    );
+    assert_eq!(verdict(&observed, at(159)), wait(at(160)));
 }
 
 const WITH_INCARNATION: Option<&str> = Some("uid/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11");
@@ -151,16 +144,8 @@ fn no_duration_keeps_others_out_for_longer_than_is_safe(
         annotations.insert(INCARNATION.to_owned(), incarnation.to_owned());
     }
     let observed = Observed::first(Some(seen(lease)), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Wait {
-            until: at(100 + waited)
-        }
-    );
-    assert_eq!(
-        verdict(&observed, &me(), at(100 + waited)),
-        Verdict::Take(Reason::Expired)
-    );
+    assert_eq!(verdict(&observed, at(100)), wait(at(100 + waited)));
+    assert_eq!(verdict(&observed, at(100 + waited)), Take(Expired));
 }
 
 #[test]
@@ -175,14 +160,8 @@ fn what_this_process_wrote_and_heard_of_too_late_is_left_to_others_for_a_while()
         unheard: true,
         ..Evidence::default()
     };
-    assert_eq!(
-        decide(&observed, &me, &evidence, at(129)),
-        Verdict::Wait { until: at(130) }
-    );
-    assert_eq!(
-        decide(&observed, &me, &evidence, at(130)),
-        Verdict::Take(Reason::Own)
-    );
+    assert_eq!(decide(&observed, &me, &evidence, at(129)), wait(at(130)));
+    assert_eq!(decide(&observed, &me, &evidence, at(130)), Take(Own));
 }
 
 #[test]
@@ -190,10 +169,7 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
     let first = record(Some("other"), Some(15), 1);
     let mut observed = Observed::first(Some(first.clone()), at(100), WAITS);
     observed.update(Some(record(Some("other"), Some(15), 2)), at(110));
-    assert_eq!(
-        verdict(&observed, &me(), at(116)),
-        Verdict::Wait { until: at(125) }
-    );
+    assert_eq!(verdict(&observed, at(116)), wait(at(125)));
 
     let mut labelled = record(Some("other"), Some(15), 2)
         .renewed(&me(), D, Timestamp::from_second(2).unwrap())
@@ -205,24 +181,15 @@ fn a_renewal_restarts_the_wait_and_a_mere_label_does_not() {
         .insert("a".into(), "b".into());
     labelled.metadata.resource_version = Some("77".into());
     observed.update(Some(seen(labelled)), at(120));
-    assert_eq!(
-        verdict(&observed, &me(), at(125)),
-        Verdict::Take(Reason::Expired)
-    );
+    assert_eq!(verdict(&observed, at(125)), Take(Expired));
 }
 
 #[test]
 fn a_deleted_lease_is_waited_out_because_its_holder_may_not_know() {
     let mut observed = Observed::first(Some(record(Some("other"), Some(15), 1)), at(100), WAITS);
     observed.update(None, at(105));
-    assert_eq!(
-        verdict(&observed, &me(), at(105)),
-        Verdict::Wait { until: at(115) }
-    );
-    assert_eq!(
-        verdict(&observed, &me(), at(115)),
-        Verdict::Take(Reason::Expired)
-    );
+    assert_eq!(verdict(&observed, at(105)), wait(at(115)));
+    assert_eq!(verdict(&observed, at(115)), Take(Expired));
     assert!(observed.existing().is_none(), "a take has to create it");
 }
 
@@ -269,15 +236,9 @@ fn only_the_lease_that_was_held_can_be_released(#[case] uid: &str, #[case] free:
     let mut observed = Observed::first(Some(held), at(100), WAITS);
     observed.update(Some(of(&record(None, None, 0), uid)), at(105));
     if free > at(105) {
-        assert_eq!(
-            verdict(&observed, &me(), at(105)),
-            Verdict::Wait { until: free }
-        );
+        assert_eq!(verdict(&observed, at(105)), wait(free));
     }
-    assert_eq!(
-        verdict(&observed, &me(), free),
-        Verdict::Take(Reason::Released)
-    );
+    assert_eq!(verdict(&observed, free), Take(Released));
 }
 
 #[test]
@@ -287,10 +248,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
         &me().incarnation.to_string(),
     );
     let observed = Observed::first(Some(before), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Take(Reason::Reclaimed)
-    );
+    assert_eq!(verdict(&observed, at(100)), Take(Reclaimed));
 }
 
 #[rstest]
@@ -300,10 +258,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
 fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
     let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
     let observed = Observed::first(Some(before), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Wait { until: at(115) }
-    );
+    assert_eq!(verdict(&observed, at(100)), wait(at(115)));
 }
 
 #[test]
@@ -314,10 +269,7 @@ fn another_holder_with_our_incarnation_is_another_holder() {
         &me.incarnation.to_string(),
     );
     let observed = Observed::first(Some(forged), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me, at(100)),
-        Verdict::Wait { until: at(115) }
-    );
+    assert_eq!(verdict_for(&observed, &me, at(100)), wait(at(115)));
 }
 
 #[test]
@@ -328,7 +280,7 @@ fn a_record_of_this_very_process_is_its_own() {
         &me.incarnation.to_string(),
     );
     let observed = Observed::first(Some(mine), at(100), WAITS);
-    assert_eq!(verdict(&observed, &me, at(101)), Verdict::Take(Reason::Own));
+    assert_eq!(verdict_for(&observed, &me, at(101)), Take(Own));
 }
 
 const NONCE: &str = "6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11";
@@ -339,12 +291,12 @@ fn held_by_other() -> Observed {
 }
 
 #[rstest]
-#[case::proof(Some(format!("uid/{NONCE}")), None, Verdict::Take(Reason::Proof))]
-#[case::hint(None, Some(format!("uid/{NONCE}")), Verdict::Take(Reason::Hint))]
-#[case::both(Some(format!("uid/{NONCE}")), Some(format!("uid/{NONCE}")), Verdict::Take(Reason::Proof))]
-#[case::another_pod(Some(format!("uid-of-another/{NONCE}")), None, Verdict::Wait { until: at(115) })]
-#[case::an_earlier_life(Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), None, Verdict::Wait { until: at(115) })]
-#[case::a_hint_of_an_earlier_life(None, Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), Verdict::Wait { until: at(115) })]
+#[case::proof(Some(format!("uid/{NONCE}")), None, Take(Proof))]
+#[case::hint(None, Some(format!("uid/{NONCE}")), Take(Hint))]
+#[case::both(Some(format!("uid/{NONCE}")), Some(format!("uid/{NONCE}")), Take(Proof))]
+#[case::another_pod(Some(format!("uid-of-another/{NONCE}")), None, wait(at(115)))]
+#[case::an_earlier_life(Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), None, wait(at(115)))]
+#[case::a_hint_of_an_earlier_life(None, Some("uid/0b1e1c9a-7d49-4e0e-8d35-9b7f3c1d2e4f".to_owned()), wait(at(115)))]
 fn evidence_counts_against_the_very_process_that_the_lease_names(
     #[case] dead: Option<String>,
     #[case] gone: Option<String>,
@@ -368,19 +320,16 @@ fn released_to(successor: &str) -> Record {
 }
 
 #[rstest]
-#[case::to_me("me", Verdict::Take(Reason::Released))]
-#[case::to_another("third", Verdict::Wait { until: at(112) })]
+#[case::to_me("me", Take(Released))]
+#[case::to_another("third", wait(at(112)))]
 fn a_successor_goes_first_and_others_wait_one_retry_period(
     #[case] successor: &str,
     #[case] expected: Verdict,
 ) {
     let mut observed = held_by_other();
     observed.update(Some(released_to(successor)), at(110));
-    assert_eq!(verdict(&observed, &me(), at(110)), expected);
-    assert_eq!(
-        verdict(&observed, &me(), at(112)),
-        Verdict::Take(Reason::Released)
-    );
+    assert_eq!(verdict(&observed, at(110)), expected);
+    assert_eq!(verdict(&observed, at(112)), Take(Released));
 }
 
 #[test]
@@ -388,10 +337,7 @@ fn naming_another_successor_later_holds_nobody_up_for_longer() {
     let mut observed = held_by_other();
     observed.update(Some(released_to("third")), at(110));
     observed.update(Some(released_to("fourth")), at(111));
-    assert_eq!(
-        verdict(&observed, &me(), at(112)),
-        Verdict::Take(Reason::Released)
-    );
+    assert_eq!(verdict(&observed, at(112)), Take(Released));
 }
 
 #[test]
@@ -402,10 +348,7 @@ fn a_successor_named_on_a_lease_that_is_held_means_nothing() {
     let annotations = lease.metadata.annotations.get_or_insert_default();
     annotations.insert(SUCCESSOR.into(), "me".into());
     let observed = Observed::first(Some(seen(lease)), at(100), WAITS);
-    assert_eq!(
-        verdict(&observed, &me(), at(100)),
-        Verdict::Wait { until: at(115) }
-    );
+    assert_eq!(verdict(&observed, at(100)), wait(at(115)));
 }
 
 #[test]

@@ -241,15 +241,13 @@ fn all_but_one(world: &World, state: &mut State, lasts: Millis) {
 }
 
 fn node_lost(world: &World, state: &mut State, pod: usize, lasts: Millis) {
-    if let Some(entry) = state.pods.get_mut(pod) {
-        entry.node_lost = true;
-    }
+    state.pods[pod].node_lost = true;
     pod::kill(world, state, pod);
     world.after(state, lasts, move |world, state| replace(world, state, pod));
 }
 
 fn stop(world: &World, state: &mut State, pod: usize, lasts: Millis) {
-    let Some(life) = state.pods.get(pod).and_then(|pod| pod.life.as_ref()) else {
+    let Some(life) = &state.pods[pod].life else {
         return;
     };
     let (gate, number) = (life.gate.clone(), life.number);
@@ -268,18 +266,14 @@ fn partition(
     lasts: Millis,
     (requests, answers, resends): (bool, bool, bool),
 ) {
-    let Some(entry) = state.pods.get_mut(pod) else {
-        return;
-    };
+    let entry = &mut state.pods[pod];
     let name = entry.name.clone();
     trace::note(|| {
         format!("pod {name} is cut off: requests {requests}, answers {answers}, resent {resends}")
     });
     entry.line.cut(requests, answers, resends);
     world.after(state, lasts, move |world, state| {
-        let Some(entry) = state.pods.get_mut(pod) else {
-            return;
-        };
+        let entry = &mut state.pods[pod];
         trace::note(|| format!("pod {name} is connected again"));
         for effect in entry.line.mend(requests, answers) {
             let delay = state.dice.between(1, 500);
@@ -287,11 +281,7 @@ fn partition(
         }
         let reconnects = state.dice.between(0, 1500);
         world.after(state, reconnects, move |world, state| {
-            if state
-                .pods
-                .get(pod)
-                .is_some_and(|pod| !pod.line.answers_are_lost())
-            {
+            if !state.pods[pod].line.answers_are_lost() {
                 watches::reconnect(world, state, Some(pod));
             }
         });
@@ -307,9 +297,7 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
     let delay = state.dice.below(lasts.max(1));
     world.after(state, delay, move |world, state| {
         let template = state.template;
-        let Some(entry) = state.pods.get_mut(pod) else {
-            return;
-        };
+        let entry = &mut state.pods[pod];
         let name = entry.name.clone();
         match then {
             Then::Failed => entry.phase_failed = true,
@@ -333,9 +321,7 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
     });
     world.after(state, lasts + 1000, move |world, state| {
         // The node is back: kubelet does what it was told, and ends what is no longer in the API.
-        let Some(entry) = state.pods.get_mut(pod) else {
-            return;
-        };
+        let entry = &mut state.pods[pod];
         entry.phase_failed = false;
         if entry.deleting || !entry.exists {
             pod::kill(world, state, pod);
@@ -423,13 +409,9 @@ fn stall(world: &World, state: &mut State, lasts: Millis, noise: Noise) {
 }
 
 fn make_noise(world: &World, state: &mut State, pod: usize, lasts: Millis, noise: (Noise, u64)) {
-    if let Some(entry) = state.pods.get_mut(pod) {
-        entry.line.noise = Some(noise);
-    }
+    state.pods[pod].line.noise = Some(noise);
     world.after(state, lasts, move |_, state| {
-        if let Some(entry) = state.pods.get_mut(pod) {
-            entry.line.noise = None;
-        }
+        state.pods[pod].line.noise = None;
     });
 }
 
@@ -440,19 +422,13 @@ fn slow_watch(world: &World, state: &mut State, target: Target, lasts: Millis, d
 }
 
 fn late_watch(world: &World, state: &mut State, pod: usize, lasts: Millis, delay: Millis) {
-    if let Some(entry) = state.pods.get_mut(pod) {
-        entry.line.watch_delay = delay;
-        entry.line.late_watches += 1;
-    }
+    state.pods[pod].line.watch_delay = delay;
+    state.pods[pod].line.late_watches += 1;
     world.after(state, lasts + delay, move |_, state| {
-        if let Some(entry) = state.pods.get_mut(pod) {
-            entry.line.watch_delay = 0;
-        }
+        state.pods[pod].line.watch_delay = 0;
     });
     // What is late already still comes late, and before all that comes after it.
     world.after(state, lasts + 2 * delay, move |_, state| {
-        if let Some(entry) = state.pods.get_mut(pod) {
-            entry.line.late_watches -= 1;
-        }
+        state.pods[pod].line.late_watches -= 1;
     });
 }
