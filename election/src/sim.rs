@@ -22,9 +22,11 @@ mod dice;
 mod fault;
 mod gate;
 mod hints;
+mod kubelet;
 mod line;
 #[cfg(test)]
 mod model;
+mod node_clock;
 mod objects;
 mod pod;
 mod process;
@@ -33,8 +35,11 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod time;
 mod trace;
+mod watch;
 mod watches;
+mod way;
 mod work;
 mod world;
 
@@ -127,7 +132,7 @@ fn prepare(world: &World) {
     let mut state = world.state();
     let state = &mut *state;
     for _ in 0..world.settings().replicas {
-        pod::create(world, state, 1, None);
+        kubelet::create(world, state, 1, None);
     }
     for (at, fault) in world.settings().faults.clone() {
         world.after(state, at, move |world, state| fault.strike(world, state));

@@ -14,13 +14,12 @@ use std::{collections::VecDeque, fmt, sync::atomic::Ordering};
 
 use super::{
     gate::{Gate, Mode},
-    objects::Author,
+    objects::{Author, WorkWrite},
     pod::SimPod,
     server::{Held, Says, Server},
     settings::{PPM, Settings},
+    time::Millis,
     trace,
-    work::WorkWrite,
-    world::Millis,
 };
 use crate::term::{Term, TermOver};
 

@@ -2,7 +2,7 @@
 
 mod strike;
 
-use super::{dice::Dice, line::Noise, world::Millis};
+use super::{dice::Dice, time::Millis, way::Noise};
 use crate::fence::Policy;
 
 /// Whom a fault is done to, decided when it happens.

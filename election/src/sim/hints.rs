@@ -5,16 +5,9 @@ use tokio::sync::oneshot;
 
 use super::{
     gate::Mode,
-    world::{State, World},
+    world::{Connection, State, World},
 };
 use crate::identity::Incarnation;
-
-/// A connection to a process, held by another.
-pub(super) struct Connection {
-    from: usize,
-    to: usize,
-    lost: oneshot::Sender<()>,
-}
 
 /// Resolves when the process seems to be dead to `from`.
 pub(super) fn watch(

@@ -1,9 +1,28 @@
 //! What a leader works on: a few objects with versions, each guarded by one of the two policies of the fence.
 
+use std::sync::{Arc, atomic::AtomicBool};
+
+use super::{gate::Gate, time::Millis};
 use crate::{
     fence::Policy,
     mutation::{self, Mutation},
 };
+
+/// A work write as it arrives at the API server.
+#[derive(Clone, Debug)]
+pub(super) struct WorkWrite {
+    pub(super) number: usize,
+    pub(super) name: String,
+    pub(super) incarnation: String,
+    /// The number of the term that it was made in.
+    pub(super) term: u64,
+    /// The object, and the version of it that it was made from.
+    pub(super) object: usize,
+    pub(super) version: u64,
+    pub(super) sent: Millis,
+    pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) gate: Gate,
+}
 
 /// How many objects there are.
 pub(super) const OBJECTS: usize = 3;

@@ -2,115 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
+use futures::{StreamExt, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    gate::Gate,
-    line::{Failure, Line},
-    pod::{self, Life},
+    line::Line,
     senses,
-    settings::{PPM, PREFIX},
+    settings::PREFIX,
     trace,
-    watches::{self, News, On},
+    watch::{News, On},
+    watches,
+    way::Failure,
     work,
     world::{State, World},
 };
 use crate::{
-    clock::{Clock, Moment, SharedClock},
+    clock::{Clock, SharedClock},
     elector::{Elector, LeaseApi, LeaseError, Lock, Setup, announcements},
-    identity::{Identity, Incarnation},
+    identity::Identity,
     observer::NoObserver,
     record::Annotations,
 };
 
-/// A node's clock: it started anywhere and runs at a rate of its own.
-#[derive(Clone, Debug)]
-pub(super) struct SkewedClock {
-    world_start: Instant,
-    shown_at_start: Duration,
-    rate: u64,
-}
-
-impl Clock for SkewedClock {
-    fn now(&self) -> Moment {
-        let passed =
-            self.world_start.elapsed().as_nanos() * u128::from(self.rate) / u128::from(PPM);
-        let passed = Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX));
-        Moment::from_start(self.shown_at_start + passed)
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let nanos = duration.as_nanos() * u128::from(PPM) / u128::from(self.rate);
-        // Rounded up, so that a timer never fires before its time.
-        let real = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1));
-        Box::pin(tokio::time::sleep(real))
-    }
-}
-
-/// Starts a process in a pod.
-pub(super) fn start(world: &World, state: &mut State, pod: usize) {
-    let nonce = state.dice.uuid();
-    let sync = state.dice.between(50, 3000);
-    state.lives += 1;
-    let number = state.lives;
-    let entry = &mut state.pods[pod];
-    let life = Life {
-        number,
-        nonce,
-        incarnation: format!("{}/{nonce}", entry.uid),
-        gate: Gate::open(),
-        shutdown: CancellationToken::new(),
-        work_ends: CancellationToken::new(),
-        ready: false,
-    };
-    let (gate, shutdown) = (life.gate.clone(), life.shutdown.clone());
-    let process = work::Process {
-        world: world.clone(),
-        pod,
-        number,
-        name: entry.name.clone(),
-        incarnation: life.incarnation.clone(),
-        gate: life.gate.clone(),
-        work_ends: life.work_ends.clone(),
-        clock: Arc::new(SkewedClock {
-            world_start: world.start(),
-            shown_at_start: Duration::from_millis(entry.clock_start),
-            rate: entry.rate,
-        }),
-    };
-    let me = Identity {
-        pod_name: entry.name.clone(),
-        incarnation: Incarnation {
-            pod_uid: entry.uid.clone(),
-            nonce,
-        },
-    };
-    trace::note(|| {
-        format!(
-            "process {number} starts in pod {} with nonce {nonce}",
-            entry.name
-        )
-    });
-    entry.life = Some(life);
-    entry.deafened = false;
-    let (gated, wall_offset) = (gate.clone(), entry.wall_offset);
-    state.tasks.spawn(async move {
-        let world = process.world.clone();
-        let result = gated
-            .guard(number, run(process, me, wall_offset, sync, shutdown))
-            .await;
-        if let Some(result) = result {
-            trace::note(|| format!("process {number} ends: {result}"));
-            pod::died(&world, &mut world.state(), pod, number);
-        }
-    });
-}
-
-async fn run(
+/// Runs a process until it ends, and says why.
+pub(super) async fn run(
     process: work::Process,
     me: Identity,
     wall_offset: i64,

@@ -7,9 +7,11 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::{
     hints,
-    line::{Failure, Line},
+    line::Line,
     pod::{CONTAINER, SimPod},
-    watches::{self, News, On},
+    watch::{News, On},
+    watches,
+    way::Failure,
     work,
 };
 use crate::{
@@ -85,7 +87,7 @@ impl PodApi for Source {
             list.await.map_err(|failure| {
                 let source = match failure {
                     Failure::Lost(why) => why,
-                    Failure::Conflict => super::line::Lost("conflict"),
+                    Failure::Conflict => super::way::Lost("conflict"),
                 };
                 PodError {
                     call: "list the pods",

@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use super::{
     objects::Objects,
     settings::{PREFIX, Settings},
-    world::Millis,
+    time::Millis,
 };
 use crate::fence::{PerPolicy, Policy};
 

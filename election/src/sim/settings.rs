@@ -3,7 +3,7 @@
 use super::{
     dice::Dice,
     fault::{Fault, Target},
-    world::Millis,
+    time::Millis,
 };
 use crate::{elector::SUCCESSOR_LIMIT, settings::SettingNames, timing::Timing};
 

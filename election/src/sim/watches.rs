@@ -3,45 +3,13 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream, stream::BoxStream};
-use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use tokio::sync::mpsc;
 
 use super::{
-    line::Lost,
+    watch::{News, On, Watch},
+    way::Lost,
     world::{Millis, State, World},
 };
-
-/// All open watches.
-#[derive(Default)]
-pub(super) struct Watches {
-    open: Vec<Watch>,
-    opened: u64,
-}
-
-/// What a watch is on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum On {
-    Lease,
-    Pod(String),
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum News {
-    Lease(Option<Arc<Lease>>),
-    Pod(Option<Box<Pod>>),
-}
-
-struct Watch {
-    id: u64,
-    pod: usize,
-    on: On,
-    sender: mpsc::UnboundedSender<Result<News, Lost>>,
-    /// It never says anything again.
-    deaf: bool,
-    /// The connection broke: it is to be told the state anew when the way is free.
-    broken: bool,
-    last_due: Millis,
-}
 
 /// Opens a watch. The state as it is comes first.
 pub(super) fn open(world: &World, pod: usize, on: On) -> BoxStream<'static, Result<News, Lost>> {

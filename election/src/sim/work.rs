@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     gate::Gate,
-    line::{Failure, Line, Reply},
-    objects::{Author, Changed, OBJECTS, guard_of},
-    process::SkewedClock,
+    line::{Line, Reply},
+    node_clock::SkewedClock,
+    objects::{Author, Changed, OBJECTS, WorkWrite, guard_of},
     trace,
-    world::{Millis, State, World},
+    way::Failure,
+    world::{State, World},
 };
 use crate::{clock::Clock, term::Term};
 
@@ -39,22 +40,6 @@ pub(super) struct Process {
     pub(super) gate: Gate,
     pub(super) work_ends: CancellationToken,
     pub(super) clock: Arc<SkewedClock>,
-}
-
-/// A work write as it arrives at the API server.
-#[derive(Clone, Debug)]
-pub(super) struct WorkWrite {
-    pub(super) number: usize,
-    pub(super) name: String,
-    pub(super) incarnation: String,
-    /// The number of the term that it was made in.
-    pub(super) term: u64,
-    /// The object, and the version of it that it was made from.
-    pub(super) object: usize,
-    pub(super) version: u64,
-    pub(super) sent: Millis,
-    pub(super) abandoned: Arc<AtomicBool>,
-    pub(super) gate: Gate,
 }
 
 /// What the API server says to a work write.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, oneshot},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -19,16 +19,14 @@ use tokio::{
 use super::{
     check::{Checks, Violation},
     dice::Dice,
-    hints::Connection,
     pod::SimPod,
     server::Server,
     settings::Settings,
     trace,
-    watches::Watches,
+    watch::Watches,
 };
 
-/// True time in milliseconds since the start of the scenario.
-pub(super) type Millis = u64;
+pub(super) use super::time::Millis;
 
 /// What is done to the world when it is due.
 pub(super) type Effect = Box<dyn FnOnce(&World, &mut State) + Send>;
@@ -52,6 +50,8 @@ pub(super) struct State {
     /// All there ever were, by their numbers: one that is gone stays.
     pub(super) pods: Vec<SimPod>,
     pub(super) connections: Vec<Connection>,
+    /// Requests that wait until the way of their pod is free.
+    pub(super) held_back: Vec<(usize, Effect)>,
     pub(super) checks: Checks,
     pub(super) tasks: JoinSet<()>,
     pub(super) lives: usize,
@@ -64,6 +64,13 @@ pub(super) struct State {
     driver_sleeps_until: Millis,
 }
 
+/// A connection to a process, held by another.
+pub(super) struct Connection {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) lost: oneshot::Sender<()>,
+}
+
 struct Due {
     at: Millis,
     number: u64,
@@ -72,6 +79,15 @@ struct Due {
 
 /// How often the world is looked at when nothing happens.
 const LOOK: Millis = 400;
+
+impl State {
+    /// What was held back of a pod's requests, in the order in which it was sent.
+    pub(super) fn take_held_back(&mut self, pod: usize) -> Vec<Effect> {
+        let is_of_pod = |held: &mut (usize, Effect)| held.0 == pod;
+        let held = self.held_back.extract_if(.., is_of_pod);
+        held.map(|(_, effect)| effect).collect()
+    }
+}
 
 impl World {
     pub(super) fn new(settings: Settings, dice: Dice) -> Self {
@@ -86,6 +102,7 @@ impl World {
                 watches: Watches::default(),
                 pods: Vec::new(),
                 connections: Vec::new(),
+                held_back: Vec::new(),
                 checks,
                 tasks: JoinSet::new(),
                 lives: 0,

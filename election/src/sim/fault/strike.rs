@@ -7,10 +7,12 @@ use crate::{
     fence::Policy,
     sim::{
         gate::Mode,
-        hints,
-        line::Noise,
-        pod, trace,
-        watches::{self, On},
+        hints, kubelet,
+        pod::SimPod,
+        trace,
+        watch::On,
+        watches,
+        way::Noise,
         world::{Millis, State, World},
     },
 };
@@ -27,7 +29,7 @@ impl Fault {
             }
             Self::Kill(target) => {
                 if let Some(pod) = find(state, target) {
-                    pod::kill(world, state, pod);
+                    kubelet::kill(world, state, pod);
                 }
             }
             Self::WorkEnds(target) => {
@@ -157,10 +159,10 @@ fn delete(world: &World, state: &mut State, target: Target) {
     let Some(pod) = find(state, target) else {
         return;
     };
-    pod::delete(world, state, pod);
+    kubelet::delete(world, state, pod);
     let template = state.template;
     world.after(state, 100, move |world, state| {
-        pod::create(world, state, template, None);
+        kubelet::create(world, state, template, None);
     });
 }
 
@@ -242,7 +244,7 @@ fn all_but_one(world: &World, state: &mut State, lasts: Millis) {
 
 fn node_lost(world: &World, state: &mut State, pod: usize, lasts: Millis) {
     state.pods[pod].node_lost = true;
-    pod::kill(world, state, pod);
+    kubelet::kill(world, state, pod);
     world.after(state, lasts, move |world, state| replace(world, state, pod));
 }
 
@@ -275,9 +277,11 @@ fn partition(
     world.after(state, lasts, move |world, state| {
         let entry = &mut state.pods[pod];
         trace::note(|| format!("pod {name} is connected again"));
-        for effect in entry.line.mend(requests, answers) {
-            let delay = state.dice.between(1, 500);
-            world.after(state, delay, effect);
+        if entry.line.mend(requests, answers) {
+            for effect in state.take_held_back(pod) {
+                let delay = state.dice.between(1, 500);
+                world.after(state, delay, effect);
+            }
         }
         let reconnects = state.dice.between(0, 1500);
         world.after(state, reconnects, move |world, state| {
@@ -303,14 +307,14 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
             Then::Failed => entry.phase_failed = true,
             Then::Deleting => entry.deleting = true,
             Then::Gone | Then::Namesake => {
-                pod::remove(world, state, pod);
+                kubelet::remove(world, state, pod);
                 let is_namesake = matches!(then, Then::Namesake);
-                let new = pod::create(world, state, template, is_namesake.then_some(name));
+                let new = kubelet::create(world, state, template, is_namesake.then_some(name));
                 if is_namesake && state.dice.per_mille(500) {
                     // It dies soon, while the one whose name it has may still lead.
                     let delay = state.dice.between(100, 3000);
                     world.after(state, delay, move |world, state| {
-                        pod::kill(world, state, new);
+                        kubelet::kill(world, state, new);
                     });
                 }
                 return;
@@ -324,10 +328,10 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
         let entry = &mut state.pods[pod];
         entry.phase_failed = false;
         if entry.deleting || !entry.exists {
-            pod::kill(world, state, pod);
+            kubelet::kill(world, state, pod);
             if matches!(then, Then::Deleting) {
                 let template = state.template;
-                pod::create(world, state, template, None);
+                kubelet::create(world, state, template, None);
             }
         }
     });
@@ -335,8 +339,8 @@ fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, 
 
 fn replace(world: &World, state: &mut State, pod: usize) {
     let template = state.template;
-    pod::remove(world, state, pod);
-    pod::create(world, state, template, None);
+    kubelet::remove(world, state, pod);
+    kubelet::create(world, state, template, None);
 }
 
 /// One step of a rolling update: a new pod first, an old one goes when it is ready.
@@ -354,20 +358,20 @@ fn roll(world: &World, state: &mut State) {
     let Some(old) = olds.get(choice).copied() else {
         return;
     };
-    let new = pod::create(world, state, template, None);
+    let new = kubelet::create(world, state, template, None);
     until_ready(world, state, new, old, template);
 }
 
 fn until_ready(world: &World, state: &mut State, new: usize, old: usize, template: u64) {
     world.after(state, 100, move |world, state| {
-        let ready = |pod: &pod::SimPod| {
+        let ready = |pod: &SimPod| {
             !pod.exists || pod.deleting || pod.life.as_ref().is_some_and(|life| life.ready)
         };
         if !state.pods.get(new).is_some_and(ready) {
             until_ready(world, state, new, old, template);
             return;
         }
-        pod::delete(world, state, old);
+        kubelet::delete(world, state, old);
         if state.template == template {
             world.after(state, 500, roll);
         }
