@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
+    baseline::{Baseline, Percent},
     evidence,
     report::{FORMAT_VERSION, Report},
     trial::TrialData,
@@ -86,6 +87,16 @@ impl Archive {
     }
 }
 
+/// Reads the report of an earlier run at `path`, which may be its folder, to compare with.
+pub fn baseline(path: &Path, regression: Percent) -> Result<Baseline, ReadError> {
+    let (place, report) = report(path)?;
+    Ok(Baseline {
+        place,
+        report,
+        regression,
+    })
+}
+
 /// Reads the report at `path`, which may be the folder of a run; gives where it is as well.
 pub fn report(path: &Path) -> Result<(PathBuf, Report), ReadError> {
     let place = if path.is_dir() {
@@ -122,8 +133,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         evidence::Folder,
-        judge::{Promise, judge, tests::history::handover},
-        report::tests::report as sample,
+        judge::{Promise, judge},
+        samples::{handover, report as sample},
     };
 
     const PROMISE: Promise = Promise {

@@ -11,14 +11,16 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
 use crate::{
-    budget::FaultKind,
     cluster::ClusterArgs,
-    deploy::{BudgetShape, EnvOverride, Switch},
-    fault::RolloutCommand,
+    deploy::{EnvOverride, Switch},
+    faults::FaultKind,
     gate::Gate,
+    replay::BaselineArgs,
+    report::BudgetShape,
+    rollout::RolloutCommand,
 };
 
-pub use results::{BaselineArgs, PrecisionArgs};
+pub use results::PrecisionArgs;
 pub use target::TargetArgs;
 
 /// Deploy the operator, break its leader, measure and judge the takeover.

@@ -5,6 +5,7 @@
 //! across kinds exactly, with no clock in between.
 
 mod clock_map;
+pub mod purpose;
 
 pub use clock_map::{ClockMap, OwnCall};
 
@@ -323,7 +324,7 @@ impl ResponseObject {
             incarnation: self
                 .metadata
                 .annotations
-                .get(five_spot::leader::INCARNATION_ANNOTATION)
+                .get(crate::lease::INCARNATION_ANNOTATION)
                 .cloned(),
             takeover: self
                 .metadata
@@ -339,4 +340,4 @@ impl ResponseObject {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -10,13 +10,9 @@
 //! Where the median grew that much and there are too few trials to tell it from noise, the verdict is INCONCLUSIVE: it is
 //! neither passed nor held against the operator. So it is where the baseline has nothing to compare with.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
 use crate::{
-    archive::{self, ReadError},
     comparison::{ALPHA, Comparisons, Pair, Unmatched, differences},
     report::Report,
     verdict::{Check, CheckId},
@@ -76,16 +72,6 @@ impl std::fmt::Display for Percent {
 }
 
 impl Baseline {
-    /// Reads the report of an earlier run at `path`, which may be its folder.
-    pub fn read(path: &Path, regression: Percent) -> Result<Self, ReadError> {
-        let (place, report) = archive::report(path)?;
-        Ok(Self {
-            place,
-            report,
-            regression,
-        })
-    }
-
     /// Whether `report` has regressed, phase by phase.
     pub fn checks(&self, report: &Report) -> Vec<Check> {
         let comparisons = Comparisons::of(&self.report, report);
@@ -268,7 +254,7 @@ mod tests {
         let baseline = baseline(&around(3, 100.0));
         let mut report = run(&[]);
         assert_eq!(baseline.warnings(&report).len(), 2, "lease and work");
-        report.run.faults = vec![crate::budget::FaultKind::Crash];
+        report.run.faults = vec![crate::faults::FaultKind::Crash];
         assert_eq!(baseline.warnings(&report), Vec::<String>::new());
         let checks = baseline.checks(&report);
         assert_eq!(checks.len(), 2);

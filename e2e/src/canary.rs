@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use crate::{
+    audit::purpose::CANARY,
     deploy::{ApplyError, resolve},
-    judge::CANARY,
     repairs::{Due, Repair, Repairs},
     requests::{RequestError, Requests},
     work::Answer,

@@ -7,14 +7,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 /// A length of time in milliseconds.
 pub type Millis = f64;
-
-/// The clock of one run.
-#[derive(Clone, Copy, Debug)]
-pub struct RunClock(Instant);
 
 /// A moment on the run's clock: milliseconds since the run began, with microsecond precision.
 #[derive(
@@ -23,18 +18,6 @@ pub struct RunClock(Instant);
 #[serde(from = "f64", into = "f64")]
 #[schemars(with = "f64")]
 pub struct Stamp(i64);
-
-impl RunClock {
-    /// A clock that starts now.
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The present moment.
-    pub fn now(&self) -> Stamp {
-        Stamp(i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX))
-    }
-}
 
 impl Stamp {
     /// The moment `micros` microseconds after the start of the run.
@@ -105,12 +88,5 @@ mod tests {
         let text = serde_json::to_string(&stamp).unwrap();
         assert_eq!(text, "1234.567");
         assert_eq!(serde_json::from_str::<Stamp>(&text).unwrap(), stamp);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_clock_counts_from_the_start_of_the_run() {
-        let clock = RunClock::start();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert_eq!(clock.now().since(Stamp::from_micros(0)), 1500.0);
     }
 }

@@ -37,7 +37,7 @@ use kube::{Client, Config};
 
 pub use self::args::{Brought, ClusterArgs, ClusterOptions};
 pub use self::attach::Kept;
-pub use self::choice::{Provider, ProviderChoice, choose};
+pub use self::choice::{ProviderChoice, choose};
 pub use self::error::ClusterError;
 pub use self::guard::GuardCommand;
 pub use self::hold::HoldCommand;
@@ -47,6 +47,7 @@ pub use self::owner::RunId;
 pub use self::signal::Signal;
 pub use self::supply::ClusterImageCommand;
 pub use self::sweep::sweep;
+pub use crate::report::Provider;
 
 pub(crate) use self::access::kubeconfig;
 pub(crate) use self::ready::is_ready;

@@ -7,9 +7,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
     archive::{self, ReadError},
-    budget::FaultKind,
     clock::Millis,
     comparison::{ALPHA, Comparisons, Pair, Sample, differences},
+    faults::FaultKind,
     figure::Phase,
     report::Report,
     table::wrapped,
@@ -185,9 +185,7 @@ fn seconds(value: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        budget::FaultKind, comparison::tests::run, report::tests::trial, takeover::Reason,
-    };
+    use crate::{comparison::tests::run, faults::FaultKind, samples::trial, takeover::Reason};
 
     #[test]
     fn two_runs_stand_side_by_side_within_eighty_columns() {

@@ -6,8 +6,8 @@
 //! probabilities are corrected for how many there are.
 
 use crate::{
-    budget::FaultKind,
     clock::Millis,
+    faults::FaultKind,
     figure::Phase,
     judge::TrialResult,
     percentile::Summary,
@@ -99,7 +99,7 @@ impl Comparisons {
                     }
                     (None, None) => {}
                     // A release before a kill is chance: now one run has it, now the other.
-                    _ if phase == Phase::Release && fault.kills() => {}
+                    _ if phase == Phase::Release && fault.entry().kills() => {}
                     (earlier, _) => unmatched.push(Unmatched {
                         replicas,
                         fault,
@@ -301,7 +301,7 @@ pub fn differences(before: &Report, after: &Report) -> Vec<String> {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        report::tests::{report, trial},
+        samples::{report, trial},
         takeover::Reason,
         verdict::Verdict,
     };

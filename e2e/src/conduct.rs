@@ -10,14 +10,13 @@ use kube::api::DeleteParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    audit::{ApiCall, ClockMap},
+    audit::{ApiCall, ClockMap, purpose::CANARY},
     canary::Pace,
     clock::{Stamp, duration_millis},
     disruption,
-    fault::fault,
+    fault::action,
     image_pull::Pulls,
     journal::Seen,
-    judge::CANARY,
     leader_metric::RolesSeen,
     lease::LeaseRecord,
     progress::chain,
@@ -46,7 +45,7 @@ pub async fn conduct(
     moment: Duration,
     steady: &Steady,
 ) -> TrialData {
-    let fault = fault(id.fault);
+    let action = action(id.fault);
     scene.journal.turn_page();
     let began = scene.journal.now();
     scene.pace(Pace::Trial);
@@ -66,7 +65,7 @@ pub async fn conduct(
     trial.fence = scene.fence;
     trial.unobserved = scene.unobserved();
     trial.work = scene.work.clone();
-    let struck = fault.strike(scene, &leader).await;
+    let struck = (action.strike)(scene, &leader).await;
     // One that failed half-way has left something to undo.
     let took_effect = struck.is_ok() || !scene.repairs.is_clear();
     match struck {
@@ -75,7 +74,7 @@ pub async fn conduct(
             // Work waits for whoever leads next, so that its first write shows what it took and not when the next change
             // of the canary came.
             scene.prompt();
-            Course::new(scene, fault, &leader).follow(&mut trial).await;
+            Course::new(scene, &leader).follow(&mut trial).await;
         }
         Err(error) => {
             let detail = chain(&error);
@@ -84,12 +83,12 @@ pub async fn conduct(
     }
     // What was left half done is undone as well.
     undo(scene).await;
-    if took_effect && let Err(error) = fault.restored(scene, &leader).await {
+    if took_effect && let Err(error) = (action.restored)(scene, &leader).await {
         let detail = chain(&error);
         scene.journal.rig_fault(RigFault::RepairFailed { detail });
     }
     scene.pace(Pace::Idle);
-    if course::leaves_a_broken_pod(id.fault) {
+    if id.fault.entry().leaves_broken_pod {
         // The pod can't come back by itself; what is timed is how long its replacement takes.
         remove(scene, &leader.name).await;
     }

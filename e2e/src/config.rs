@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::report::BudgetShape;
 use crate::{
-    budget::FaultKind,
-    deploy::{BudgetShape, LeaseDuration, Switch},
+    deploy::{LeaseDuration, Switch},
+    faults::FaultKind,
     holder::HolderIdentity,
     work::ResourceName,
 };

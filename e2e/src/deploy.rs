@@ -14,7 +14,7 @@ mod target;
 
 pub(crate) use apply::resolve;
 pub use apply::{Applied, ApplyError, apply, remove};
-pub use budget_shape::{BudgetShape, NoBudget};
+pub use budget_shape::NoBudget;
 pub use election::{GivenSettings, LeaseDuration, SettingsError};
 pub use existing::{ExistingError, take};
 pub use inventory::take_over;

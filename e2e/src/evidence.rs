@@ -8,15 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use k8s_openapi::api::core::v1::Event;
-use kube::{Api, api::ListParams};
 use serde::Serialize;
 
 use crate::{
     audit::ApiCall,
     judge::TrialResult,
     lease::LeaseSeen,
-    scene::Scene,
     trial::{TrialData, TrialId},
 };
 
@@ -101,13 +98,12 @@ impl Folder {
         self.write_json(&trial_file(data.id), data)
     }
 
-    /// Writes what a person needs to understand a trial that was not passed; gives the folder.
-    pub async fn write_failure(
+    /// Writes what a person needs to understand a trial that was not passed; gives the name of its folder.
+    pub fn write_failure(
         &self,
-        scene: &Scene<'_>,
         data: &TrialData,
         result: &TrialResult,
-    ) -> Result<PathBuf, WriteError> {
+    ) -> Result<String, WriteError> {
         let name = format!("failures/{}", slug(data.id));
         self.write_json(&format!("{name}/result.json"), result)?;
         self.write(
@@ -118,22 +114,7 @@ impl Folder {
             &format!("{name}/audit.txt"),
             &audit_lines(&data.calls, data),
         )?;
-        self.write_state(scene, &name).await
-    }
-
-    /// Writes the events and pods of the namespace as they are now; gives the folder.
-    pub async fn write_state(&self, scene: &Scene<'_>, name: &str) -> Result<PathBuf, WriteError> {
-        let events: Api<Event> = Api::namespaced(scene.client.clone(), &scene.target.namespace);
-        // An API server that does not answer is itself what is written down.
-        match events.list(&ListParams::default()).await {
-            Ok(list) => self.write(&format!("{name}/events.txt"), &event_lines(list.items))?,
-            Err(error) => self.write(&format!("{name}/events.txt"), &format!("{error}\n"))?,
-        };
-        match scene.pods().list(&ListParams::default()).await {
-            Ok(list) => self.write_json(&format!("{name}/pods.json"), &list.items)?,
-            Err(error) => self.write(&format!("{name}/pods.json"), &format!("{error}\n"))?,
-        };
-        Ok(self.path.join(name))
+        Ok(name)
     }
 
     /// That `name` could not be written.
@@ -224,29 +205,6 @@ fn audit_lines(calls: &[ApiCall], data: &TrialData) -> String {
         );
     }
     text
-}
-
-fn event_lines(events: Vec<Event>) -> String {
-    let mut lines: Vec<(String, String)> = events
-        .into_iter()
-        .map(|event| {
-            let at = event.last_timestamp.map(|time| time.0.to_string());
-            let at = at
-                .or(event.event_time.map(|time| time.0.to_string()))
-                .unwrap_or_default();
-            let object = event.involved_object.name.unwrap_or_default();
-            let text = format!(
-                "{at} {object} {} {}",
-                event.reason.unwrap_or_default(),
-                event.message.unwrap_or_default()
-            );
-            (at, text)
-        })
-        .collect();
-    lines.sort();
-    lines
-        .into_iter()
-        .fold(String::new(), |text, (_, line)| text + &line + "\n")
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::{str::FromStr, time::Duration};
 use clap::ValueEnum;
 
 use crate::{
-    budget::FaultKind,
     clock::Millis,
+    faults::FaultKind,
     judge::TrialResult,
     percentile::{self, Interval, Summary},
 };

@@ -7,8 +7,8 @@
 use std::{str::FromStr, time::Duration};
 
 use crate::{
-    budget::FaultKind,
     clock::{Millis, duration_millis},
+    faults::FaultKind,
     figure::{self, Figure, FigureError},
     judge::TrialResult,
     percentile::Summary,
@@ -124,7 +124,7 @@ impl Relation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::tests::report, verdict::Verdict};
+    use crate::{samples::report, verdict::Verdict};
 
     fn check(gate: &str, trials: &[TrialResult]) -> Check {
         gate.parse::<Gate>().unwrap().check(trials)

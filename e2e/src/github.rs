@@ -114,7 +114,7 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::tests::report, verdict::CheckId};
+    use crate::{samples::report, verdict::CheckId};
 
     const ACTIONS: GitHub = GitHub {
         annotates: true,

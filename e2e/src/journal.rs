@@ -11,9 +11,10 @@ use tokio::{
 
 use crate::{
     audit::{ApiCall, OwnCall},
-    clock::{RunClock, Stamp},
+    clock::Stamp,
     holder::HolderIdentity,
     lease::{self, LeaseRecord, LeaseSeen},
+    run_clock::RunClock,
     trial::{PodSeen, RigFault, Stall, present},
 };
 
@@ -193,7 +194,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{audit::tests::call, trial::Presence};
+    use crate::{samples::call, trial::Presence};
 
     const USUAL: HolderIdentity = HolderIdentity::NameSuffix;
 

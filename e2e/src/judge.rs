@@ -5,18 +5,20 @@
 //! depend on how fast the harness looks. Evidence that is missing never passes.
 
 mod checks;
+pub mod disruption;
+pub mod idle;
 mod measure;
 mod reading;
 
-pub use measure::{CANARY, CanaryCount, MeasuringError, Phases};
+pub use measure::{CanaryCount, MeasuringError, Phases};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::Budget,
     clock::Millis,
     exclusion::Exclusion,
+    limit::TakeoverLimits,
     takeover::Reason,
     trial::{TrialData, TrialId},
     verdict::{Check, Verdict},
@@ -57,7 +59,8 @@ pub struct TrialResult {
     /// The leader after, if there is one.
     pub new_leader: Option<String>,
     /// What it is held against.
-    pub budget: Budget,
+    #[serde(rename = "budget")]
+    pub limits: TakeoverLimits,
     /// When each phase was reached.
     pub phases: Phases,
     /// By how much these may be wrong.
@@ -90,7 +93,7 @@ pub fn judge(data: &TrialData, promise: Promise) -> TrialResult {
         reason: takeover.map(|takeover| takeover.reason),
         old_leader: data.before.holder.clone(),
         new_leader: takeover.map(|takeover| takeover.to.holder.clone()),
-        budget: reading.budget,
+        limits: reading.limits,
         phases: reading.phases,
         error: reading.error,
         canary: reading.canary,
@@ -100,4 +103,4 @@ pub fn judge(data: &TrialData, promise: Promise) -> TrialResult {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

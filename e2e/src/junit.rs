@@ -144,7 +144,7 @@ fn time(ms: Millis) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::tests::report, verdict::CheckId};
+    use crate::{samples::report, verdict::CheckId};
 
     fn rendered(change: impl FnOnce(&mut Report)) -> Document {
         let mut report = report();

@@ -1,11 +1,13 @@
 //! What a Lease said, and when the harness learned it.
 
-use five_spot::leader::INCARNATION_ANNOTATION;
 use k8s_openapi::api::coordination::v1::Lease;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Stamp, holder::before_suffix};
+
+/// The annotation that names the process life of the present holder, as the holder says.
+pub const INCARNATION_ANNOTATION: &str = "5spot.finos.org/incarnation";
 
 /// The annotation that names the reason by which the present holder took the Lease, as the holder says.
 pub const TAKEOVER_ANNOTATION: &str = "5spot.finos.org/takeover";

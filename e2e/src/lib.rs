@@ -3,7 +3,7 @@
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`budget`] | how long a takeover may take, and why |
+//! | [`limit`], [`faults`] | how long a takeover may take, and why |
 //! | [`takeover`] | how the leader changed, and whether there was a reason |
 //! | [`exclusion`] | whether a replica wrote without holding the Lease |
 //! | [`judge`] | what a trial shows: phases, measuring error, checks |
@@ -30,10 +30,10 @@ pub mod archive;
 pub mod args;
 pub mod audit;
 pub mod baseline;
-pub mod budget;
 pub mod canary;
 pub mod clock;
 pub mod cluster;
+pub mod cluster_state;
 pub mod compare;
 pub mod comparison;
 pub mod conduct;
@@ -43,9 +43,11 @@ pub mod deploy;
 pub mod disruption;
 pub mod doctor;
 pub mod engine;
+pub mod eviction;
 pub mod evidence;
 pub mod exclusion;
 pub mod fault;
+pub mod faults;
 pub mod figure;
 pub mod gate;
 pub mod github;
@@ -58,6 +60,7 @@ pub mod judge;
 pub mod junit;
 pub mod leader_metric;
 pub mod lease;
+pub mod limit;
 pub mod limits;
 pub mod markdown;
 pub mod outputs;
@@ -72,8 +75,12 @@ pub mod repairs;
 pub mod replay;
 pub mod report;
 pub mod requests;
+pub mod rollout;
 pub mod run;
+pub mod run_clock;
+pub mod samples;
 pub mod scene;
+pub mod settings;
 pub mod silent_listener;
 pub mod steady;
 pub mod table;

@@ -8,7 +8,6 @@ use five_spot_e2e::{
     args::RunArgs,
     cluster::{
         Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
-        Provider,
     },
     compare::CompareArgs,
     config,
@@ -21,7 +20,7 @@ use five_spot_e2e::{
     page,
     progress::{Progress, chain},
     replay::{ReplayArgs, ReplayError},
-    report::{self, Report},
+    report::{self, Provider, Report},
     run::{self, Outcome, RunError, RunOptions},
     table,
 };

@@ -71,12 +71,12 @@ fn table(groups: &[Group]) -> String {
             (
                 "lease failover",
                 group.lease,
-                Some(group.budget.lease.limit_ms),
+                Some(group.limits.lease.limit_ms),
             ),
             (
                 "work failover",
                 group.work,
-                Some(group.budget.work_limit_ms()),
+                Some(group.limits.work_limit_ms()),
             ),
             ("release to holder", group.release_to_holder, None),
         ];
@@ -171,8 +171,8 @@ fn seconds(value: Millis) -> String {
 mod tests {
     use super::*;
     use crate::{
-        budget::FaultKind,
-        report::tests::{report, trial},
+        faults::FaultKind,
+        samples::{report, trial},
         takeover::Reason,
         verdict::{Check, CheckId},
     };

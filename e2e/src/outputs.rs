@@ -28,7 +28,7 @@ pub fn keep(folder: &Folder, report: &Report) -> Result<(), WriteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::report;
+    use crate::samples::report;
 
     #[test]
     fn what_is_kept_between_trials_can_be_read_back_and_is_not_drawn() {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::budget::FaultKind;
+use crate::faults::FaultKind;
 
 /// The golden section: the fraction of a period that is hardest to come back to.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;

@@ -8,8 +8,8 @@
 use std::{str::FromStr, time::Duration};
 
 use crate::{
-    budget::FaultKind,
     clock::{Millis, duration_millis},
+    faults::FaultKind,
     figure::{self, Figure, FigureError},
     judge::TrialResult,
     percentile::{self, Summary},
@@ -209,7 +209,7 @@ impl std::fmt::Display for Goal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::tests::trial, takeover::Reason, verdict::Verdict};
+    use crate::{samples::trial, takeover::Reason, verdict::Verdict};
 
     /// Trials whose lease failovers lie `step` ms apart.
     fn trials(n: u32, step: f64) -> Vec<TrialResult> {

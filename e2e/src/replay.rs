@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    archive::{Archive, ReadError},
-    args::BaselineArgs,
-    baseline::Baseline,
+    archive::{self, Archive, ReadError},
+    baseline::Percent,
     evidence::{Folder, WriteError},
     gate::{Gate, GateError},
     judge::judge,
@@ -34,6 +33,17 @@ pub struct ReplayArgs {
     /// Folder for the new report [default: none is written]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// What results are compared with.
+#[derive(Clone, Debug, Args)]
+pub struct BaselineArgs {
+    /// The report of an earlier run that this one may not be slower than, noise aside
+    #[arg(long, value_name = "report.json")]
+    pub baseline: Option<PathBuf>,
+    /// How much larger than the baseline's a median may be [default: 20%]
+    #[arg(long, value_name = "PERCENT")]
+    pub regression: Option<Percent>,
 }
 
 /// A run that was judged again.
@@ -94,7 +104,7 @@ impl ReplayArgs {
     pub fn run(&self) -> Result<Replayed, ReplayError> {
         let baseline = match (&self.baseline.baseline, self.baseline.regression) {
             (Some(place), regression) => {
-                Some(Baseline::read(place, regression.unwrap_or_default())?)
+                Some(archive::baseline(place, regression.unwrap_or_default())?)
             }
             (None, Some(_)) => return Err(ReplayError::RegressionAlone),
             (None, None) => None,

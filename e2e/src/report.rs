@@ -3,23 +3,23 @@
 //! The schema is generated from these types (`failover schema`) and committed as `report.schema.json`. Times are
 //! milliseconds; `_ms` says so in every name. Raw trial data lies beside the report, one file per trial.
 
+mod run_info;
+
+pub use run_info::{BudgetShape, Provider, RunInfo, TargetInfo};
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::{Budget, FaultKind, LeaseSettings},
     clock::Millis,
-    cluster::Provider,
-    deploy::BudgetShape,
-    deploy::Target,
-    disruption::Disruption,
+    faults::FaultKind,
     figure::{Phase, Statistic},
-    holder::HolderIdentity,
-    idle::Idle,
-    judge::{Promise, TrialResult},
+    judge::{Promise, TrialResult, disruption::Disruption, idle::Idle},
+    limit::TakeoverLimits,
     percentile::Summary,
+    settings::LeaseSettings,
     takeover::Reason,
     verdict::{Check, Verdict},
 };
@@ -60,100 +60,6 @@ pub struct Report {
     pub checks: Vec<Check>,
 }
 
-/// What was run, and where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RunInfo {
-    /// Identity of the run.
-    pub id: String,
-    /// Version of the harness.
-    pub harness_version: String,
-    /// When it began, in UTC.
-    pub began: String,
-    /// How long it took, in milliseconds.
-    pub took_ms: Millis,
-    /// Where the cluster came from.
-    pub provider: Provider,
-    /// Why this provider.
-    pub provider_reason: String,
-    /// Image of the cluster, where it was started from one.
-    pub cluster_image: Option<String>,
-    /// Version of the API server.
-    pub kubernetes_version: String,
-    /// Image of the operator.
-    pub image: String,
-    /// What was put to the test; absent in reports of older versions.
-    #[serde(default)]
-    pub target: Option<TargetInfo>,
-    /// Numbers of replicas asked for.
-    pub replicas: Vec<u32>,
-    /// Faults asked for.
-    pub faults: Vec<FaultKind>,
-    /// Trials asked for of each.
-    pub trials: u32,
-    /// Trials of each that came before them and are part of no figure.
-    #[serde(default)]
-    pub warm_up: u32,
-    /// How many trials of each there could have been, to reach what `until_confident` asks for.
-    #[serde(default)]
-    pub max_trials: Option<u32>,
-    /// How well figures were to be known.
-    #[serde(default)]
-    pub until_confident: Vec<String>,
-    /// Limits that the user gave.
-    #[serde(default)]
-    pub gates: Vec<String>,
-    /// The report that the run was compared with.
-    #[serde(default)]
-    pub baseline: Option<String>,
-    /// By how much, in percent, a median could be larger than there.
-    #[serde(default)]
-    pub regression_percent: Option<f64>,
-    /// Seed of the moments at which faults were done.
-    pub seed: u64,
-    /// Environment variables that were set or changed.
-    pub set_env: BTreeMap<String, String>,
-    /// Whether the fence was part of what was deployed.
-    pub fence: bool,
-    /// Whether the hint was switched on or off; null when it was left as it is.
-    pub hint: Option<bool>,
-    /// The rule that the operator's disruption budget was given.
-    #[serde(default)]
-    pub budget: BudgetShape,
-    /// How many nodes beside the server's the harness started.
-    #[serde(default)]
-    pub agents: u32,
-    /// What was not looked at, and why.
-    pub not_observed: Vec<String>,
-}
-
-/// What was put to the test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TargetInfo {
-    /// Namespace of the Deployment and its Lease.
-    pub namespace: String,
-    /// The Deployment.
-    pub deployment: String,
-    /// The elected container.
-    pub container: String,
-    /// The Lease.
-    pub lease: String,
-    /// How its holder led to a pod.
-    pub holder: HolderIdentity,
-}
-
-impl TargetInfo {
-    /// What a report tells of the target.
-    pub fn of(target: &Target) -> Self {
-        Self {
-            namespace: target.namespace.clone(),
-            deployment: target.deployment.clone(),
-            container: target.container.clone(),
-            lease: target.lease.clone(),
-            holder: target.holder,
-        }
-    }
-}
-
 /// The trials of one fault with one number of replicas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
@@ -176,7 +82,8 @@ pub struct Group {
     /// Fault to the first accepted write of the new leader.
     pub work: Option<Summary>,
     /// What these are held against.
-    pub budget: Budget,
+    #[serde(rename = "budget")]
+    pub limits: TakeoverLimits,
     /// Work writes that the API server refused to their writer, in all trials.
     pub refused: usize,
     /// Release to new holder.
@@ -230,9 +137,9 @@ impl Group {
             lease: summary(Phase::Lease),
             work: summary(Phase::Work),
             // Whether a death can be proven is known from the Lease, and is the same in all trials of a run.
-            budget: own.first().map_or_else(
-                || settings.budget(fault, false),
-                |trial| trial.budget.clone(),
+            limits: own.first().map_or_else(
+                || fault.limits(settings, false),
+                |trial| trial.limits.clone(),
             ),
             refused: own.iter().map(|trial| trial.exclusion.refused).sum(),
             release_to_holder: summary(Phase::Release),
@@ -331,4 +238,4 @@ pub fn schema() -> Result<String, serde_json::Error> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

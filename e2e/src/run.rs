@@ -14,20 +14,20 @@ use tokio::time::timeout;
 
 use crate::{
     archive,
-    budget::FaultKind,
     canary::Canary,
-    clock::RunClock,
-    cluster::{Cluster, ClusterError, Provider},
+    cluster::{Cluster, ClusterError},
     deploy::{self, Applied, Target},
     evidence::Folder,
-    fault::{Need, fault},
+    fault::{Need, action},
+    faults::FaultKind,
     holder::HolderIdentity,
     journal::Journal,
     outputs, page,
     progress::{Progress, chain},
     repairs::Repairs,
-    report::Report,
+    report::{Provider, Report},
     requests::Requests,
+    run_clock::RunClock,
     scene::Scene,
     silent_listener::SilentListener,
     witness::Witnesses,
@@ -140,7 +140,7 @@ fn require(
     faults: &[FaultKind],
 ) -> Result<(), RunError> {
     for kind in faults {
-        if let Some(need) = fault(*kind).needs() {
+        if let Some(need) = action(*kind).needs {
             meets(need, &format!("do the fault {kind}"))?;
         }
     }
@@ -156,7 +156,7 @@ async fn listener(
     cluster: &Cluster,
     faults: &[FaultKind],
 ) -> Result<Option<SilentListener>, RunError> {
-    let needs = |kind: &FaultKind| fault(*kind).needs() == Some(Need::Listener);
+    let needs = |kind: &FaultKind| action(*kind).needs == Some(Need::Listener);
     if !faults.iter().any(needs) {
         return Ok(None);
     }

@@ -7,16 +7,16 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use crate::{
-    budget::LeaseSettings,
     canary::{Canary, Pace},
     cluster::Cluster,
     deploy::Target,
-    fault::RolloutCommand,
     journal::Journal,
     leader_metric::{LeaderMetric, Role, RolesSeen},
     progress::Progress,
     repairs::Repairs,
     requests::Requests,
+    rollout::RolloutCommand,
+    settings::LeaseSettings,
     silent_listener::SilentListener,
     trial::{PodSeen, Unobserved, present},
     work::WorkRule,

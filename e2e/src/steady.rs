@@ -10,11 +10,10 @@ use kube::api::ListParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    audit::{ApiCall, ClockMap},
+    audit::{ApiCall, ClockMap, purpose::CANARY},
     clock::{Stamp, duration_millis},
     disruption,
     journal::Seen,
-    judge::CANARY,
     lease::LeaseSeen,
     scene::Scene,
     trial::{PodSeen, Presence, RigFault, present},
@@ -449,4 +448,4 @@ pub async fn recovery(
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

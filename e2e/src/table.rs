@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::{
     clock::Millis,
-    idle::{Idle, per_minute},
+    judge::idle::{Idle, per_minute},
     percentile::{CONFIDENCE, Interval, Summary},
     report::{Group, Report},
     verdict::Verdict,
@@ -97,8 +97,8 @@ fn phase_lines(name: &'static str, summary: Option<Summary>, bound: Option<Milli
 
 /// One row of several lines: the group and its reasons beside its phases.
 fn group_cells(group: &Group) -> [String; 7] {
-    let lease_limit = group.budget.lease.limit_ms;
-    let work_limit = group.budget.work_limit_ms();
+    let lease_limit = group.limits.lease.limit_ms;
+    let work_limit = group.limits.work_limit_ms();
     let mut lines = phase_lines("lease failover", group.lease, Some(lease_limit));
     lines.extend(phase_lines("work failover", group.work, Some(work_limit)));
     if group.release_to_holder.is_some() {
@@ -179,12 +179,12 @@ fn footer(report: &Report) -> String {
             seen.push(group.fault);
             lines.push(wrapped(&format!(
                 "{}: {}",
-                group.fault, group.budget.lease.reason
+                group.fault, group.limits.lease.reason
             )));
         }
     }
     if let Some(group) = report.groups.first() {
-        lines.push(wrapped(&format!("work: {}", group.budget.work.reason)));
+        lines.push(wrapped(&format!("work: {}", group.limits.work.reason)));
     }
     if report.groups.iter().any(|group| group.refused > 0) {
         lines.push(wrapped(
@@ -272,8 +272,8 @@ pub fn wrapped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        budget::FaultKind,
-        report::tests::{report, trial},
+        faults::FaultKind,
+        samples::{report, trial},
         takeover::Reason,
         verdict::{Check, CheckId},
     };

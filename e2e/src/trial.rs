@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{ApiCall, OwnCall},
-    budget::{FaultKind, LeaseSettings},
     clock::{Millis, Stamp},
-    disruption::Eviction,
+    eviction::Eviction,
+    faults::FaultKind,
     leader_metric::RolesSeen,
     lease::{LeaseRecord, LeaseSeen},
+    settings::LeaseSettings,
     work::WorkRule,
 };
 
@@ -256,7 +257,7 @@ impl TrialData {
     /// Whether the fault had stopped the API server at some time between two moments, or its return was not yet over.
     pub fn was_stopped_between(&self, from: Stamp, to: Stamp) -> bool {
         let until = self.strike.undone.map(|undone| undone + API_SETTLES);
-        self.id.fault == FaultKind::ApiStop
+        self.id.fault.entry().stops_api
             && to >= self.strike.issued
             && until.is_none_or(|until| from <= until)
     }

@@ -15,6 +15,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
+    audit::purpose::{LOOK, MARK},
     canary::Canary,
     clock::Stamp,
     cluster::{Cluster, ClusterError},
@@ -28,15 +29,6 @@ use crate::{
 
 /// How long the audit log may take to show a request that was answered.
 const AUDIT_LIMIT: Duration = Duration::from_secs(5);
-
-/// The purpose of the requests that prove that the audit log is followed.
-const MARK: &str = "mark";
-
-/// The purpose of the reads of the Lease beside its watch.
-pub const LOOK: &str = "lease";
-
-/// Pause between two of them.
-pub const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// The watching tasks.
 #[derive(Debug)]

@@ -183,7 +183,7 @@ impl JsonSchema for ResourceName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{audit::Wall, audit::tests::call, clock::Stamp};
+    use crate::{audit::Wall, clock::Stamp, samples::call};
 
     fn name(text: &str) -> ResourceName {
         text.parse().unwrap()
@@ -192,7 +192,7 @@ mod tests {
     fn change(generation: Option<i64>, version: Option<u64>) -> OwnCall {
         OwnCall {
             audit_id: None,
-            purpose: crate::judge::CANARY.to_owned(),
+            purpose: crate::audit::purpose::CANARY.to_owned(),
             sent: Stamp::from_micros(1_000_000),
             answered: Stamp::from_micros(1_010_000),
             code: 200,

@@ -1,10 +1,8 @@
 //! How many trials are made, and what their results are compared with.
 
-use std::path::PathBuf;
-
 use clap::{Args, builder::RangedU64ValueParser};
 
-use crate::{baseline::Percent, precision::Goal};
+use crate::precision::Goal;
 
 /// How many trials are made beside those asked for.
 #[derive(Clone, Debug, Args)]
@@ -22,22 +20,12 @@ pub struct PrecisionArgs {
     pub max_trials: Option<u32>,
 }
 
-/// What results are compared with.
-#[derive(Clone, Debug, Args)]
-pub struct BaselineArgs {
-    /// The report of an earlier run that this one may not be slower than, noise aside
-    #[arg(long, value_name = "report.json")]
-    pub baseline: Option<PathBuf>,
-    /// How much larger than the baseline's a median may be [default: 20%]
-    #[arg(long, value_name = "PERCENT")]
-    pub regression: Option<Percent>,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::replay::BaselineArgs;
 
     #[derive(Debug, Parser)]
     struct Command {

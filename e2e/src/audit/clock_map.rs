@@ -98,7 +98,7 @@ impl ClockMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::tests::call;
+    use crate::samples::call;
 
     /// A request sent and answered at these moments of the run (ms), received and answered by an API server whose wall
     /// clock is ahead by 1000 ms.

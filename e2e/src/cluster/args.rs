@@ -8,8 +8,9 @@ use clap::builder::RangedU64ValueParser;
 
 use super::on_node::CommandTemplate;
 use super::{
-    AUDIT_POLICY, ClusterError, K3S_REPOSITORY, K3S_TAG, Kept, NODE_IMAGE, OPERATOR_IMAGE, Provider,
+    AUDIT_POLICY, ClusterError, K3S_REPOSITORY, K3S_TAG, Kept, NODE_IMAGE, OPERATOR_IMAGE,
 };
+use crate::report::Provider;
 
 /// More agents than this are more than one machine can carry.
 const MOST_AGENTS: u64 = 8;

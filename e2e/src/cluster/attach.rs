@@ -15,9 +15,10 @@ use super::image::Image;
 use super::on_node::NodeAccess;
 use super::owner::{self, RunId};
 use super::server::{AGENT_ROLE, SERVER_ROLE, authority};
-use super::{Cluster, ClusterError, ClusterOptions, Containers, Provider, ready, sweep};
+use super::{Cluster, ClusterError, ClusterOptions, Containers, ready, sweep};
 use crate::engine::Engine;
 use crate::progress::Progress;
+use crate::report::Provider;
 
 /// How long a cluster that runs may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);

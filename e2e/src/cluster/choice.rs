@@ -1,44 +1,10 @@
 //! Which provider a run uses, and why.
 
-use std::fmt;
-
 use super::image::{self, Image};
 use super::{ClusterError, ClusterOptions};
 use crate::engine::Engine;
 use crate::progress::Progress;
-
-/// Where a cluster comes from.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    clap::ValueEnum,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// k3s in a container, from its public image
-    K3s,
-    /// Upstream Kubernetes in a container, from the image that `just node` builds
-    Node,
-    /// A cluster that exists already
-    Kubeconfig,
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::K3s => "k3s",
-            Self::Node => "node",
-            Self::Kubeconfig => "kubeconfig",
-        })
-    }
-}
+use crate::report::Provider;
 
 /// The provider of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use kube::config::KubeconfigError;
 use testcontainers::TestcontainersError;
 use testcontainers::bollard;
 
-use super::Provider;
 use crate::engine::EngineError;
+use crate::report::Provider;
 
 /// Why there is no cluster, or why something could not be done to it.
 #[derive(Debug, thiserror::Error)]

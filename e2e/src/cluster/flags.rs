@@ -2,7 +2,7 @@
 //!
 //! k3s and the node image take the same flags; what they leave out is what a failover rig does not need.
 
-use super::Provider;
+use crate::report::Provider;
 
 /// Where the audit policy is put into the container, and where the log is found.
 ///

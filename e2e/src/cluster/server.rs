@@ -19,9 +19,10 @@ use super::choice::ProviderChoice;
 use super::flags::{AUDIT_POLICY_PATH, IMAGES_DIR, NodeFlags};
 use super::owner::{self, Owner, RunId};
 use super::privilege::{self, Capabilities, Privilege};
-use super::{ClusterError, ClusterOptions, Provider, image, sweep};
+use super::{ClusterError, ClusterOptions, image, sweep};
 use crate::engine::Engine;
 use crate::progress::Progress;
+use crate::report::Provider;
 
 /// Lines of the server's log that an error shows.
 const TAIL_LINES: usize = 40;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use super::choice::require;
-use super::{ClusterError, K3S_REPOSITORY, K3S_TAG, NODE_IMAGE, Provider, image};
+use super::{ClusterError, K3S_REPOSITORY, K3S_TAG, NODE_IMAGE, image};
 use crate::engine;
 use crate::progress::Progress;
+use crate::report::Provider;
 
 /// Makes sure that there is an image to start a cluster from.
 #[derive(Debug, Clone, clap::Args)]

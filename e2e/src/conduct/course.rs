@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    audit::ApiCall,
-    budget::FaultKind,
+    audit::{ApiCall, purpose::LOOK_PERIOD},
     exclusion::{self, Take},
-    fault::{Blows, Fault, Hold},
+    fault::{Blows, action},
+    faults::{Hold, Successor},
     journal::Seen,
     progress::chain,
     scene::Scene,
@@ -27,17 +27,12 @@ const UNDO_LIMIT: Duration = Duration::from_secs(20);
 /// A fault that was done, until it is over.
 pub(super) struct Course<'a> {
     scene: &'a Scene<'a>,
-    fault: &'a dyn Fault,
     leader: &'a PodSeen,
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn new(scene: &'a Scene<'a>, fault: &'a dyn Fault, leader: &'a PodSeen) -> Self {
-        Self {
-            scene,
-            fault,
-            leader,
-        }
+    pub(super) fn new(scene: &'a Scene<'a>, leader: &'a PodSeen) -> Self {
+        Self { scene, leader }
     }
 
     /// Looks on until another leader works, undoes the fault when it has lasted long enough, and then looks on for late
@@ -46,7 +41,7 @@ impl<'a> Course<'a> {
         let blows = Blows::default();
         tokio::select! {
             // Neither of these ends by itself.
-            () = self.fault.keep_up(self.scene, self.leader, &blows) => {}
+            () = (action(trial.id.fault).keep_up)(self.scene, self.leader, &blows) => {}
             () = keep_looking(self.scene) => {}
             () = self.run(trial) => {}
         }
@@ -54,7 +49,8 @@ impl<'a> Course<'a> {
     }
 
     async fn run(&self, trial: &mut TrialData) {
-        match self.fault.hold(&self.scene.settings) {
+        let entry = trial.id.fault.entry();
+        match (entry.hold)(&self.scene.settings) {
             Hold::Done => self.takeover_and_work(trial).await,
             Hold::UntilTakeover(least) => {
                 tokio::join!(self.takeover_and_work(trial), sleep(least));
@@ -70,7 +66,7 @@ impl<'a> Course<'a> {
                 self.takeover_and_work(trial).await;
             }
         }
-        sleep(self.fault.aftermath(&self.scene.settings)).await;
+        sleep((entry.aftermath)(&self.scene.settings)).await;
     }
 
     async fn undo(&self, trial: &mut TrialData) {
@@ -90,7 +86,7 @@ impl<'a> Course<'a> {
             return;
         }
         let mut limit = settings.retry_period() * 2 + Duration::from_secs(1);
-        if trial.id.fault.may_be_kept() {
+        if trial.id.fault.entry().successor == Successor::OldLeaderToo {
             // The first sign may be a renewal that was on its way, and its writer no longer at work.
             limit += settings.duration();
         }
@@ -118,7 +114,7 @@ pub(crate) async fn undo(scene: &Scene<'_>) {
 async fn keep_looking(scene: &Scene<'_>) {
     loop {
         witness::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
-        sleep(witness::LOOK_PERIOD).await;
+        sleep(LOOK_PERIOD).await;
     }
 }
 
@@ -144,9 +140,4 @@ pub(super) fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
         .collect();
     let take = Take::of(&takeover, &seen.calls, None);
     exclusion::first_write(&writes, &take, &tenures).map(|_| ())
-}
-
-/// Whether a pod can't come back by itself after a trial of this fault.
-pub(super) fn leaves_a_broken_pod(fault: FaultKind) -> bool {
-    fault == FaultKind::CrashLoop
 }

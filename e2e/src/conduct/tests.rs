@@ -4,7 +4,7 @@ use super::{
     course::{first_write_in, takeover_in},
     *,
 };
-use crate::{audit::OwnCall, audit::tests::call, budget::FaultKind, lease::LeaseSeen};
+use crate::{audit::OwnCall, faults::FaultKind, lease::LeaseSeen, samples::call};
 
 fn lease(version: u64, holder: &str, life: &str) -> LeaseSeen {
     let record = LeaseRecord {
@@ -27,7 +27,7 @@ fn trial(fault: FaultKind) -> TrialData {
         fault,
         number: 1,
     };
-    crate::judge::tests::begun(id, lease(1, "a", "u/1").record)
+    crate::samples::begun(id, lease(1, "a", "u/1").record)
 }
 
 #[test]

@@ -1,34 +1,12 @@
 //! Gives the operator's disruption budget another shape, so that each can be put to the test.
 
-use clap::ValueEnum;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Manifests, Target, is_a};
-use crate::disruption;
+use crate::{disruption, report::BudgetShape};
 
 const KIND: &str = "PodDisruptionBudget";
-
-/// The rule of the operator's disruption budget.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum BudgetShape {
-    /// As the manifests have it
-    #[default]
-    AsIs,
-    /// One replica must be there: of R, all but one may be disrupted at a time
-    #[value(name = "min-available-1")]
-    #[serde(rename = "min-available-1")]
-    MinAvailable1,
-    /// One replica may be missing: of any number, one may be disrupted at a time
-    #[value(name = "max-unavailable-1")]
-    #[serde(rename = "max-unavailable-1")]
-    MaxUnavailable1,
-}
 
 /// There is no disruption budget to shape.
 #[derive(Debug, thiserror::Error)]
@@ -38,26 +16,6 @@ pub enum BudgetShape {
 pub struct NoBudget {
     shape: BudgetShape,
     deployment: String,
-}
-
-impl std::fmt::Display for BudgetShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::AsIs => "as-is",
-            Self::MinAvailable1 => "min-available-1",
-            Self::MaxUnavailable1 => "max-unavailable-1",
-        })
-    }
-}
-
-impl BudgetShape {
-    fn rule(self) -> Option<&'static str> {
-        match self {
-            Self::AsIs => None,
-            Self::MinAvailable1 => Some("minAvailable"),
-            Self::MaxUnavailable1 => Some("maxUnavailable"),
-        }
-    }
 }
 
 impl Manifests {
@@ -108,6 +66,8 @@ fn selects(selector: Option<&Value>, target: &Target) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use clap::ValueEnum;
 
     use super::*;
     use crate::holder::HolderIdentity;

@@ -10,7 +10,7 @@ use super::{
     container::{LEASE_NAME, containers, elected, first_port, label_selector, variable},
     is_a,
 };
-use crate::holder::HolderIdentity;
+use crate::{holder::HolderIdentity, report::TargetInfo};
 
 /// The pod annotation that tells one content of the operator's image from another of the same name.
 const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";
@@ -291,6 +291,17 @@ impl Naming {
 }
 
 impl Target {
+    /// What a report tells of it.
+    pub fn info(&self) -> TargetInfo {
+        TargetInfo {
+            namespace: self.namespace.clone(),
+            deployment: self.deployment.clone(),
+            container: self.container.clone(),
+            lease: self.lease.clone(),
+            holder: self.holder,
+        }
+    }
+
     /// Where the Lease is in the API.
     pub fn lease_path(&self) -> String {
         format!(

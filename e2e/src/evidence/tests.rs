@@ -1,7 +1,7 @@
 //! What a person gets to read.
 
 use super::*;
-use crate::judge::tests::history::handover;
+use crate::samples::handover;
 
 #[test]
 fn the_lease_is_told_around_the_fault_with_releases_by_name() {

@@ -12,7 +12,7 @@ fn lease(version: u64, at: i64, holder: &str) -> (LeaseSeen, ApiCall) {
         duration_seconds: Some(15),
         ..LeaseRecord::default()
     };
-    let mut call = crate::audit::tests::call(holder, "update", "leases");
+    let mut call = crate::samples::call(holder, "update", "leases");
     call.resource_version = Some(version);
     call.received = Wall(at * 1000);
     call.completed = Wall((at + 4) * 1000);
@@ -28,7 +28,7 @@ fn lease(version: u64, at: i64, holder: &str) -> (LeaseSeen, ApiCall) {
 
 /// An accepted status write, received at `at` ms and answered 4 ms later.
 fn write(pod: &str, version: Option<u64>, at: i64) -> ApiCall {
-    let mut call = crate::audit::tests::call(pod, "patch", "scheduledmachines");
+    let mut call = crate::samples::call(pod, "patch", "scheduledmachines");
     call.resource_version = version;
     call.received = Wall(at * 1000);
     call.completed = Wall((at + 4) * 1000);

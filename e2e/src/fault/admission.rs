@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::FaultError;
+use super::error::FaultError;
 use crate::scene::Scene;
 
 /// How long the API server may take to act on a new rule.

@@ -4,101 +4,65 @@
 //! deadline, and when the server is back one replica works again within the lease. Which one is open: a renewal that was
 //! on its way may be stored then. In k3s the API server shares its process with the rest of the control plane and kubelet.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
-
-use super::{Fault, FaultError, Hold, Need, process};
+use super::{
+    action::{Action, Need},
+    error::FaultError,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
 };
 
-/// How much longer than the lease it is stopped.
-const BEYOND_LEASE: Duration = Duration::from_secs(2);
-
 /// The processes that serve the API, by their names: upstream's, and k3s's.
 const SERVERS: [&str; 3] = ["pidof", "kube-apiserver", "k3s-server"];
 
-/// Stops the API server and lets it go on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ApiStop;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Node),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for ApiStop {
-    fn kind(&self) -> FaultKind {
-        FaultKind::ApiStop
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let node = match (scene.cluster.audit_log(), &leader.node) {
+        (Some(log), _) => log.node.clone(),
+        (None, Some(node)) => node.clone(),
+        (None, None) => return Err(FaultError::NoContainer(leader.name.clone())),
+    };
+    let found = scene.cluster.on_node(&node, &SERVERS).await;
+    let pids = pids_in(&found.map_err(FaultError::node(leader))?.stdout);
+    if pids.is_empty() {
+        let detail = format!(
+            "no process on node {node} is named {} or {}",
+            SERVERS[1], SERVERS[2]
+        );
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn about(&self) -> &'static str {
-        "stops the API server's process with SIGSTOP for longer than the lease, then SIGCONT"
+    let command = |signal| {
+        let words = ["kill", signal].map(str::to_owned).into_iter();
+        words.chain(pids.iter().cloned()).collect::<Vec<_>>()
+    };
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("the API server on node {node} is stopped"),
+        Repair::OnNode {
+            node: node.clone(),
+            command: command("-CONT"),
+        },
+    );
+    let stop = command("-STOP");
+    let stop: Vec<&str> = stop.iter().map(String::as_str).collect();
+    let issued = scene.journal.now();
+    process::run(scene, leader, &node, &stop).await?;
+    let returned = scene.journal.now();
+    for pid in &pids {
+        let stopped = process::is_stopped(scene, &node, pid).await;
+        if !stopped.map_err(FaultError::node(leader))? {
+            let detail = format!("the API server's process {pid} goes on after SIGSTOP");
+            return Err(FaultError::NoEffect(detail));
+        }
     }
-
-    fn proves(&self) -> &'static str {
-        "after an outage of the API server one replica works again within the lease, and no two do"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Node)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let node = match (scene.cluster.audit_log(), &leader.node) {
-                (Some(log), _) => log.node.clone(),
-                (None, Some(node)) => node.clone(),
-                (None, None) => return Err(FaultError::NoContainer(leader.name.clone())),
-            };
-            let found = scene.cluster.on_node(&node, &SERVERS).await;
-            let pids = pids_in(&found.map_err(FaultError::node(leader))?.stdout);
-            if pids.is_empty() {
-                let detail = format!(
-                    "no process on node {node} is named {} or {}",
-                    SERVERS[1], SERVERS[2]
-                );
-                return Err(FaultError::NoEffect(detail));
-            }
-            let command = |signal| {
-                let words = ["kill", signal].map(str::to_owned).into_iter();
-                words.chain(pids.iter().cloned()).collect::<Vec<_>>()
-            };
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("the API server on node {node} is stopped"),
-                Repair::OnNode {
-                    node: node.clone(),
-                    command: command("-CONT"),
-                },
-            );
-            let stop = command("-STOP");
-            let stop: Vec<&str> = stop.iter().map(String::as_str).collect();
-            let issued = scene.journal.now();
-            process::run(scene, leader, &node, &stop).await?;
-            let returned = scene.journal.now();
-            for pid in &pids {
-                let stopped = process::is_stopped(scene, &node, pid).await;
-                if !stopped.map_err(FaultError::node(leader))? {
-                    let detail = format!("the API server's process {pid} goes on after SIGSTOP");
-                    return Err(FaultError::NoEffect(detail));
-                }
-            }
-            Ok(Strike::between(issued, returned))
-        })
-    }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::For(settings.duration() + BEYOND_LEASE)
-    }
-
-    /// The replicas' connections may have broken, and whoever lost has to find out.
-    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
-        settings.retry_period() * 2
-    }
+    Ok(Strike::between(issued, returned))
 }
 
 /// The process ids in what `pidof` writes, without the init process, which no signal from within can stop.

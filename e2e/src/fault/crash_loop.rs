@@ -5,13 +5,15 @@
 //! its death and finds the new image by then. Should it be faster once, the process is killed again, and the takeover
 //! is measured from the last blow.
 
-use futures::future::BoxFuture;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::{Blows, Fault, FaultError, Need, crash};
+use super::{
+    action::{Action, Blows, Need},
+    crash,
+    error::FaultError,
+};
 use crate::{
-    budget::FaultKind,
     scene::Scene,
     trial::{PodSeen, Strike},
 };
@@ -19,74 +21,45 @@ use crate::{
 /// An image that no registry has and no node can pull: `localhost` serves none, and no other host is asked.
 pub(crate) const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";
 
-/// Kills the leader's process and keeps its pod down.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CrashLoop;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Node),
+    keep_up: |scene, leader, blows| Box::pin(keep_up(scene, leader, blows)),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for CrashLoop {
-    fn kind(&self) -> FaultKind {
-        FaultKind::CrashLoop
-    }
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let strike = crash::kill(scene, leader).await?;
+    let image =
+        json!({"spec": {"containers": [{"name": scene.target.container, "image": NO_IMAGE}]}});
+    let patched = scene
+        .pods()
+        .patch(
+            &leader.name,
+            &PatchParams::default(),
+            &Patch::Strategic(image),
+        )
+        .await;
+    patched.map_err(FaultError::api("take the image from pod", &leader.name))?;
+    Ok(strike)
+}
 
-    fn about(&self) -> &'static str {
-        "kills the leader's process with SIGKILL and keeps its pod down"
-    }
-
-    fn proves(&self) -> &'static str {
-        "another replica takes over from a dead leader: nobody released, and nobody can reclaim"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Node)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let strike = crash::kill(scene, leader).await?;
-            let image = json!({"spec": {"containers": [{"name": scene.target.container, "image": NO_IMAGE}]}});
-            let patched = scene
-                .pods()
-                .patch(
-                    &leader.name,
-                    &PatchParams::default(),
-                    &Patch::Strategic(image),
-                )
-                .await;
-            patched.map_err(FaultError::api("take the image from pod", &leader.name))?;
-            Ok(strike)
-        })
-    }
-
-    fn keep_up<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-        blows: &'a Blows,
-    ) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut down = leader.clone();
-            loop {
-                let again = scene
-                    .journal
-                    .wait_for(std::time::Duration::MAX, |seen| {
-                        let last = seen.pods.iter().rev().find(|pod| pod.name == down.name)?;
-                        (last.running && last.container_id != down.container_id)
-                            .then(|| last.clone())
-                    })
-                    .await;
-                let Some(pod) = again else {
-                    return std::future::pending().await;
-                };
-                // A container that died by itself meanwhile is down, which is all that is asked.
-                if let Ok(blow) = crash::kill(scene, &pod).await {
-                    blows.add(blow.issued);
-                }
-                down = pod;
-            }
-        })
+async fn keep_up(scene: &Scene<'_>, leader: &PodSeen, blows: &Blows) {
+    let mut down = leader.clone();
+    loop {
+        let again = scene
+            .journal
+            .wait_for(std::time::Duration::MAX, |seen| {
+                let last = seen.pods.iter().rev().find(|pod| pod.name == down.name)?;
+                (last.running && last.container_id != down.container_id).then(|| last.clone())
+            })
+            .await;
+        let Some(pod) = again else {
+            return std::future::pending().await;
+        };
+        // A container that died by itself meanwhile is down, which is all that is asked.
+        if let Ok(blow) = crash::kill(scene, &pod).await {
+            blows.add(blow.issued);
+        }
+        down = pod;
     }
 }

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, ResourceExt,
@@ -16,11 +15,15 @@ use kube::{
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{Fault, FaultError, Hold, Need, process};
+use super::{
+    action::{Action, Need},
+    error::FaultError,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     cluster::is_ready,
-    disruption::{self, Eviction},
+    disruption,
+    eviction::Eviction,
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike, present},
@@ -32,92 +35,63 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long the budget may refuse the same eviction.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Empties the leader's node of the replicas.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Drain;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Nodes),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for Drain {
-    fn kind(&self) -> FaultKind {
-        FaultKind::Drain
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let (node, _) = process::place(leader)?;
+    let nodes: Api<Node> = Api::all(scene.client.clone());
+    let listed = nodes.list(&ListParams::default()).await;
+    let listed = listed.map_err(FaultError::api("list nodes beside", node))?;
+    let own = listed.items.iter().find(|other| other.name_any() == node);
+    if own.is_some_and(is_cordoned) {
+        let detail = format!("node {node} is cordoned already, and not by this run: it stays so");
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn about(&self) -> &'static str {
-        "cordons the leader's node, evicts the replicas on it against the disruption budget, and uncordons it"
+    if !listed.items.iter().any(|other| takes_pods(other, node)) {
+        let detail = format!("no other node than {node} takes pods, so there is nowhere to go");
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn proves(&self) -> &'static str {
-        "a node can be emptied within the disruption budget, and leadership moves once, to a replica that stays"
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("node {node} is cordoned"),
+        Repair::Merge {
+            path: format!("/api/v1/nodes/{node}"),
+            change: json!({"spec": {"unschedulable": null}}),
+        },
+    );
+    let issued = scene.journal.now();
+    let cordon = Patch::Merge(json!({"spec": {"unschedulable": true}}));
+    let cordoned = nodes.patch(node, &PatchParams::default(), &cordon).await;
+    cordoned.map_err(FaultError::api("cordon node", node))?;
+    let mut evictions = Vec::new();
+    let mut emptied = true;
+    for pod in order(scene, node, &leader.name) {
+        emptied = evict(scene, &pod, &leader.name, &mut evictions).await;
+        if !emptied {
+            break;
+        }
     }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Nodes)
+    if let Some(last) = evictions.last().filter(|last| !emptied && !last.by_budget) {
+        let detail = format!(
+            "eviction of {} ended with {}: {}",
+            last.pod, last.code, last.message
+        );
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let (node, _) = process::place(leader)?;
-            let nodes: Api<Node> = Api::all(scene.client.clone());
-            let listed = nodes.list(&ListParams::default()).await;
-            let listed = listed.map_err(FaultError::api("list nodes beside", node))?;
-            let own = listed.items.iter().find(|other| other.name_any() == node);
-            if own.is_some_and(is_cordoned) {
-                let detail =
-                    format!("node {node} is cordoned already, and not by this run: it stays so");
-                return Err(FaultError::NoEffect(detail));
-            }
-            if !listed.items.iter().any(|other| takes_pods(other, node)) {
-                let detail =
-                    format!("no other node than {node} takes pods, so there is nowhere to go");
-                return Err(FaultError::NoEffect(detail));
-            }
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("node {node} is cordoned"),
-                Repair::Merge {
-                    path: format!("/api/v1/nodes/{node}"),
-                    change: json!({"spec": {"unschedulable": null}}),
-                },
-            );
-            let issued = scene.journal.now();
-            let cordon = Patch::Merge(json!({"spec": {"unschedulable": true}}));
-            let cordoned = nodes.patch(node, &PatchParams::default(), &cordon).await;
-            cordoned.map_err(FaultError::api("cordon node", node))?;
-            let mut evictions = Vec::new();
-            let mut emptied = true;
-            for pod in order(scene, node, &leader.name) {
-                emptied = evict(scene, &pod, &leader.name, &mut evictions).await;
-                if !emptied {
-                    break;
-                }
-            }
-            if let Some(last) = evictions.last().filter(|last| !emptied && !last.by_budget) {
-                let detail = format!(
-                    "eviction of {} ended with {}: {}",
-                    last.pod, last.code, last.message
-                );
-                return Err(FaultError::NoEffect(detail));
-            }
-            if emptied {
-                // As kubectl does. What does not go shows in what is waited for next.
-                let gone = scene
-                    .journal
-                    .wait_for(LIMIT, |seen| is_empty(node, &seen.pods));
-                let _gone = gone.await;
-            }
-            Ok(Strike {
-                evictions,
-                ..Strike::between(issued, scene.journal.now())
-            })
-        })
+    if emptied {
+        // As kubectl does. What does not go shows in what is waited for next.
+        let gone = scene
+            .journal
+            .wait_for(LIMIT, |seen| is_empty(node, &seen.pods));
+        let _gone = gone.await;
     }
-
-    fn hold(&self, _settings: &LeaseSettings) -> Hold {
-        Hold::UntilRolledOut
-    }
+    Ok(Strike {
+        evictions,
+        ..Strike::between(issued, scene.journal.now())
+    })
 }
 
 /// The replicas on the node, the leader last.
@@ -175,7 +149,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{steady::tests::pod, trial::Presence};
+    use crate::{samples::pod, trial::Presence};
 
     #[test]
     fn a_node_is_empty_when_the_last_of_its_replicas_is_gone() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::FaultError;
+use super::error::FaultError;
 
 /// Looks every `pause` until a look succeeds.
 ///

@@ -1,6 +1,6 @@
 //! Why a fault could not be done.
 
-use crate::{cluster::ClusterError, requests::RequestError, trial::PodSeen};
+use crate::{cluster::ClusterError, requests::RequestError, rollout::RolloutError, trial::PodSeen};
 
 /// Why a fault could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +37,9 @@ pub enum FaultError {
         #[source]
         source: RequestError,
     },
-    /// The user's command can't be run.
-    #[error("--rollout (run.rollout): failed to run `{command}`")]
-    Rollout {
-        /// The command.
-        command: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// The user's command did not roll the Deployment out.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
     /// It was done and had no effect, or can't be done here.
     #[error("{0}")]
     NoEffect(String),

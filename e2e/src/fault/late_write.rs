@@ -9,19 +9,18 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::time::sleep;
 
-use super::{Fault, FaultError, Hold, Need, process};
+use super::{
+    action::{Action, Need},
+    error::FaultError,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
 };
-
-/// How much longer than the lease it lasts.
-const BEYOND_LEASE: Duration = Duration::from_millis(500);
 
 /// How long the leader goes on while its packets are held back: the canary changes ten times in it, so it writes.
 const WRITES_ON: Duration = Duration::from_secs(1);
@@ -40,75 +39,43 @@ const HELD: [&str; 6] = ["rate", "8bit", "burst", "2kb", "limit", "4mb"];
 /// The same queue, letting everything through.
 const FREE: [&str; 6] = ["rate", "1gbit", "burst", "1mb", "limit", "4mb"];
 
-/// Holds a write of the leader back until another one leads.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LateWrite;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Node),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for LateWrite {
-    fn kind(&self) -> FaultKind {
-        FaultKind::LateWrite
-    }
-
-    fn about(&self) -> &'static str {
-        "holds a write of the leader back on its way and stops the leader; both go on when another one leads"
-    }
-
-    fn proves(&self) -> &'static str {
-        "a write that was sent in time and arrives too late is refused by the API server"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Node)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let (node, _) = process::place(leader)?;
-            let pid = process::of(scene, leader).await?;
-            let sandbox = process::sandbox(scene, leader).await?;
-            let owe = |what: &str, command: &[&str]| {
-                let what = format!("{what} of {}", leader.name);
-                scene
-                    .repairs
-                    .owe(Due::AfterTrial, what, Repair::on_node(node, command));
-            };
-            // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, the process goes
-            // on a second later, and the queue goes when it holds nothing.
-            owe(
-                "the queue",
-                &[
-                    "nsenter", "-t", &sandbox, "-n", TC, "qdisc", "del", "dev", DEVICE, "root",
-                ],
-            );
-            owe("the process", &["kill", "-CONT", &pid.to_string()]);
-            owe(
-                "the packets",
-                &[
-                    "nsenter", "-t", &sandbox, "-n", "ping", "-c", "1", "-W", "1", NOBODY,
-                ],
-            );
-            owe("the network", &queue(&sandbox, "change", FREE));
-            let issued = scene.journal.now();
-            let hold = queue(&sandbox, "replace", HELD);
-            process::run(scene, leader, node, &hold).await?;
-            sleep(WRITES_ON).await;
-            process::run(scene, leader, node, &["kill", "-STOP", &pid.to_string()]).await?;
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
-    }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(settings.duration() + BEYOND_LEASE)
-    }
-
-    /// Long enough for what was held back, and for the leader to contend again.
-    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
-        settings.retry_period() * 2
-    }
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let (node, _) = process::place(leader)?;
+    let pid = process::of(scene, leader).await?;
+    let sandbox = process::sandbox(scene, leader).await?;
+    let owe = |what: &str, command: &[&str]| {
+        let what = format!("{what} of {}", leader.name);
+        scene
+            .repairs
+            .owe(Due::AfterTrial, what, Repair::on_node(node, command));
+    };
+    // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, the process goes
+    // on a second later, and the queue goes when it holds nothing.
+    owe(
+        "the queue",
+        &[
+            "nsenter", "-t", &sandbox, "-n", TC, "qdisc", "del", "dev", DEVICE, "root",
+        ],
+    );
+    owe("the process", &["kill", "-CONT", &pid.to_string()]);
+    owe(
+        "the packets",
+        &[
+            "nsenter", "-t", &sandbox, "-n", "ping", "-c", "1", "-W", "1", NOBODY,
+        ],
+    );
+    owe("the network", &queue(&sandbox, "change", FREE));
+    let issued = scene.journal.now();
+    let hold = queue(&sandbox, "replace", HELD);
+    process::run(scene, leader, node, &hold).await?;
+    sleep(WRITES_ON).await;
+    process::run(scene, leader, node, &["kill", "-STOP", &pid.to_string()]).await?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 /// The command that makes or changes the queue in the network of process `pid`.

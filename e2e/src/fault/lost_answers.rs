@@ -13,11 +13,14 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-
-use super::{Fault, FaultError, Hold, Need, effect, partition::api_address, process};
+use super::{
+    action::{Action, Need},
+    effect,
+    error::FaultError,
+    partition::api_address,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
@@ -35,57 +38,25 @@ const BEGINS: (&str, &str) = ("40", "84");
 /// without a canary the next renewal is waited for.
 const ACTIVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Loses the answers to the leader's requests.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LostAnswers;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Node),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for LostAnswers {
-    fn kind(&self) -> FaultKind {
-        FaultKind::LostAnswers
-    }
-
-    fn about(&self) -> &'static str {
-        "loses every answer of the API server to the leader's pod, whose requests arrive and are carried out"
-    }
-
-    fn proves(&self) -> &'static str {
-        "a leader that is never answered gives up at its renew deadline and leaves the Lease to another, which stays leader"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Node)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let api = api_address(scene).await?;
-            let (node, _) = process::place(leader)?;
-            let sandbox = process::sandbox(scene, leader).await?;
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("answers to {} are lost", leader.name),
-                Repair::on_node(node, &rule(&sandbox, "-D", &api)),
-            );
-            let issued = scene.journal.now();
-            process::run(scene, leader, node, &rule(&sandbox, "-I", &api)).await?;
-            let returned = scene.journal.now();
-            wait_until_lost(scene, leader, node, &sandbox, &api).await?;
-            Ok(Strike::between(issued, returned))
-        })
-    }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(settings.beyond_a_gray_takeover())
-    }
-
-    /// An answer that was lost is repeated after a pause that has doubled each time, and may then reach whoever waits for it.
-    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
-        settings.duration()
-    }
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let api = api_address(scene).await?;
+    let (node, _) = process::place(leader)?;
+    let sandbox = process::sandbox(scene, leader).await?;
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("answers to {} are lost", leader.name),
+        Repair::on_node(node, &rule(&sandbox, "-D", &api)),
+    );
+    let issued = scene.journal.now();
+    process::run(scene, leader, node, &rule(&sandbox, "-I", &api)).await?;
+    let returned = scene.journal.now();
+    wait_until_lost(scene, leader, node, &sandbox, &api).await?;
+    Ok(Strike::between(issued, returned))
 }
 
 /// The command that inserts (`-I`) or deletes (`-D`) the rule in the network of process `pid`.

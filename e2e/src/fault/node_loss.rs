@@ -8,12 +8,14 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use super::{Fault, FaultError, Hold, Need, process};
+use super::{
+    action::{Action, Need},
+    error::FaultError,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Presence, Strike},
@@ -23,91 +25,59 @@ use crate::{
 const RETURN_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes the leader's node away and gives it back.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NodeLoss;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Agents),
+    restored: |scene, leader| Box::pin(restored(scene, leader)),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for NodeLoss {
-    fn kind(&self) -> FaultKind {
-        FaultKind::NodeLoss
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let (node, _) = process::place(leader)?;
+    let elsewhere = scene
+        .replicas()
+        .into_values()
+        .any(|pod| pod.ready && pod.node.as_deref().is_some_and(|other| other != node));
+    if !elsewhere {
+        let detail = format!("every replica is on node {node}, so nobody could take over");
+        return Err(FaultError::NoEffect(detail));
     }
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("node {node} is lost"),
+        Repair::RestartNode {
+            node: node.to_owned(),
+        },
+    );
+    let issued = scene.journal.now();
+    let cut = scene.cluster.cut_node(node).await;
+    cut.map_err(FaultError::node(leader))?;
+    // From here on nothing of it can count, so this is when the leader is as good as dead.
+    let returned = scene.journal.now();
+    let killed = scene.cluster.kill_node(node).await;
+    killed.map_err(FaultError::node(leader))?;
+    Ok(Strike::between(issued, returned))
+}
 
-    fn about(&self) -> &'static str {
-        "cuts the leader's node off, kills everything on it, and starts it again when another replica leads"
-    }
-
-    fn proves(&self) -> &'static str {
-        "a leader lost in silence, of which nothing tells, is followed when its Lease has expired and not before"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Agents)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let (node, _) = process::place(leader)?;
-            let elsewhere = scene
-                .replicas()
-                .into_values()
-                .any(|pod| pod.ready && pod.node.as_deref().is_some_and(|other| other != node));
-            if !elsewhere {
-                let detail = format!("every replica is on node {node}, so nobody could take over");
-                return Err(FaultError::NoEffect(detail));
-            }
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("node {node} is lost"),
-                Repair::RestartNode {
-                    node: node.to_owned(),
-                },
+/// Until kubelet is back, the API shows the pods of the node as they were: Ready.
+async fn restored(scene: &Scene<'_>, leader: &PodSeen) -> Result<(), FaultError> {
+    let (node, _) = process::place(leader)?;
+    let deadline = Instant::now() + RETURN_LIMIT;
+    loop {
+        let again = scene.journal.read(|seen| runs_again(leader, &seen.pods));
+        let ready = scene.cluster.node_is_ready(&scene.client, node).await;
+        if again && matches!(ready, Ok(true)) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            ready.map_err(FaultError::node(leader))?;
+            let seconds = RETURN_LIMIT.as_secs();
+            let detail = format!(
+                "node {node} does not run {} again after {seconds} s",
+                leader.name
             );
-            let issued = scene.journal.now();
-            let cut = scene.cluster.cut_node(node).await;
-            cut.map_err(FaultError::node(leader))?;
-            // From here on nothing of it can count, so this is when the leader is as good as dead.
-            let returned = scene.journal.now();
-            let killed = scene.cluster.kill_node(node).await;
-            killed.map_err(FaultError::node(leader))?;
-            Ok(Strike::between(issued, returned))
-        })
-    }
-
-    fn hold(&self, _settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(Duration::ZERO)
-    }
-
-    /// Until kubelet is back, the API shows the pods of the node as they were: Ready.
-    fn restored<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<(), FaultError>> {
-        Box::pin(async move {
-            let (node, _) = process::place(leader)?;
-            let deadline = Instant::now() + RETURN_LIMIT;
-            loop {
-                let again = scene.journal.read(|seen| runs_again(leader, &seen.pods));
-                let ready = scene.cluster.node_is_ready(&scene.client, node).await;
-                if again && matches!(ready, Ok(true)) {
-                    return Ok(());
-                }
-                if Instant::now() > deadline {
-                    ready.map_err(FaultError::node(leader))?;
-                    let seconds = RETURN_LIMIT.as_secs();
-                    let detail = format!(
-                        "node {node} does not run {} again after {seconds} s",
-                        leader.name
-                    );
-                    return Err(FaultError::NoEffect(detail));
-                }
-                sleep(PAUSE).await;
-            }
-        })
+            return Err(FaultError::NoEffect(detail));
+        }
+        sleep(PAUSE).await;
     }
 }
 
@@ -124,7 +94,7 @@ fn runs_again(leader: &PodSeen, pods: &[PodSeen]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steady::tests::pod;
+    use crate::samples::pod;
 
     fn state(container: &str, running: bool, presence: Presence) -> PodSeen {
         PodSeen {

@@ -5,78 +5,42 @@
 //! hands. The packets are dropped in silence by the pod's own firewall, in both directions; everything else, such as
 //! probes and other pods, is left alone.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 
-use super::{Fault, FaultError, Hold, Need, process};
+use super::{
+    action::{Action, Need},
+    error::FaultError,
+    process,
+};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
 };
 
-/// How much longer than the lease it lasts.
-const BEYOND_LEASE: Duration = Duration::from_secs(1);
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Node),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-/// Cuts the leader's pod off from the API server.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Partition;
-
-impl Fault for Partition {
-    fn kind(&self) -> FaultKind {
-        FaultKind::Partition
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let api = api_address(scene).await?;
+    let (node, _) = process::place(leader)?;
+    let sandbox = process::sandbox(scene, leader).await?;
+    for direction in Direction::BOTH {
+        scene.repairs.owe(
+            Due::AfterTrial,
+            format!("{} is cut off from the API server", leader.name),
+            Repair::on_node(node, &direction.rule(&sandbox, "-D", &api)),
+        );
     }
-
-    fn about(&self) -> &'static str {
-        "drops all packets between the leader's pod and the API server for longer than the lease"
+    let issued = scene.journal.now();
+    for direction in Direction::BOTH {
+        let command = direction.rule(&sandbox, "-I", &api);
+        process::run(scene, leader, node, &command).await?;
     }
-
-    fn proves(&self) -> &'static str {
-        "a leader that can't renew gives up in time, and a write of it that arrives late is refused"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Node)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let api = api_address(scene).await?;
-            let (node, _) = process::place(leader)?;
-            let sandbox = process::sandbox(scene, leader).await?;
-            for direction in Direction::BOTH {
-                scene.repairs.owe(
-                    Due::AfterTrial,
-                    format!("{} is cut off from the API server", leader.name),
-                    Repair::on_node(node, &direction.rule(&sandbox, "-D", &api)),
-                );
-            }
-            let issued = scene.journal.now();
-            for direction in Direction::BOTH {
-                let command = direction.rule(&sandbox, "-I", &api);
-                process::run(scene, leader, node, &command).await?;
-            }
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
-    }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(settings.duration() + BEYOND_LEASE)
-    }
-
-    /// The pause before the next repetition of a packet doubles each time, so it comes at the latest when the same time
-    /// has passed once more.
-    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
-        settings.duration() + BEYOND_LEASE * 2
-    }
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 #[derive(Clone, Copy, Debug)]

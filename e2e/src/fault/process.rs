@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::FaultError;
+use super::error::FaultError;
 use crate::{
     cluster::{ClusterError, Signal},
     scene::Scene,

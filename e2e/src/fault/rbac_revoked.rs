@@ -3,31 +3,20 @@
 //! Proves that a leader that is refused gives up at its renew deadline and does not end, that nobody works meanwhile, and
 //! that the election goes on by itself when the rights are back.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use kube::{Api, api::ListParams};
 use serde_json::json;
 
-use super::{Fault, FaultError, Hold};
+use super::{action::Action, error::FaultError};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
 };
 
-/// How much longer than the lease it lasts.
-const BEYOND_LEASE: Duration = Duration::from_secs(2);
-
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-
-/// Takes the operator's rights to Leases away.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RbacRevoked;
 
 /// A role that gives rights to Leases.
 struct Granting {
@@ -35,57 +24,35 @@ struct Granting {
     rules: Vec<PolicyRule>,
 }
 
-impl Fault for RbacRevoked {
-    fn kind(&self) -> FaultKind {
-        FaultKind::RbacRevoked
-    }
+pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
 
-    fn about(&self) -> &'static str {
-        "takes the operator's rights to Leases away for longer than the lease"
+async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    let roles = granting(scene).await?;
+    if roles.is_empty() {
+        let detail = format!("no role of {} names leases", scene.target.user);
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn proves(&self) -> &'static str {
-        "a leader without rights gives up at its renew deadline, lives on, and the election resumes with the rights"
+    for role in &roles {
+        scene.repairs.owe(
+            Due::AfterTrial,
+            format!("{} gives no rights to Leases", role.path),
+            Repair::Merge {
+                path: role.path.clone(),
+                change: json!({"rules": role.rules}),
+            },
+        );
     }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        _leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let roles = granting(scene).await?;
-            if roles.is_empty() {
-                let detail = format!("no role of {} names leases", scene.target.user);
-                return Err(FaultError::NoEffect(detail));
-            }
-            for role in &roles {
-                scene.repairs.owe(
-                    Due::AfterTrial,
-                    format!("{} gives no rights to Leases", role.path),
-                    Repair::Merge {
-                        path: role.path.clone(),
-                        change: json!({"rules": role.rules}),
-                    },
-                );
-            }
-            let issued = scene.journal.now();
-            for role in &roles {
-                let change = json!({"rules": without_leases(&role.rules)});
-                let answer = scene.requests.merge("fault", &role.path, &change).await;
-                let answer = answer.map_err(FaultError::request("take the rights away"))?;
-                if !answer.code.is_success() {
-                    let detail = format!("{}: {} {}", role.path, answer.code, answer.message());
-                    return Err(FaultError::NoEffect(detail));
-                }
-            }
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
+    let issued = scene.journal.now();
+    for role in &roles {
+        let change = json!({"rules": without_leases(&role.rules)});
+        let answer = scene.requests.merge("fault", &role.path, &change).await;
+        let answer = answer.map_err(FaultError::request("take the rights away"))?;
+        if !answer.code.is_success() {
+            let detail = format!("{}: {} {}", role.path, answer.code, answer.message());
+            return Err(FaultError::NoEffect(detail));
+        }
     }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::For(settings.duration() + BEYOND_LEASE)
-    }
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 /// The roles by which the operator's ServiceAccount has rights to Leases.

@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 
 use super::{
-    Fault, FaultError, Hold,
+    action::Action,
     admission::{ACTIVE_LIMIT, create},
     effect,
+    error::FaultError,
 };
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
@@ -31,49 +30,23 @@ const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissio
 /// The key of a user's extra that names the pod a token was issued to.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 
-/// Denies the leader its renewals.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RenewalsDenied;
+pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
 
-impl Fault for RenewalsDenied {
-    fn kind(&self) -> FaultKind {
-        FaultKind::RenewalsDenied
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    for collection in [POLICIES, BINDINGS] {
+        scene.repairs.owe(
+            Due::AfterTrial,
+            format!("renewals of {} are denied", leader.name),
+            Repair::Delete {
+                path: format!("{collection}/{POLICY}"),
+            },
+        );
     }
-
-    fn about(&self) -> &'static str {
-        "denies the leader's pod every update of the Lease, by an admission policy"
-    }
-
-    fn proves(&self) -> &'static str {
-        "a leader whose renewals are refused gives up at its renew deadline, and a standby follows"
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            for collection in [POLICIES, BINDINGS] {
-                scene.repairs.owe(
-                    Due::AfterTrial,
-                    format!("renewals of {} are denied", leader.name),
-                    Repair::Delete {
-                        path: format!("{collection}/{POLICY}"),
-                    },
-                );
-            }
-            create(scene, POLICIES, &policy(scene, &leader.name)).await?;
-            let issued = scene.journal.now();
-            create(scene, BINDINGS, &binding(&scene.target.namespace)).await?;
-            wait_until_denied(scene, &leader.name).await?;
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
-    }
-
-    fn hold(&self, _settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(Duration::ZERO)
-    }
+    create(scene, POLICIES, &policy(scene, &leader.name)).await?;
+    let issued = scene.journal.now();
+    create(scene, BINDINGS, &binding(&scene.target.namespace)).await?;
+    wait_until_denied(scene, &leader.name).await?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 fn policy(scene: &Scene<'_>, pod: &str) -> Value {

@@ -9,14 +9,12 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{Fault, FaultError, Hold};
+use super::{action::Action, error::FaultError};
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     trial::{PodSeen, Strike},
@@ -28,65 +26,39 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// Within this kubelet has listed the containers again after it looked at a pod, by its own word.
 const LISTED_AGAIN: Duration = Duration::from_secs(2);
 
-/// Scales down by the leader, and up again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scale;
+pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
 
-impl Fault for Scale {
-    fn kind(&self) -> FaultKind {
-        FaultKind::Scale
+async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let replicas = scene.replicas().len();
+    if replicas < 2 {
+        let detail = "there is no replica to scale down to".to_owned();
+        return Err(FaultError::NoEffect(detail));
     }
-
-    fn about(&self) -> &'static str {
-        "scales down by one replica, the leader, and up again"
-    }
-
-    fn proves(&self) -> &'static str {
-        "scaling down hands over once, and a replica that joins takes nothing from the leader"
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let replicas = scene.replicas().len();
-            if replicas < 2 {
-                let detail = "there is no replica to scale down to".to_owned();
-                return Err(FaultError::NoEffect(detail));
-            }
-            let name = &scene.target.deployment;
-            let parameters = PatchParams::default();
-            let cheap = json!({"metadata": {"annotations": {DELETION_COST: "-1000"}}});
-            let marked = scene
-                .pods()
-                .patch(&leader.name, &parameters, &Patch::Merge(cheap))
-                .await;
-            marked.map_err(FaultError::api("annotate pod", &leader.name))?;
-            sleep(pause(scene.settings.retry_period())).await;
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("{name} has one replica less"),
-                Repair::Merge {
-                    path: scene.target.deployment_path(),
-                    change: json!({"spec": {"replicas": replicas}}),
-                },
-            );
-            let fewer = json!({"spec": {"replicas": replicas - 1}});
-            let issued = scene.journal.now();
-            let scaled = scene
-                .deployments()
-                .patch(name, &parameters, &Patch::Merge(fewer))
-                .await;
-            scaled.map_err(FaultError::api("scale", name))?;
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
-    }
-
-    fn hold(&self, _settings: &LeaseSettings) -> Hold {
-        Hold::UntilTakeover(Duration::ZERO)
-    }
+    let name = &scene.target.deployment;
+    let parameters = PatchParams::default();
+    let cheap = json!({"metadata": {"annotations": {DELETION_COST: "-1000"}}});
+    let marked = scene
+        .pods()
+        .patch(&leader.name, &parameters, &Patch::Merge(cheap))
+        .await;
+    marked.map_err(FaultError::api("annotate pod", &leader.name))?;
+    sleep(pause(scene.settings.retry_period())).await;
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("{name} has one replica less"),
+        Repair::Merge {
+            path: scene.target.deployment_path(),
+            change: json!({"spec": {"replicas": replicas}}),
+        },
+    );
+    let fewer = json!({"spec": {"replicas": replicas - 1}});
+    let issued = scene.journal.now();
+    let scaled = scene
+        .deployments()
+        .patch(name, &parameters, &Patch::Merge(fewer))
+        .await;
+    scaled.map_err(FaultError::api("scale", name))?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 /// How long after the annotation it is scaled: whole retry periods, so that the fault comes at its moment after a renewal.

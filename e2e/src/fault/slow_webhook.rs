@@ -9,18 +9,17 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures::future::BoxFuture;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Fault, FaultError, Hold, Need,
+    action::{Action, Need},
     admission::{ACTIVE_LIMIT, create},
     effect,
+    error::FaultError,
 };
 use crate::{
-    budget::{FaultKind, LeaseSettings},
     repairs::{Due, Repair},
     scene::Scene,
     silent_listener::SilentListener,
@@ -43,68 +42,30 @@ const SLOW: Duration = Duration::from_millis(2_500);
 /// Time between two attempts to write.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Slows every write of the Lease.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SlowWebhook;
+pub(super) const ACTION: Action = Action {
+    needs: Some(Need::Listener),
+    // The API server may ask the webhook for a moment after it was deleted.
+    restored: |scene, _| Box::pin(wait_until_fast(scene)),
+    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+};
 
-impl Fault for SlowWebhook {
-    fn kind(&self) -> FaultKind {
-        FaultKind::SlowWebhook
-    }
-
-    fn about(&self) -> &'static str {
-        "has every write of the Lease wait 3 s for an admission webhook that never answers and is then ignored"
-    }
-
-    fn proves(&self) -> &'static str {
-        "a leader whose renewals are slow and take place keeps the Lease, or somebody leads soon, once, and to stay"
-    }
-
-    fn needs(&self) -> Option<Need> {
-        Some(Need::Listener)
-    }
-
-    fn strike<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        _leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<Strike, FaultError>> {
-        Box::pin(async move {
-            let missing = || FaultError::NoEffect("no listener was opened".to_owned());
-            let listener = scene.listener.as_ref().ok_or_else(missing)?;
-            listener.close_connections();
-            scene.repairs.owe(
-                Due::AfterTrial,
-                format!("writes of the Lease wait for the webhook {NAME}"),
-                Repair::Delete {
-                    path: format!("{CONFIGURATIONS}/{NAME}"),
-                },
-            );
-            let target = &scene.target;
-            let webhook = configuration(listener.address(), &target.namespace, &target.lease);
-            let issued = scene.journal.now();
-            create(scene, CONFIGURATIONS, &webhook).await?;
-            wait_until_slow(scene, listener).await?;
-            Ok(Strike::between(issued, scene.journal.now()))
-        })
-    }
-
-    fn hold(&self, settings: &LeaseSettings) -> Hold {
-        Hold::For(settings.beyond_a_gray_takeover())
-    }
-
-    /// The API server may ask the webhook for a moment after it was deleted.
-    fn restored<'a>(
-        &'a self,
-        scene: &'a Scene<'_>,
-        _leader: &'a PodSeen,
-    ) -> BoxFuture<'a, Result<(), FaultError>> {
-        Box::pin(wait_until_fast(scene))
-    }
-
-    fn aftermath(&self, settings: &LeaseSettings) -> Duration {
-        settings.retry_period() * 2
-    }
+async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    let missing = || FaultError::NoEffect("no listener was opened".to_owned());
+    let listener = scene.listener.as_ref().ok_or_else(missing)?;
+    listener.close_connections();
+    scene.repairs.owe(
+        Due::AfterTrial,
+        format!("writes of the Lease wait for the webhook {NAME}"),
+        Repair::Delete {
+            path: format!("{CONFIGURATIONS}/{NAME}"),
+        },
+    );
+    let target = &scene.target;
+    let webhook = configuration(listener.address(), &target.namespace, &target.lease);
+    let issued = scene.journal.now();
+    create(scene, CONFIGURATIONS, &webhook).await?;
+    wait_until_slow(scene, listener).await?;
+    Ok(Strike::between(issued, scene.journal.now()))
 }
 
 fn configuration(listener: SocketAddr, namespace: &str, lease: &str) -> Value {

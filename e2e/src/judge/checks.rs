@@ -9,12 +9,10 @@ mod writes;
 
 use super::{LATENCY_LIMIT_MS, Promise, STALL_LIMIT_MS, reading::Reading};
 use crate::{
-    audit::OwnCall,
-    budget::FaultKind,
+    audit::{OwnCall, purpose::LOOK_PERIOD},
     clock::{Millis, duration_millis},
     trial::{RigFault, Unobserved},
     verdict::{Check, CheckId, Verdict},
-    witness::LOOK_PERIOD,
 };
 
 /// All checks of one trial.
@@ -36,7 +34,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
     if reading.takeover.is_some() && !reading.data.warm_up {
         checks.push(timing::lease_failover(reading));
         // What a gray failure may take is a promise of its own.
-        if !reading.data.id.fault.is_gray() {
+        if !reading.data.id.fault.entry().is_gray {
             checks.push(timing::within(reading, promise));
         }
         if works {
@@ -102,11 +100,11 @@ impl Reading<'_> {
 
     /// What went wrong with the rig, without what the fault did to it.
     fn rig_faults(&self) -> impl Iterator<Item = &RigFault> {
-        let api_stop = self.data.id.fault == FaultKind::ApiStop;
+        let stops_api = self.data.id.fault.entry().stops_api;
         self.data
             .rig
             .iter()
-            .filter(move |fault| !(api_stop && matches!(fault, RigFault::WatchGap { .. })))
+            .filter(move |fault| !(stops_api && matches!(fault, RigFault::WatchGap { .. })))
     }
 
     /// Why a missed timing may be the rig's fault.

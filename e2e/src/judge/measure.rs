@@ -4,20 +4,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::{ApiCall, ClockMap, OwnCall},
-    budget::Onset,
+    audit::{
+        ApiCall, ClockMap, OwnCall,
+        purpose::{CANARY, LOOK, LOOK_PERIOD},
+    },
     clock::{Millis, Stamp, duration_millis},
+    faults::Onset,
     lease::LeaseSeen,
     takeover::{Reason, Takeover},
     trial::{Presence, TrialData, Unobserved},
-    witness::{LOOK, LOOK_PERIOD},
 };
 
 /// A change of the canary that took longer than this to be seen by the operator counts as late.
 const LATE_MS: Millis = 1000.0;
-
-/// The purpose that [`OwnCall::purpose`] holds for changes of the canary.
-pub const CANARY: &str = "canary";
 
 /// When each phase was reached, in milliseconds after the onset: the moment from which the promise counts. For most
 /// faults that is when the fault was issued.
@@ -114,12 +113,12 @@ pub(super) fn error(
     map: Option<&ClockMap>,
 ) -> MeasuringError {
     let strike = &data.strike;
-    let kill_ms = if data.id.fault.strikes_for_a_while() {
+    let kill_ms = if data.id.fault.entry().takes_time {
         strike.returned.since(strike.issued)
     } else {
         0.0
     };
-    let observation_ms = duration_millis(data.id.fault.observation_allowance());
+    let observation_ms = duration_millis(data.id.fault.entry().observation_allowance());
     if !data.observes(Unobserved::Audit) {
         let watch_lag_ms = watch_error_ms(data);
         return MeasuringError {
@@ -199,7 +198,7 @@ pub(super) fn phases(
 /// The moment from which what is promised counts.
 fn onset(data: &TrialData, takeover: Option<&Takeover>, map: Option<&ClockMap>) -> Stamp {
     let issued = data.strike.issued;
-    match data.id.fault.onset() {
+    match data.id.fault.entry().onset {
         Onset::Fault => issued,
         Onset::Undone => data.strike.undone.unwrap_or(issued),
         Onset::LastTerm => match takeover {
@@ -255,7 +254,7 @@ fn last_blow(data: &TrialData, takeover: &Takeover, onset: Stamp) -> Stamp {
 }
 
 fn process_dead(data: &TrialData) -> Option<Stamp> {
-    if data.id.fault.kills() {
+    if data.id.fault.entry().kills() {
         // SIGKILL is delivered before the call is back, and no process outlives it.
         return Some(data.strike.returned);
     }

@@ -3,9 +3,9 @@
 use super::{CanaryCount, MeasuringError, Phases, measure};
 use crate::{
     audit::{ApiCall, ClockMap},
-    budget::Budget,
     exclusion::{self, Exclusion, Take},
     lease::{self, LeaseSeen},
+    limit::TakeoverLimits,
     takeover::{Evidence, Takeover, principal, reigns, takeovers, without_stranger},
     trial::{TrialData, Unobserved},
 };
@@ -16,7 +16,7 @@ pub(super) struct Reading<'a> {
     pub(super) data: &'a TrialData,
     pub(super) map: Option<ClockMap>,
     pub(super) error: MeasuringError,
-    pub(super) budget: Budget,
+    pub(super) limits: TakeoverLimits,
     /// Every change of the leader.
     pub(super) takeovers: Vec<Takeover>,
     /// The one that the trial is about.
@@ -71,7 +71,7 @@ impl<'a> Reading<'a> {
             data,
             map,
             error,
-            budget: data.settings.budget(fault, data.before.is_provable()),
+            limits: fault.limits(&data.settings, data.before.is_provable()),
             takeovers,
             takeover,
             first_write,

@@ -2,20 +2,18 @@
 
 mod faults;
 mod gray;
-pub(crate) mod history;
 mod limits;
 mod unaudited;
 
 use super::*;
+use crate::samples::{SETTINGS, expiry, handover, record, stamp, wall};
 use crate::{
     audit::OwnCall,
-    budget::FaultKind,
+    faults::FaultKind,
     leader_metric::Role,
     trial::{PodSeen, Presence, Recovery, RigFault, Stall},
     verdict::{CheckId, Verdict},
 };
-pub(crate) use history::begun;
-use history::{expiry, handover, stamp};
 
 const PROMISE: Promise = Promise {
     within_ms: 15_000.0,

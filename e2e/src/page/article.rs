@@ -16,7 +16,7 @@ use crate::{
 
 /// The section of all trials.
 pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
-    let mut seen: Vec<(u32, crate::budget::FaultKind)> = Vec::new();
+    let mut seen: Vec<(u32, crate::faults::FaultKind)> = Vec::new();
     html! {
         section id="trials" aria-labelledby="trials-title" {
             h2 id="trials-title" { "Trials" }
@@ -208,7 +208,7 @@ fn events(story: &Story) -> Markup {
 /// What was not passed stands above the timeline.
 fn passed(result: &TrialResult) -> Markup {
     // The reason of the limit is the same in all trials, and stands at the distribution of their times.
-    let reason = format!(": {}", result.budget.lease.reason);
+    let reason = format!(": {}", result.limits.lease.reason);
     html! {
         table class="checks-table" {
             caption { "Passed" }

@@ -11,9 +11,8 @@ use super::{
     words::{count, millis},
 };
 use crate::{
-    budget::FaultKind,
     clock::Millis,
-    fault::fault,
+    faults::FaultKind,
     judge::TrialResult,
     report::{Group, Report},
     verdict::Verdict,
@@ -77,11 +76,11 @@ fn figure(report: &Report, kind: FaultKind) -> Markup {
         figure {
             figcaption {
                 h3 { (kind) }
-                p { (fault(kind).about()) }
+                p { (kind.entry().about) }
             }
             (drawing(kind, &rows))
             @if let Some(group) = groups.first() {
-                p class="small" { "Limit: " (group.budget.lease.reason) "." }
+                p class="small" { "Limit: " (group.limits.lease.reason) "." }
             }
         }
     }
@@ -111,13 +110,13 @@ fn rows<'a>(report: &'a Report, group: &Group) -> [Row<'a>; 2] {
     [
         row(
             "lease",
-            group.budget.lease.limit_ms,
+            group.limits.lease.limit_ms,
             &|trial| trial.phases.lease_ms,
             group.lease,
         ),
         row(
             "work",
-            group.budget.work_limit_ms(),
+            group.limits.work_limit_ms(),
             &|trial| trial.phases.work_ms,
             group.work,
         ),
@@ -286,7 +285,7 @@ impl Row<'_> {
 mod tests {
     use super::*;
     use crate::{
-        report::tests::{report, trial},
+        samples::{report, trial},
         takeover::Reason,
     };
 

@@ -4,8 +4,7 @@ use maud::{Markup, html};
 
 use super::words::millis;
 use crate::{
-    deploy::BudgetShape,
-    report::{Report, RunInfo, TargetInfo},
+    report::{BudgetShape, Report, RunInfo, TargetInfo},
     trial::TrialData,
     work::WorkRule,
 };

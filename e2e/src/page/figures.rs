@@ -126,13 +126,13 @@ fn lines(group: &Group) -> Vec<Line> {
             phase: "new holder of the Lease",
             is_work: false,
             summary: group.lease,
-            bound: Some(group.budget.lease.limit_ms),
+            bound: Some(group.limits.lease.limit_ms),
         },
         Line {
             phase: "first work write",
             is_work: true,
             summary: group.work,
-            bound: Some(group.budget.work_limit_ms()),
+            bound: Some(group.limits.work_limit_ms()),
         },
     ];
     if group.release_to_holder.is_some() {

@@ -7,7 +7,7 @@ use super::{
     words::{count, duration},
 };
 use crate::{
-    budget::FaultKind,
+    faults::FaultKind,
     report::Report,
     trial::TrialId,
     verdict::{Check, Verdict},

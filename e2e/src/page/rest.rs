@@ -7,8 +7,10 @@ use super::{
     words::{count, millis},
 };
 use crate::{
-    disruption::Disruption,
-    idle::{Idle, per_minute},
+    judge::{
+        disruption::Disruption,
+        idle::{Idle, per_minute},
+    },
     report::Report,
     verdict::Check,
 };

@@ -377,7 +377,7 @@ fn milestones(source: &Source<'_>) -> Vec<Milestone> {
         MilestoneKind::Restored,
         &|at| format!("all Ready {}", signed(at)),
     );
-    let limit = result.budget.lease.limit_ms;
+    let limit = result.limits.lease.limit_ms;
     add(Some(onset + limit), MilestoneKind::Limit, &|_| {
         format!("lease limit {}", millis(limit))
     });

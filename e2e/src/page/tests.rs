@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    report::tests::report,
+    samples::report,
     verdict::{Check, CheckId},
 };
 
@@ -259,7 +259,7 @@ fn the_page_names_the_target_the_nodes_the_budget_and_what_counts_as_work() {
     let mut report = report_on(std::slice::from_ref(&data));
     run_target(&mut report, "foreign");
     report.run.agents = 2;
-    report.run.budget = crate::deploy::BudgetShape::MaxUnavailable1;
+    report.run.budget = crate::report::BudgetShape::MaxUnavailable1;
     let page = render(&report, &[data], &Logs::default());
     for expected in [
         "Deployment foreign in foreign, container foreign",

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::report::BudgetShape;
 use crate::{
     archive::ReadError,
     canary::CanaryError,
     cluster::ClusterError,
     config::ConfigError,
     deploy::{
-        ApplyError, BudgetShape, ExistingError, ManifestError, NoBudget, NoFence, SettingsError,
-        TargetError,
+        ApplyError, ExistingError, ManifestError, NoBudget, NoFence, SettingsError, TargetError,
     },
     evidence::WriteError,
     gate::Gate,

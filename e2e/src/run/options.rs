@@ -7,16 +7,17 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use kube::ResourceExt;
 
 use super::RunError;
+use crate::report::BudgetShape;
 use crate::{
     args::RunArgs,
-    budget::FaultKind,
     canary::CanarySpec,
     config::Config,
-    deploy::{BudgetShape, GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a},
-    fault::RolloutCommand,
+    deploy::{GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a},
+    faults::FaultKind,
     leader_metric::{LeaderMetric, MetricSelector},
     limits::Limits,
     precision::Precision,
+    rollout::RolloutCommand,
     work::WorkRule,
 };
 

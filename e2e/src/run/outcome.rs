@@ -4,13 +4,13 @@ use jiff::Timestamp;
 
 use super::RunOptions;
 use crate::{
-    budget::LeaseSettings,
     clock::duration_millis,
     deploy::Switch,
     judge::Promise,
     lease::LeaseRecord,
-    report::{FORMAT_VERSION, Report, RunInfo, TargetInfo},
+    report::{FORMAT_VERSION, Report, RunInfo},
     scene::Scene,
+    settings::LeaseSettings,
     verdict::{Check, CheckId, Verdict},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn begun(
             cluster_image: choice.image.as_ref().map(|image| image.reference.clone()),
             kubernetes_version: scene.cluster.kubernetes_version().to_owned(),
             image: scene.target.image.clone(),
-            target: Some(TargetInfo::of(&scene.target)),
+            target: Some(scene.target.info()),
             replicas: options.replicas.clone(),
             faults: options.faults.clone(),
             trials: options.precision.trials,

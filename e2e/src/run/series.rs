@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::{RunError, RunOptions, lookout::Lookout, outcome};
 use crate::{
-    budget::FaultKind,
     canary::Pace,
     clock::duration_millis,
-    conduct, disruption,
+    cluster_state, conduct, disruption,
     evidence::Folder,
-    fault::{Need, fault},
+    fault::{Need, action},
+    faults::FaultKind,
     idle,
     judge::{Promise, TrialResult, judge},
     outputs,
@@ -175,10 +175,12 @@ impl<'a> Series<'a> {
             &unsteady.to_string(),
             trouble.as_deref(),
         ));
-        let written = self
-            .folder
-            .write_state(self.scene, &format!("failures/{replicas}-replicas"))
-            .await?;
+        let written = cluster_state::write(
+            self.scene,
+            self.folder,
+            &format!("failures/{replicas}-replicas"),
+        )
+        .await?;
         self.scene
             .progress
             .warn(&format!("{unsteady}; evidence in {}", written.display()));
@@ -192,7 +194,7 @@ impl<'a> Series<'a> {
         kind: FaultKind,
     ) -> Result<Option<Steady>, RunError> {
         let mut steady = self.settle(replicas).await?;
-        if fault(kind).needs() != Some(Need::Agents) {
+        if action(kind).needs != Some(Need::Agents) {
             return Ok(steady);
         }
         for _ in 0..SPREAD_ATTEMPTS {
@@ -244,9 +246,12 @@ impl<'a> Series<'a> {
             found.check.verdict, found.check.detail
         ));
         if found.check.verdict != Verdict::Pass {
-            self.folder
-                .write_state(self.scene, &format!("failures/{replicas}-evictions"))
-                .await?;
+            cluster_state::write(
+                self.scene,
+                self.folder,
+                &format!("failures/{replicas}-evictions"),
+            )
+            .await?;
         }
         self.report.disruptions.push(found);
         Ok(())
@@ -288,7 +293,7 @@ impl<'a> Series<'a> {
             };
             scene
                 .progress
-                .step(&format!("{id} ({which}): {}", fault(kind).about()));
+                .step(&format!("{id} ({which}): {}", kind.entry().about));
             self.trial(id, moment, &steady, nth.is_none()).await?;
             if let Some(error) = self.witnesses.ended() {
                 let detail = crate::progress::chain(error);
@@ -316,10 +321,8 @@ impl<'a> Series<'a> {
         let result = judge(&data, self.promise);
         self.scene.progress.note(&summary(&result));
         if result.verdict != Verdict::Pass {
-            let written = self
-                .folder
-                .write_failure(self.scene, &data, &result)
-                .await?;
+            let name = self.folder.write_failure(&data, &result)?;
+            let written = cluster_state::write(self.scene, self.folder, &name).await?;
             for check in result
                 .checks
                 .iter()
@@ -377,7 +380,7 @@ fn summary(result: &TrialResult) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::report;
+    use crate::samples::report;
 
     #[test]
     fn an_error_after_a_finished_trial_keeps_the_report_and_before_one_ends_the_run() {

@@ -3,28 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::{audit::OwnCall, audit::tests::call, lease::LeaseRecord};
+use crate::{audit::OwnCall, lease::LeaseRecord, samples::call, samples::pod};
 
 fn stamp(at_ms: i64) -> Stamp {
     Stamp::from_micros(at_ms * 1000)
-}
-
-/// A replica that is Ready and stays.
-pub(crate) fn pod(name: &str) -> PodSeen {
-    PodSeen {
-        at: stamp(0),
-        name: name.to_owned(),
-        uid: name.to_owned(),
-        resource_version: 1,
-        node: Some("node".to_owned()),
-        container_id: Some(format!("containerd://{name}")),
-        ready: true,
-        presence: Presence::Staying,
-        restarts: 0,
-        running: true,
-        last_words: Vec::new(),
-        waiting: None,
-    }
 }
 
 fn renewal(version: u64, at_ms: i64, life: &str) -> LeaseSeen {

@@ -5,6 +5,7 @@
 use super::{Reason, Takeover};
 use crate::{
     clock::{Millis, Stamp},
+    faults::Fate,
     lease::LeaseRecord,
     trial::{PodSeen, TrialData},
 };
@@ -30,7 +31,7 @@ impl<'a> Evidence<'a> {
     /// What a trial shows.
     pub fn of(data: &'a TrialData, error_ms: Millis) -> Self {
         // A hint after a silent death was taken from the silence itself, which is none.
-        let killed = data.id.fault.kills() && !data.id.fault.is_silent_death();
+        let killed = data.id.fault.entry().fate == Fate::Killed;
         Self {
             pods: &data.pods,
             killed: killed.then_some((data.before.holder.as_str(), data.strike.issued)),
@@ -123,7 +124,7 @@ impl<'a> Evidence<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steady::tests::pod;
+    use crate::samples::pod;
 
     fn record(version: u64, holder: &str, life: &str, says: &str) -> LeaseRecord {
         LeaseRecord {

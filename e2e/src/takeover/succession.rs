@@ -2,8 +2,7 @@
 
 use super::{Reason, Takeover};
 use crate::{
-    budget::{FaultKind, Onset},
-    fault::STRANGER,
+    faults::{FaultKind, Onset, STRANGER, Successor},
     lease::{LeaseRecord, LeaseSeen},
     trial::Strike,
 };
@@ -20,7 +19,7 @@ pub fn without_stranger(takeovers: Vec<Takeover>) -> Vec<Takeover> {
 /// next one, or at its deadline.
 pub fn reigns(fault: FaultKind, history: &[LeaseSeen]) -> Vec<LeaseSeen> {
     let by_fault = |seen: &LeaseSeen| {
-        (fault == FaultKind::LeaseDeleted && seen.deleted) || seen.record.holder == STRANGER
+        (fault.entry().deletes_lease && seen.deleted) || seen.record.holder == STRANGER
     };
     history
         .iter()
@@ -38,9 +37,10 @@ pub fn principal(
     takeovers: &[Takeover],
     history: &[LeaseSeen],
 ) -> Option<Takeover> {
+    let moves = fault.entry().successor == Successor::Another;
     let first = takeovers
         .iter()
-        .find(|takeover| !fault.moves_away() || takeover.to.holder != before.holder);
+        .find(|takeover| !moves || takeover.to.holder != before.holder);
     first
         .cloned()
         .or_else(|| kept(fault, before, strike, history))
@@ -53,15 +53,18 @@ fn kept(
     strike: &Strike,
     history: &[LeaseSeen],
 ) -> Option<Takeover> {
+    let entry = fault.entry();
     // An elector without incarnations, restarted under the same name, renews as if nothing had happened.
-    let restarted = fault == FaultKind::Crash && before.incarnation.is_none();
+    let restarted = entry.restarts_in_place && before.incarnation.is_none();
     let version = before.resource_version;
     let (from, version, reason) = if restarted {
         (strike.returned, version, Reason::Reclaimed)
-    } else if fault == FaultKind::LeaseDeleted {
+    } else if entry.deletes_lease {
         // By revision: the watch may tell of the deletion after the audit log has told of the new Lease.
         (strike.issued, deletion(history)?, Reason::Own)
-    } else if fault.may_be_kept() && matches!(fault.onset(), Onset::Undone | Onset::LastTerm) {
+    } else if entry.successor == Successor::OldLeaderToo
+        && matches!(entry.onset, Onset::Undone | Onset::LastTerm)
+    {
         (strike.undone?, version, Reason::Own)
     } else {
         return None;

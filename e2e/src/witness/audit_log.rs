@@ -78,7 +78,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{audit, holder::HolderIdentity};
+    use crate::holder::HolderIdentity;
 
     #[rstest::rstest]
     #[case("5spot-system", "5spot-leader", true)]
@@ -101,7 +101,7 @@ mod tests {
             selector: BTreeMap::new(),
             first_port: None,
         };
-        let mut call = audit::tests::call("a", "update", "leases");
+        let mut call = crate::samples::call("a", "update", "leases");
         namespace.clone_into(&mut call.namespace);
         name.clone_into(&mut call.name);
         let call = placed(call, &target);

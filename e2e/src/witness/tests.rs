@@ -9,7 +9,7 @@ use serde_json::json;
 use tower::service_fn;
 
 use super::*;
-use crate::clock::{RunClock, Stamp};
+use crate::{clock::Stamp, run_clock::RunClock};
 
 fn seen(status: &serde_json::Value, deletion: Option<&str>) -> PodSeen {
     let pod: Pod = serde_json::from_value(json!({

@@ -33,7 +33,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::clock::RunClock;
+    use crate::run_clock::RunClock;
 
     #[tokio::test(start_paused = true)]
     async fn a_tick_that_comes_late_is_recorded_with_how_late() {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use five_spot_e2e::cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Provider, Signal};
 use five_spot_e2e::engine;
+use five_spot_e2e::{
+    cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Signal},
+    report::Provider,
+};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;

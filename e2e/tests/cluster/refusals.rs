@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use five_spot_e2e::cluster::{Brought, Cluster, ClusterError, ClusterOptions, Provider};
+use five_spot_e2e::{
+    cluster::{Brought, Cluster, ClusterError, ClusterOptions},
+    report::Provider,
+};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;

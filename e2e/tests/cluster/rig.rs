@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use five_spot_e2e::cluster::{ClusterArgs, ClusterOptions, Provider, ProviderChoice, choose};
 use five_spot_e2e::engine::{self, Engine};
 use five_spot_e2e::progress::Progress;
+use five_spot_e2e::{
+    cluster::{ClusterArgs, ClusterOptions, ProviderChoice, choose},
+    report::Provider,
+};
 use futures::TryStreamExt;
 use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody, NetworkCreateRequest};
 use testcontainers::bollard::query_parameters::{

@@ -7,9 +7,10 @@
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
 use five_spot_e2e::{
-    cluster::{Cluster, Provider},
+    cluster::Cluster,
     deploy::{self, Applied, Manifests, Naming, Overrides, Target},
     progress::chain,
+    report::Provider,
 };
 use futures::{StreamExt, stream};
 use http::Request;

@@ -19,7 +19,7 @@ mod operator;
 
 use std::sync::LazyLock;
 
-use five_spot_e2e::{budget::FaultKind, cluster::OPERATOR_IMAGE, fault};
+use five_spot_e2e::{cluster::OPERATOR_IMAGE, fault, faults::FaultKind};
 
 use lanes::Lanes;
 

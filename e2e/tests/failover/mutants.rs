@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use five_spot_e2e::cluster::{Cluster, Provider};
+use five_spot_e2e::{cluster::Cluster, report::Provider};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };

@@ -4,9 +4,9 @@
 use std::future::pending;
 
 use five_spot_e2e::{
-    budget::FaultKind,
-    cluster::{OPERATOR_IMAGE, Provider},
-    report::Report,
+    cluster::OPERATOR_IMAGE,
+    faults::FaultKind,
+    report::{Provider, Report},
     takeover::Reason,
     verdict::Verdict,
 };

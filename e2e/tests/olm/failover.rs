@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use five_spot_e2e::{
-    budget::FaultKind,
+    faults::FaultKind,
     run::Outcome,
     takeover::Reason,
     verdict::{CheckId, Verdict},

@@ -60,7 +60,7 @@ pub(crate) async fn upgrade(rig: &Rig<'_>, images: &Images, times: &mut Times) {
     );
     let settings = report.settings.unwrap();
     // A handover, and then the first write of whoever leads next.
-    let limit = settings.budget(trial.id.fault, true).work_limit_ms() / 1000.0;
+    let limit = trial.id.fault.limits(&settings, true).work_limit_ms() / 1000.0;
     assert!(gap <= limit, "{gap} s without work, of {limit} s");
     let versions = rig.olm("ClusterServiceVersion");
     rig.until("waiting for the version before to go", async || {

@@ -2,6 +2,7 @@
 
 use super::Reading;
 use crate::{
+    faults::Fate,
     trial::Presence,
     verdict::{Check, CheckId, Verdict},
 };
@@ -129,7 +130,7 @@ pub(super) fn drained(reading: &Reading<'_>) -> Option<Check> {
 pub(super) fn survived(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;
     // An elector that tells its lives apart is one that is made to go on; others end themselves by design.
-    if !data.id.fault.is_survived() || data.before.incarnation.is_none() {
+    if data.id.fault.entry().fate != Fate::Survives || data.before.incarnation.is_none() {
         return None;
     }
     let leader = data.before.pod();

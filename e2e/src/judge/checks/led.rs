@@ -5,6 +5,7 @@
 
 use super::Reading;
 use crate::{
+    audit::purpose::CANARY,
     clock::{Millis, Stamp},
     judge::reading::by_operator,
     trial::Unobserved,
@@ -14,7 +15,7 @@ use crate::{
 /// Whether the time without a leader was never longer than one takeover may take, up to its first write.
 pub(super) fn led(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;
-    if !data.id.fault.is_gray() || data.warm_up {
+    if !data.id.fault.entry().is_gray || data.warm_up {
         return None;
     }
     let works = data.observes(Unobserved::Work);
@@ -37,15 +38,15 @@ pub(super) fn led(reading: &Reading<'_>) -> Option<Check> {
     };
     let longest = longest_gap_ms(signs, data.strike.issued, until);
     let limit = if works {
-        reading.budget.work_limit_ms()
+        reading.limits.work_limit_ms()
     } else {
-        reading.budget.lease.limit_ms
+        reading.limits.lease.limit_ms
     };
     let kept = longest <= limit + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(
         "from the fault on there was no more than {longest:.0} ms without {what}, {relation} {limit:.0} ms (+{}): {}",
-        reading.error, reading.budget.lease.reason
+        reading.error, reading.limits.lease.reason
     );
     Some(reading.timing(CheckId::Led, kept, detail))
 }
@@ -64,7 +65,7 @@ fn work_writes(reading: &Reading<'_>) -> Vec<Stamp> {
 /// The last moment at which there was something to follow.
 fn last_change(reading: &Reading<'_>) -> Option<Stamp> {
     let changes = reading.data.own.iter();
-    let changes = changes.filter(|own| own.purpose == crate::judge::CANARY && own.is_accepted());
+    let changes = changes.filter(|own| own.purpose == CANARY && own.is_accepted());
     changes.map(|own| own.sent).max()
 }
 

@@ -66,7 +66,7 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
     let after_fault = takeover
         .released
         .map(|released| released.since(strike.issued))
-        .filter(|after| reading.data.id.fault.kills() && *after > reading.error.total_ms);
+        .filter(|after| reading.data.id.fault.entry().kills() && *after > reading.error.total_ms);
     if !reading.is_audited() {
         return match after_fault {
             Some(after) => reading.check(

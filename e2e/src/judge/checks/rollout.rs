@@ -4,7 +4,6 @@
 //! new template is Ready. Then leadership can only go to a replica that is itself replaced next, and has to move once more.
 
 use crate::{
-    budget::FaultKind,
     judge::reading::Reading,
     takeover::{Reason, Takeover},
     trial::{PodSeen, Presence, present},
@@ -12,7 +11,7 @@ use crate::{
 
 /// How many handovers, beyond the one that every rollout makes, could not be avoided. One that was not announced could.
 pub(super) fn forced_handovers(reading: &Reading<'_>) -> usize {
-    if reading.data.id.fault != FaultKind::RollingUpdate {
+    if !reading.data.id.fault.entry().replaces_all {
         return 0;
     }
     let old = replica_set(reading.data.before.pod());

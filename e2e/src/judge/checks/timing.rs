@@ -4,13 +4,13 @@ use super::{Promise, Reading};
 use crate::verdict::{Check, CheckId, Verdict};
 
 pub(super) fn lease_failover(reading: &Reading<'_>) -> Check {
-    let bound = &reading.budget.lease;
+    let limit = &reading.limits.lease;
     let took = reading.lease_failover_ms();
-    let kept = took <= bound.limit_ms + reading.error.since_fault_ms();
+    let kept = took <= limit.limit_ms + reading.error.since_fault_ms();
     let relation = if kept { "within" } else { "over" };
     let detail = format!(
         "lease failover took {took:.0} ms, {relation} the {} bound of {:.0} ms (+{}): {}",
-        reading.data.id.fault, bound.limit_ms, reading.error, bound.reason
+        reading.data.id.fault, limit.limit_ms, reading.error, limit.reason
     );
     reading.timing(CheckId::LeaseFailover, kept, detail)
 }
@@ -27,14 +27,13 @@ pub(super) fn within(reading: &Reading<'_>, promise: Promise) -> Check {
 }
 
 pub(super) fn work_failover(reading: &Reading<'_>) -> Check {
-    let bound = &reading.budget.work;
+    let limit = &reading.limits.work;
     let lease_ms = reading.phases.lease_ms.unwrap_or_default();
     match (reading.first_write, reading.phases.work_ms) {
         (Some(_), Some(work_ms)) => {
             let after = work_ms - lease_ms;
-            if let Some(total) = &reading.budget.total {
-                let limit = total.limit_ms + reading.error.since_fault_ms();
-                let kept = work_ms <= limit;
+            if let Some(total) = &reading.limits.total {
+                let kept = work_ms <= total.limit_ms + reading.error.since_fault_ms();
                 let relation = if kept { "within" } else { "over" };
                 let detail = format!(
                     "the new leader's first write came {work_ms:.0} ms after the fault and {after:.0} ms after it took \
@@ -46,11 +45,11 @@ pub(super) fn work_failover(reading: &Reading<'_>) -> Check {
                     return reading.timing(CheckId::WorkFailover, kept, detail);
                 }
             }
-            let kept = after <= bound.limit_ms + reading.error.total_ms;
+            let kept = after <= limit.limit_ms + reading.error.total_ms;
             let relation = if kept { "within" } else { "over" };
             let detail = format!(
                 "the new leader's first write came {after:.0} ms after it took the Lease, {relation} {:.0} ms: {}",
-                bound.limit_ms, bound.reason
+                limit.limit_ms, limit.reason
             );
             reading.timing(CheckId::WorkFailover, kept, detail)
         }

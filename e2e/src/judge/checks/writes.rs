@@ -3,8 +3,8 @@
 use super::Reading;
 use crate::{
     audit::Wall,
-    budget::FaultKind,
     clock::duration_millis,
+    faults::Renewals,
     judge::reading::by_operator,
     verdict::{Check, CheckId, Verdict},
 };
@@ -71,34 +71,26 @@ pub(super) fn only_holder_writes(reading: &Reading<'_>) -> Check {
 /// late. Where answers are lost, a renewal that takes place is none that the leader may count on.
 pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;
-    if !matches!(
-        data.id.fault,
-        FaultKind::RenewalsDenied
-            | FaultKind::RbacRevoked
-            | FaultKind::HolderOverwritten
-            | FaultKind::LostAnswers
-    ) {
-        return None;
-    }
+    let renewals = data.id.fault.entry().renewals?;
     let leader = data.before.pod();
     let own = |call: &&crate::audit::ApiCall| call.pod.as_deref() == Some(leader);
-    let renewals: Vec<_> = by_operator(data)
+    let accepted: Vec<_> = by_operator(data)
         .filter(own)
         .filter(|call| call.is_lease() && call.is_write() && call.accepted())
         .collect();
     let map = reading.map.as_ref()?;
     let strike = map.wall(data.strike.returned);
-    let last = renewals
+    let last = accepted
         .iter()
         .map(|call| call.received)
         .filter(|received| *received <= strike)
         .max()?;
-    let answered_from = match (data.id.fault, data.strike.undone) {
-        (FaultKind::LostAnswers, Some(undone)) => map.wall(undone),
-        (FaultKind::LostAnswers, None) => Wall(i64::MAX),
-        _ => strike,
+    let answered_from = match (renewals, data.strike.undone) {
+        (Renewals::Refused, _) => strike,
+        (Renewals::Unanswered, Some(undone)) => map.wall(undone),
+        (Renewals::Unanswered, None) => Wall(i64::MAX),
     };
-    let again = renewals
+    let again = accepted
         .iter()
         .map(|call| call.received)
         .filter(|received| *received > answered_from)

@@ -1,8 +1,8 @@
 //! What each kind of fault is held against, beyond what all have in common.
 
-use super::history::{SETTINGS, expiry, handover, record, stamp, wall};
 use super::*;
-use crate::{disruption::Eviction, steady::tests::pod, trial::Unobserved};
+use crate::samples::handover;
+use crate::{eviction::Eviction, samples::pod, trial::Unobserved};
 
 /// a is out of the Lease's reach from 1000 ms on, b takes at 15 950 ms, and the fault is undone at 16 500 ms.
 fn silenced(fault: FaultKind) -> TrialData {
@@ -185,7 +185,7 @@ fn a_rollout_hands_over_once_and_counts_from_when_the_leader_was_asked_to_stop()
 #[test]
 fn the_audit_log_times_the_end_of_a_pod_better_than_the_watch() {
     let mut data = rollout();
-    let mut delete = crate::audit::tests::call("x", "delete", "pods");
+    let mut delete = crate::samples::call("x", "delete", "pods");
     delete.user = "system:serviceaccount:kube-system:replicaset-controller".to_owned();
     delete.group = String::new();
     delete.name = "a".to_owned();
@@ -271,7 +271,7 @@ fn a_proven_death_passes_and_is_held_against_what_a_proof_takes() {
     let result = judge(&reported_dead(killed("proof", 1_600), 20, 1_590), PROMISE);
     assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
     assert_eq!(result.reason, Some(Reason::Proof));
-    assert_eq!(result.budget.work_limit_ms(), 2_000.0);
+    assert_eq!(result.limits.work_limit_ms(), 2_000.0);
     let slow = judge(&reported_dead(killed("proof", 3_400), 20, 3_390), PROMISE);
     for id in [CheckId::LeaseFailover, CheckId::WorkFailover] {
         assert_eq!(verdict_of(&slow, id), Verdict::Fail, "{id}");
@@ -412,8 +412,8 @@ fn a_holder_with_a_random_part_is_the_pod_before_it() {
     before.incarnation = None;
     assert_eq!(before.pod(), "a");
     assert_eq!(
-        SETTINGS
-            .budget(FaultKind::Crash, before.is_provable())
+        FaultKind::Crash
+            .limits(&SETTINGS, before.is_provable())
             .total,
         None
     );

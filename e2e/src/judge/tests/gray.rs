@@ -1,8 +1,12 @@
 //! Gray failures: calls that take place slowly or without an answer. Somebody leads all the while, but for one takeover.
 
-use super::history::{record, stamp};
 use super::*;
-use crate::{clock::Stamp, lease::LeaseSeen, steady::tests::pod, trial::Unobserved};
+use crate::{
+    clock::Stamp,
+    lease::LeaseSeen,
+    samples::{begun, pod},
+    trial::Unobserved,
+};
 
 /// The fault lasts from 1000 ms to here.
 const UNDONE: i64 = 46_000;
@@ -211,7 +215,7 @@ fn a_leader_that_is_never_answered_is_followed_after_its_deadline_and_the_lease_
     assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
     assert_eq!(result.reason, Some(Reason::Expired));
     assert_eq!(
-        (result.phases.onset_ms, result.budget.lease.limit_ms),
+        (result.phases.onset_ms, result.limits.lease.limit_ms),
         (0.0, 29_000.0)
     );
     let late = judge(

@@ -1,7 +1,13 @@
 //! Trials on clusters that show less: what can be had is judged, and nothing is passed off as seen.
 
 use super::*;
-use crate::{audit::ApiCall, trial::Unobserved, witness::LOOK};
+use crate::{
+    audit::{
+        ApiCall,
+        purpose::{CANARY, LOOK},
+    },
+    trial::Unobserved,
+};
 
 /// The trial as a cluster without an audit log shows it: by the watch alone, with a read of the Lease at these moments.
 fn unaudited(mut data: TrialData, looks: &[i64]) -> TrialData {

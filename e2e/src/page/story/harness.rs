@@ -5,7 +5,6 @@ use super::{Event, Glyph, Source, Span, Track};
 use crate::{
     audit::OwnCall,
     clock::{Millis, Stamp},
-    fault::fault,
     leader_metric::Role,
     page::words::millis,
     trial::Unobserved,
@@ -72,7 +71,7 @@ pub(super) fn strike(source: &Source<'_>) -> Vec<Event> {
             &format!("fault: {kind}"),
             format!(
                 "{}; the call was back after {}",
-                fault(kind).about(),
+                kind.entry().about,
                 millis(lasted)
             ),
         )

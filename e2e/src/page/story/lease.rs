@@ -3,7 +3,7 @@
 use super::{Event, Glyph, Source, Span, Term, Track, longest_gap};
 use crate::{
     clock::{Millis, duration_millis},
-    fault::STRANGER,
+    faults::STRANGER,
     lease::{LeaseRecord, LeaseSeen},
     page::words::millis,
 };

@@ -266,7 +266,7 @@ fn cut(text: &str, longest: usize) -> String {
 
 /// The death of the old leader's process, where the harness knows it before kubelet tells.
 fn death(source: &Source<'_>, lanes: &[Lane]) -> Option<Event> {
-    let kills = source.data.id.fault.kills();
+    let kills = source.data.id.fault.entry().kills();
     let at = source
         .phase(source.result.phases.process_dead_ms)
         .filter(|_| kills)?;

@@ -239,7 +239,7 @@ fn a_takeover_that_begins_later_has_its_close_up_then() {
 #[test]
 fn a_silent_holder_is_drawn_silent_until_another_takes_the_lease() {
     let mut data = recorded();
-    data.id.fault = crate::budget::FaultKind::CrashLoop;
+    data.id.fault = crate::faults::FaultKind::CrashLoop;
     // Nobody releases, and the new leader takes the Lease 16 s later.
     let released = |holder: &str| holder.is_empty();
     data.calls.retain(|call| call.lease.is_none());
@@ -369,7 +369,7 @@ fn pods_on_several_nodes_say_which() {
 #[test]
 fn evictions_are_told_in_the_lane_of_their_pod() {
     let mut data = recorded();
-    let eviction = |ms, code, by_budget| crate::disruption::Eviction {
+    let eviction = |ms, code, by_budget| crate::eviction::Eviction {
         pod: data.before.pod().to_owned(),
         leader: true,
         at: data.strike.issued + Duration::from_millis(ms),

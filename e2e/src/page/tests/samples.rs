@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::{
     audit::{ApiCall, ClockMap, OwnCall, Wall},
-    budget::FaultKind,
     clock::Stamp,
+    faults::FaultKind,
     judge::{Promise, judge},
     leader_metric::Role,
     page::logs::Logs,
-    report::{Report, TargetInfo, tests::report},
+    report::{Report, TargetInfo},
+    samples::report,
     trial::{RigFault, TrialData},
     verdict::{Check, CheckId},
 };
@@ -207,7 +208,8 @@ pub(in crate::page) fn hostile() -> (Report, TrialData, Logs) {
         .checks
         .push(Check::fail(CheckId::Gate, text(), text()));
     if let Some(idle) = &mut report.idle {
-        idle.calls.insert(text(), crate::idle::CallCount::default());
+        idle.calls
+            .insert(text(), crate::judge::idle::CallCount::default());
     }
     for eviction in report
         .disruptions
@@ -218,7 +220,7 @@ pub(in crate::page) fn hostile() -> (Report, TrialData, Logs) {
         eviction.message = text();
     }
     for group in &mut report.groups {
-        group.budget.lease.reason = text();
+        group.limits.lease.reason = text();
     }
     for trial in &mut report.trials {
         trial.old_leader = text();

@@ -7,19 +7,20 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::{MetricsSpec, Source};
+use crate::{archive, report::BudgetShape};
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
     baseline::Baseline,
-    budget::FaultKind,
     canary::{COUNTER, CanarySpec, has_counter},
-    cluster::Provider,
     config::{CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Time, json},
-    deploy::{BudgetShape, EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches},
-    fault::RolloutCommand,
+    deploy::{EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches},
+    faults::FaultKind,
     gate::Gate,
     leader_metric::MetricSelector,
     limits::Limits,
     precision::{MAX_TRIALS, Precision},
+    report::Provider,
+    rollout::RolloutCommand,
     run::RunError,
     work::{Answer, ResourceName, WorkRule},
 };
@@ -311,7 +312,7 @@ impl<'a> Merge<'a> {
         let regression = flags.regression.or(regression);
         match (place, regression) {
             (Some(place), regression) => {
-                let read = Baseline::read(&place, regression.unwrap_or_default());
+                let read = archive::baseline(&place, regression.unwrap_or_default());
                 Ok(Some(read?))
             }
             (None, Some(_)) => Err(RunError::Alone {

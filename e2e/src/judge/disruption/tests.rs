@@ -1,6 +1,7 @@
 //! Each shape of a budget by its own arithmetic, and what an eviction shows.
 
 use super::*;
+use crate::clock::Stamp;
 
 fn budget(selects: bool, allowed: i32) -> BudgetSeen {
     BudgetSeen {
@@ -61,8 +62,7 @@ fn a_budget_that_contradicts_its_rule_shows_nothing_about_the_operator() {
         ..budget(true, 0)
     };
     assert!(!contradicting.has_counted(2));
-    let unfit = fit(std::slice::from_ref(&contradicting), 2, "x").unwrap_err();
-    let check = unfit.check("evictions".to_owned());
+    let check = Disruption::judged(2, Ok(vec![contradicting]), Vec::new(), "x").check;
     assert_eq!(check.verdict, Verdict::Inconclusive);
     assert!(check.detail.contains("maxUnavailable: 1"), "{check:?}");
 }

@@ -1,32 +1,35 @@
 //! Builds trials by hand: a history of Lease writes, work writes and changes of the canary.
 
+use super::call;
 use crate::{
-    audit::{OwnCall, Wall, tests::call},
-    budget::{FaultKind, LeaseSettings},
+    audit::{OwnCall, Wall, purpose::CANARY},
     clock::Stamp,
-    judge::CANARY,
+    faults::FaultKind,
     leader_metric::{Role, RolesSeen},
     lease::{LeaseRecord, LeaseSeen},
+    settings::LeaseSettings,
     trial::{Recovery, Strike, TrialData, TrialId},
 };
 
-pub(super) const SETTINGS: LeaseSettings = LeaseSettings {
+/// The settings that the samples are judged by.
+pub const SETTINGS: LeaseSettings = LeaseSettings {
     duration_seconds: 15,
     renew_deadline_seconds: 10,
     retry_period_seconds: 2,
 };
 
 /// The API server's clock runs 5000 s ahead of the run's.
-pub(super) fn wall(at_ms: i64) -> Wall {
+pub fn wall(at_ms: i64) -> Wall {
     Wall((at_ms + 5_000_000) * 1000)
 }
 
-pub(super) fn stamp(at_ms: i64) -> Stamp {
+/// A moment of the run, in milliseconds.
+pub fn stamp(at_ms: i64) -> Stamp {
     Stamp::from_micros(at_ms * 1000)
 }
 
 /// A trial of which nothing has been seen yet.
-pub(crate) fn begun(id: TrialId, before: LeaseRecord) -> TrialData {
+pub fn begun(id: TrialId, before: LeaseRecord) -> TrialData {
     TrialData::begun(
         id,
         SETTINGS,
@@ -38,7 +41,7 @@ pub(crate) fn begun(id: TrialId, before: LeaseRecord) -> TrialData {
 
 impl TrialData {
     /// Pod a leads with its first life, and the fault comes at 1000 ms.
-    pub(super) fn of(fault: FaultKind) -> Self {
+    pub fn of(fault: FaultKind) -> Self {
         let id = TrialId {
             replicas: 2,
             fault,
@@ -59,7 +62,7 @@ impl TrialData {
     }
 
     /// The Lease was written at `at`.
-    pub(super) fn lease(self, version: u64, at: i64, holder: &str, life: &str) -> Self {
+    pub fn lease(self, version: u64, at: i64, holder: &str, life: &str) -> Self {
         // Whoever empties the Lease held it.
         let last = self
             .leases
@@ -72,7 +75,7 @@ impl TrialData {
     }
 
     /// The Lease was written at `at` by `writer`, whoever is its holder then.
-    pub(super) fn lease_by(
+    pub fn lease_by(
         mut self,
         writer: &str,
         version: u64,
@@ -96,7 +99,7 @@ impl TrialData {
     }
 
     /// `pod` wrote the canary's status at `at`, covering `generation`.
-    pub(super) fn work(mut self, pod: &str, version: u64, at: i64, generation: i64) -> Self {
+    pub fn work(mut self, pod: &str, version: u64, at: i64, generation: i64) -> Self {
         let mut write = call(pod, "patch", "scheduledmachines");
         write.subresource = "status".to_owned();
         write.received = wall(at - 3);
@@ -108,7 +111,7 @@ impl TrialData {
     }
 
     /// The harness changed the canary at `at`, within 10 ms.
-    pub(super) fn change(mut self, generation: i64, at: i64) -> Self {
+    pub fn change(mut self, generation: i64, at: i64) -> Self {
         let mut write = call("a", "patch", "scheduledmachines");
         write.user = "harness".to_owned();
         write.received = wall(at + 4);
@@ -126,7 +129,8 @@ impl TrialData {
         self
     }
 
-    pub(super) fn roles(mut self, roles: &[(&str, Role)]) -> Self {
+    /// What the replicas said of themselves after the takeover.
+    pub fn roles(mut self, roles: &[(&str, Role)]) -> Self {
         let roles = roles
             .iter()
             .map(|(pod, role)| ((*pod).to_owned(), role.clone()))
@@ -139,7 +143,8 @@ impl TrialData {
     }
 }
 
-pub(super) fn record(version: u64, holder: &str, life: &str) -> LeaseRecord {
+/// A record of the Lease; `life` is the process life of its holder.
+pub fn record(version: u64, holder: &str, life: &str) -> LeaseRecord {
     LeaseRecord {
         resource_version: version,
         holder: holder.to_owned(),
@@ -150,7 +155,7 @@ pub(super) fn record(version: u64, holder: &str, life: &str) -> LeaseRecord {
 }
 
 /// a is deleted, releases after 100 ms, b takes 20 ms later and writes 80 ms after that.
-pub(crate) fn handover() -> TrialData {
+pub fn handover() -> TrialData {
     TrialData::of(FaultKind::Graceful)
         .change(2, 990)
         .lease(20, 1100, "", "u/1")
@@ -160,7 +165,7 @@ pub(crate) fn handover() -> TrialData {
 }
 
 /// a is killed and never comes back; b takes after `silence` ms.
-pub(super) fn expiry(silence: i64) -> TrialData {
+pub fn expiry(silence: i64) -> TrialData {
     TrialData::of(FaultKind::CrashLoop)
         .change(2, 990)
         .lease(21, 900 + silence, "b", "v/1")
