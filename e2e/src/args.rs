@@ -10,15 +10,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
-use crate::{
-    cluster::ClusterArgs,
-    deploy::{EnvOverride, Switch},
-    faults::FaultKind,
-    gate::Gate,
-    replay::BaselineArgs,
-    report::BudgetShape,
-    rollout::RolloutCommand,
-};
+use crate::deploy::{EnvOverride, Switch, rollout::RolloutCommand};
+use failover_judging::{criteria::gate::Gate, fault::FaultKind, report::BudgetShape};
+use failover_reports::replay::BaselineArgs;
+use failover_rig::cluster::ClusterArgs;
 
 pub use results::PrecisionArgs;
 pub use target::TargetArgs;

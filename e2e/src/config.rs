@@ -13,12 +13,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::report::BudgetShape;
-use crate::{
-    deploy::{LeaseDuration, Switch},
-    faults::FaultKind,
-    holder::HolderIdentity,
-    work::ResourceName,
+use crate::deploy::{LeaseDuration, Switch};
+use failover_judging::report::BudgetShape;
+use failover_judging::{
+    fault::FaultKind,
+    observed::{holder::HolderIdentity, work::ResourceName},
 };
 
 pub use error::ConfigError;

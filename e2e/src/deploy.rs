@@ -9,6 +9,7 @@ mod existing;
 mod inventory;
 mod manifests;
 mod overrides;
+pub mod rollout;
 mod switches;
 mod target;
 

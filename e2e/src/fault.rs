@@ -1,5 +1,5 @@
 //! How the faults are done to a cluster. One fault, one file, one line of the table; what each is and what is promised
-//! after it is said in [`crate::faults`].
+//! after it is said in [`failover_judging::fault`].
 
 mod action;
 mod admission;
@@ -27,7 +27,7 @@ mod zombie;
 
 use clap::ValueEnum;
 
-use crate::faults::FaultKind;
+use failover_judging::fault::FaultKind;
 
 pub use action::{Action, Blows, Need};
 pub(crate) use crash_loop::NO_IMAGE;

@@ -18,7 +18,8 @@ use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::
 use kube::{Api, Client, ResourceExt, api::ListParams, config::KubeConfigOptions};
 use tokio::time::{Instant, sleep};
 
-use crate::{cluster, config::FILE, progress::Progress};
+use crate::config::FILE;
+use failover_rig::{cluster, progress::Progress};
 
 use guess::{Found, Guess};
 

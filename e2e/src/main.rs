@@ -3,26 +3,29 @@
 use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use five_spot_e2e::{
+use failover_judging::report::{self, Provider, Report};
+use failover_reports::{
     archive::{self, ReadError},
-    args::RunArgs,
+    compare::CompareArgs,
+    github::GitHub,
+    page,
+    replay::{ReplayArgs, ReplayError},
+    table,
+};
+use failover_rig::{
     cluster::{
         Cluster, ClusterError, ClusterImageCommand, ClusterOptions, GuardCommand, HoldCommand,
     },
-    compare::CompareArgs,
-    config,
     console::Console,
     doctor::{DoctorArgs, can_run},
     engine::EngineCommand,
-    fault,
-    github::GitHub,
-    init::{InitCommand, InitError},
-    page,
     progress::{Progress, chain},
-    replay::{ReplayArgs, ReplayError},
-    report::{self, Provider, Report},
+};
+use five_spot_e2e::{
+    args::RunArgs,
+    config, fault,
+    init::{InitCommand, InitError},
     run::{self, Outcome, RunError, RunOptions},
-    table,
 };
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -1,10 +1,16 @@
 //! One run: deploys the operator, and for each number of replicas evicts, then breaks the leader again and again.
 
+mod cluster_state;
 mod error;
+mod evictions;
+mod idle;
+mod image_pull;
 mod lookout;
 mod options;
 mod outcome;
 mod series;
+mod steady;
+mod trial;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,24 +19,23 @@ use kube::Api;
 use tokio::time::timeout;
 
 use crate::{
-    archive,
-    canary::Canary,
-    cluster::{Cluster, ClusterError},
+    context::{Scene, undo::Repairs},
     deploy::{self, Applied, Target},
-    evidence::Folder,
     fault::{Need, action},
-    faults::FaultKind,
-    holder::HolderIdentity,
-    journal::Journal,
-    outputs, page,
-    progress::{Progress, chain},
-    repairs::Repairs,
+    observe::{
+        canary::Canary, observations::Journal, observers::Witnesses, requests::Requests,
+        run_clock::RunClock, silent_listener::SilentListener,
+    },
+};
+use failover_judging::{
+    fault::FaultKind,
+    observed::holder::HolderIdentity,
     report::{Provider, Report},
-    requests::Requests,
-    run_clock::RunClock,
-    scene::Scene,
-    silent_listener::SilentListener,
-    witness::Witnesses,
+};
+use failover_reports::{archive, folder::Folder, outputs, page};
+use failover_rig::{
+    cluster::{Cluster, ClusterError},
+    progress::{Progress, chain},
 };
 
 pub use error::RunError;

@@ -2,7 +2,7 @@
 
 use clap::{Args, builder::RangedU64ValueParser};
 
-use crate::precision::Goal;
+use failover_judging::criteria::precision::Goal;
 
 /// How many trials are made beside those asked for.
 #[derive(Clone, Debug, Args)]
@@ -25,7 +25,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::replay::BaselineArgs;
+    use failover_reports::replay::BaselineArgs;
 
     #[derive(Debug, Parser)]
     struct Command {

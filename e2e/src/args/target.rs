@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{config::Seconds, deploy::LeaseDuration, holder::HolderIdentity};
+use crate::{config::Seconds, deploy::LeaseDuration};
+use failover_judging::observed::holder::HolderIdentity;
 
 /// What is put to the test.
 #[derive(Clone, Debug, Default, Args)]

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::{canary::has_counter, cluster::OPERATOR_IMAGE};
+use crate::observe::canary::has_counter;
+use failover_rig::cluster::OPERATOR_IMAGE;
 
 const EXAMPLES: [&str; 3] = ["5spot", "client-go", "kube-lease-manager"];
 

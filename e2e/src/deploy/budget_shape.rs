@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::{Value, json};
 
 use super::{Manifests, Target, is_a};
-use crate::{disruption, report::BudgetShape};
+use crate::context::disruption;
+use failover_judging::report::BudgetShape;
 
 const KIND: &str = "PodDisruptionBudget";
 
@@ -70,7 +71,7 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
-    use crate::holder::HolderIdentity;
+    use failover_judging::observed::holder::HolderIdentity;
 
     fn target() -> Target {
         Target {

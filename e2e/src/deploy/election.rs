@@ -10,7 +10,8 @@ use super::{
     Target,
     container::{DURATION, RENEW_DEADLINE, RETRY_PERIOD, containers, elected, variable},
 };
-use crate::{config::Seconds, lease::LeaseRecord, settings::LeaseSettings};
+use crate::config::Seconds;
+use failover_judging::{observed::lease::LeaseRecord, settings::LeaseSettings};
 
 /// How long a Lease may take to be held after the Deployment was made.
 const HELD_LIMIT: Duration = Duration::from_secs(90);

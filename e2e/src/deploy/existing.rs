@@ -8,7 +8,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{Naming, Overrides, Target, TargetError};
-use crate::repairs::{Due, Repair, Repairs};
+use crate::context::undo::{Due, Repair, Repairs};
 
 /// Why a Deployment that is to run already can't be put to the test.
 #[derive(Debug, thiserror::Error)]

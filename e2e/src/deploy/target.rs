@@ -10,7 +10,7 @@ use super::{
     container::{LEASE_NAME, containers, elected, first_port, label_selector, variable},
     is_a,
 };
-use crate::{holder::HolderIdentity, report::TargetInfo};
+use failover_judging::{observed::holder::HolderIdentity, report::TargetInfo};
 
 /// The pod annotation that tells one content of the operator's image from another of the same name.
 const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";

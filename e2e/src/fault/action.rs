@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::{BoxFuture, pending, ready};
 
 use super::error::FaultError;
-use crate::{
+use crate::context::Scene;
+use failover_judging::{
     clock::Stamp,
-    scene::Scene,
-    trial::{PodSeen, Strike},
+    observed::trial::{PodSeen, Strike},
 };
 
 /// Something that is done to the leader, or for it, and can fail.

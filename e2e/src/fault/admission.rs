@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::error::FaultError;
-use crate::scene::Scene;
+use crate::context::Scene;
 
 /// How long the API server may take to act on a new rule.
 pub(super) const ACTIVE_LIMIT: Duration = Duration::from_secs(10);

@@ -9,11 +9,11 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// The processes that serve the API, by their names: upstream's, and k3s's.
 const SERVERS: [&str; 3] = ["pidof", "kube-apiserver", "k3s-server"];

@@ -9,11 +9,9 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    cluster::Signal,
-    scene::Scene,
-    trial::{PodSeen, Strike},
-};
+use crate::context::Scene;
+use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),

@@ -13,10 +13,8 @@ use super::{
     crash,
     error::FaultError,
 };
-use crate::{
-    scene::Scene,
-    trial::{PodSeen, Strike},
-};
+use crate::context::Scene;
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// An image that no registry has and no node can pull: `localhost` serves none, and no other host is asked.
 pub(crate) const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";

@@ -20,14 +20,15 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    cluster::is_ready,
-    disruption,
+use crate::context::{
+    Scene, disruption,
+    undo::{Due, Repair},
+};
+use failover_judging::observed::{
     eviction::Eviction,
-    repairs::{Due, Repair},
-    scene::Scene,
     trial::{PodSeen, Strike, present},
 };
+use failover_rig::cluster::is_ready;
 
 /// Pause before an eviction that was refused is asked for again; kubectl waits 5 s.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -149,7 +150,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{samples::pod, trial::Presence};
+    use failover_judging::{observed::trial::Presence, samples::pod};
 
     #[test]
     fn a_node_is_empty_when_the_last_of_its_replicas_is_gone() {

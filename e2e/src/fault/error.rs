@@ -1,6 +1,8 @@
 //! Why a fault could not be done.
 
-use crate::{cluster::ClusterError, requests::RequestError, rollout::RolloutError, trial::PodSeen};
+use crate::{deploy::rollout::RolloutError, observe::requests::RequestError};
+use failover_judging::observed::trial::PodSeen;
+use failover_rig::cluster::ClusterError;
 
 /// Why a fault could not be done.
 #[derive(Debug, thiserror::Error)]

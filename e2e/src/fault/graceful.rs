@@ -5,10 +5,8 @@
 use kube::api::DeleteParams;
 
 use super::{action::Action, error::FaultError};
-use crate::{
-    scene::Scene,
-    trial::{PodSeen, Strike},
-};
+use crate::context::Scene;
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
 

@@ -7,10 +7,10 @@
 use serde_json::json;
 
 use super::{action::Action, error::FaultError};
-use crate::{
-    faults::STRANGER,
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::Scene;
+use failover_judging::{
+    fault::STRANGER,
+    observed::trial::{PodSeen, Strike},
 };
 
 pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));

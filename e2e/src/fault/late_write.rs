@@ -16,11 +16,11 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// How long the leader goes on while its packets are held back: the canary changes ten times in it, so it writes.
 const WRITES_ON: Duration = Duration::from_secs(1);

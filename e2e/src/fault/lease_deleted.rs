@@ -4,10 +4,8 @@
 //! its last record has been silent for the lease duration.
 
 use super::{action::Action, error::FaultError};
-use crate::{
-    scene::Scene,
-    trial::{PodSeen, Strike},
-};
+use crate::context::Scene;
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
 

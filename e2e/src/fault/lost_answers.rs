@@ -20,11 +20,11 @@ use super::{
     partition::api_address,
     process,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// How a record of application data begins: its type, and the version that every record names. As it stands, because a way
 /// onto the node may lead through a shell, which would read the usual ways of writing bytes as its own.

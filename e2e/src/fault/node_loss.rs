@@ -15,11 +15,11 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Presence, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Presence, Strike};
 
 /// How long a node that is started again may take until it runs pods.
 const RETURN_LIMIT: Duration = Duration::from_mins(2);
@@ -94,7 +94,7 @@ fn runs_again(leader: &PodSeen, pods: &[PodSeen]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::pod;
+    use failover_judging::samples::pod;
 
     fn state(container: &str, running: bool, presence: Presence) -> PodSeen {
         PodSeen {

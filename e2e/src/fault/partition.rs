@@ -13,11 +13,11 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),

@@ -4,11 +4,9 @@
 use serde_json::Value;
 
 use super::error::FaultError;
-use crate::{
-    cluster::{ClusterError, Signal},
-    scene::Scene,
-    trial::{PodSeen, Strike},
-};
+use crate::context::Scene;
+use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_rig::cluster::{ClusterError, Signal};
 
 /// Names a container's sandbox in what the runtime tells of it.
 const SANDBOX: &str = "io.kubernetes.cri.sandbox-id";

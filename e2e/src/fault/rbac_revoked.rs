@@ -10,11 +10,11 @@ use kube::{Api, api::ListParams};
 use serde_json::json;
 
 use super::{action::Action, error::FaultError};
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 

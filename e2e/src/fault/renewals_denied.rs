@@ -14,11 +14,11 @@ use super::{
     effect,
     error::FaultError,
 };
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// The name of the policy and of its binding.
 const POLICY: &str = "failover-renewals-denied";

@@ -14,11 +14,15 @@ use serde_json::json;
 
 use super::{action::Action, effect, error::FaultError};
 use crate::{
-    repairs::{Due, Repair},
+    context::{
+        Scene,
+        undo::{Due, Repair},
+    },
+    deploy::rollout::RolloutCommand,
+};
+use failover_judging::{
+    observed::trial::{PodSeen, Strike},
     report::Provider,
-    rollout::RolloutCommand,
-    scene::Scene,
-    trial::{PodSeen, Strike},
 };
 
 /// The annotation of the pod template that is changed.

@@ -14,11 +14,11 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{action::Action, error::FaultError};
-use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// The annotation by which Kubernetes chooses among pods that are equally fit to stay.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";

@@ -20,11 +20,13 @@ use super::{
     error::FaultError,
 };
 use crate::{
-    repairs::{Due, Repair},
-    scene::Scene,
-    silent_listener::SilentListener,
-    trial::{PodSeen, Strike},
+    context::{
+        Scene,
+        undo::{Due, Repair},
+    },
+    observe::silent_listener::SilentListener,
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
 
 /// The name of the configuration.
 const NAME: &str = "failover-slow-webhook";

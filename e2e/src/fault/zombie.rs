@@ -10,12 +10,12 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::{
-    cluster::Signal,
-    repairs::{Due, Repair},
-    scene::Scene,
-    trial::{PodSeen, Strike},
+use crate::context::{
+    Scene,
+    undo::{Due, Repair},
 };
+use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),

@@ -4,13 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Container};
 use kube::ResourceExt;
 
-use crate::{
-    deploy::container::{
-        LEASE_NAME, SETTINGS, containers, elected, first_port, label_selector, variable,
-    },
-    holder::HolderIdentity,
-    lease::LeaseRecord,
+use crate::deploy::container::{
+    LEASE_NAME, SETTINGS, containers, elected, first_port, label_selector, variable,
 };
+use failover_judging::observed::{holder::HolderIdentity, lease::LeaseRecord};
 
 /// What was found in the cluster.
 #[derive(Clone, Debug, Default)]

@@ -2,19 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::report::BudgetShape;
 use crate::{
-    archive::ReadError,
-    canary::CanaryError,
-    cluster::ClusterError,
     config::ConfigError,
     deploy::{
         ApplyError, ExistingError, ManifestError, NoBudget, NoFence, SettingsError, TargetError,
     },
-    evidence::WriteError,
-    gate::Gate,
-    precision::Unreachable,
+    observe::canary::CanaryError,
 };
+use failover_judging::criteria::{gate::Gate, precision::Unreachable};
+use failover_judging::report::BudgetShape;
+use failover_reports::{archive::ReadError, folder::WriteError};
+use failover_rig::cluster::ClusterError;
 
 /// Why a run has no report.
 #[derive(Debug, thiserror::Error)]

@@ -1,13 +1,14 @@
 //! Whether the rig was in trouble while the run waited for something that did not come: then the operator can't be blamed.
 
 use crate::{
-    clock::Stamp,
-    journal::Seen,
-    judge::{LATENCY_LIMIT_MS, STALL_LIMIT_MS},
-    progress::chain,
-    scene::Scene,
-    witness::Witnesses,
+    context::Scene,
+    observe::{observations::Seen, observers::Witnesses},
 };
+use failover_judging::{
+    clock::Stamp,
+    judge::{LATENCY_LIMIT_MS, STALL_LIMIT_MS},
+};
+use failover_rig::progress::chain;
 
 /// Looks at the rig from a moment on.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,7 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
     }
     let own = seen.own.iter().filter(|own| own.sent >= since);
     let slowest = own
-        .map(crate::audit::OwnCall::latency_ms)
+        .map(failover_judging::observed::audit::OwnCall::latency_ms)
         .fold(0.0, f64::max);
     if slowest > LATENCY_LIMIT_MS {
         return Some(format!(
@@ -73,7 +74,7 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use failover_judging::observed::{
         audit::OwnCall,
         trial::{RigFault, Stall},
     };

@@ -7,18 +7,23 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use kube::ResourceExt;
 
 use super::RunError;
-use crate::report::BudgetShape;
 use crate::{
     args::RunArgs,
-    canary::CanarySpec,
     config::Config,
-    deploy::{GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a},
-    faults::FaultKind,
-    leader_metric::{LeaderMetric, MetricSelector},
-    limits::Limits,
-    precision::Precision,
-    rollout::RolloutCommand,
-    work::WorkRule,
+    deploy::{
+        GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a,
+        rollout::RolloutCommand,
+    },
+    observe::canary::CanarySpec,
+};
+use failover_judging::report::BudgetShape;
+use failover_judging::{
+    criteria::{Limits, precision::Precision},
+    fault::FaultKind,
+    observed::{
+        roles::{LeaderMetric, MetricSelector},
+        work::WorkRule,
+    },
 };
 
 use merge::Merge;

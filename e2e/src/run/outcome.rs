@@ -3,13 +3,12 @@
 use jiff::Timestamp;
 
 use super::RunOptions;
-use crate::{
+use crate::{context::Scene, deploy::Switch};
+use failover_judging::{
     clock::duration_millis,
-    deploy::Switch,
     judge::Promise,
-    lease::LeaseRecord,
+    observed::lease::LeaseRecord,
     report::{FORMAT_VERSION, Report, RunInfo},
-    scene::Scene,
     settings::LeaseSettings,
     verdict::{Check, CheckId, Verdict},
 };

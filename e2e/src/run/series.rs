@@ -9,23 +9,25 @@ use tokio::time::Instant;
 
 use super::{RunError, RunOptions, lookout::Lookout, outcome};
 use crate::{
-    canary::Pace,
-    clock::duration_millis,
-    cluster_state, conduct, disruption,
-    evidence::Folder,
+    context::Scene,
     fault::{Need, action},
-    faults::FaultKind,
-    idle,
+    observe::{canary::Pace, observers::Witnesses},
+    run::{
+        cluster_state, evictions, idle,
+        steady::{self, Steady, Unsteady},
+        trial,
+    },
+};
+use failover_judging::{
+    clock::duration_millis,
+    fault::FaultKind,
     judge::{Promise, TrialResult, judge},
-    outputs,
+    observed::trial::TrialId,
     plan::{self, Part},
     report::Report,
-    scene::Scene,
-    steady::{self, Steady, Unsteady},
-    trial::TrialId,
     verdict::{Check, CheckId, Verdict},
-    witness::Witnesses,
 };
+use failover_reports::{folder::Folder, outputs};
 
 /// How often a standby is moved to another node than the leader's; what that does not achieve, the fault says.
 const SPREAD_ATTEMPTS: u32 = 3;
@@ -156,7 +158,7 @@ impl<'a> Series<'a> {
         let limit = self.options.settle + self.scene.settings.duration();
         let lookout = Lookout::begin(self.scene);
         // What could not be undone after the last trial may well be undone now.
-        conduct::undo(self.scene).await;
+        trial::undo(self.scene).await;
         let image = &self.scene.target.image;
         let unsteady = match steady::wait(self.scene, replicas, image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
@@ -199,7 +201,7 @@ impl<'a> Series<'a> {
         }
         for _ in 0..SPREAD_ATTEMPTS {
             match &steady {
-                Some(found) if conduct::spread(self.scene, &found.leader).await => {
+                Some(found) if trial::spread(self.scene, &found.leader).await => {
                     steady = self.settle(replicas).await?;
                 }
                 _ => break,
@@ -239,8 +241,8 @@ impl<'a> Series<'a> {
         ));
         // Right after a change the disruption controller may not have counted yet. What it still lacks when time is up
         // shows in the probe.
-        let _counted = steady::recovery(self.scene, replicas, true, conduct::RESTORE_LIMIT).await;
-        let found = disruption::probe(self.scene, steady, replicas).await;
+        let _counted = steady::recovery(self.scene, replicas, true, trial::RESTORE_LIMIT).await;
+        let found = evictions::probe(self.scene, steady, replicas).await;
         self.scene.progress.note(&format!(
             "{replicas} replicas, evictions: {} ({})",
             found.check.verdict, found.check.detail
@@ -296,7 +298,7 @@ impl<'a> Series<'a> {
                 .step(&format!("{id} ({which}): {}", kind.entry().about));
             self.trial(id, moment, &steady, nth.is_none()).await?;
             if let Some(error) = self.witnesses.ended() {
-                let detail = crate::progress::chain(error);
+                let detail = failover_rig::progress::chain(error);
                 self.report.checks.push(Check::inconclusive(
                     CheckId::Evidence,
                     "the rest of the run",
@@ -315,7 +317,7 @@ impl<'a> Series<'a> {
         steady: &Steady,
         warm_up: bool,
     ) -> Result<(), RunError> {
-        let mut data = conduct::conduct(self.scene, id, moment, steady).await;
+        let mut data = trial::run(self.scene, id, moment, steady).await;
         data.warm_up = warm_up;
         self.folder.write_trial(&data)?;
         let result = judge(&data, self.promise);
@@ -339,7 +341,7 @@ impl<'a> Series<'a> {
         }
         self.report.trials.push(result);
         self.save()?;
-        conduct::replace_restarted(self.scene).await;
+        trial::replace_restarted(self.scene).await;
         Ok(())
     }
 }
@@ -350,7 +352,7 @@ fn cut_short(report: &Report, error: RunError) -> Result<Check, RunError> {
     if report.trials.is_empty() {
         return Err(error);
     }
-    let detail = crate::progress::chain(&error);
+    let detail = failover_rig::progress::chain(&error);
     Ok(Check::inconclusive(
         CheckId::Evidence,
         "the rest of the run",
@@ -363,9 +365,10 @@ fn summary(result: &TrialResult) -> String {
     let seconds = |value: Option<f64>| {
         value.map_or_else(|| "-".to_owned(), |ms| format!("{:.3} s", ms / 1000.0))
     };
-    let reason = result
-        .reason
-        .map_or("no takeover", crate::takeover::Reason::name);
+    let reason = result.reason.map_or(
+        "no takeover",
+        failover_judging::judge::takeover::Reason::name,
+    );
     let warm_up = if result.warm_up { " (warm-up)" } else { "" };
     format!(
         "{}{warm_up}: {} {reason}, lease {}, work {} (±{:.1} ms)",
@@ -380,7 +383,7 @@ fn summary(result: &TrialResult) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::report;
+    use failover_judging::samples::report;
 
     #[test]
     fn an_error_after_a_finished_trial_keeps_the_report_and_before_one_ends_the_run() {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use five_spot_e2e::engine;
-use five_spot_e2e::{
-    cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Signal},
-    report::Provider,
-};
+use failover_judging::report::Provider;
+use failover_rig::cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Signal};
+use failover_rig::engine;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;

@@ -1,5 +1,6 @@
 //! The fence on a real API server: what its expressions make of Leases, tokens and writes, asked by the operator's own code.
 
+use failover_rig::cluster::Cluster;
 use five_spot::{
     access::{FENCE, LENIENT_FENCE, SERVICE_ACCOUNT},
     fence::{Answer, FenceCheck, KubeFence, PerPolicy, Policy, Refusal, Test, Why},
@@ -7,10 +8,7 @@ use five_spot::{
     manifest::fence_yaml,
     settings::LeaseName,
 };
-use five_spot_e2e::{
-    cluster::Cluster,
-    deploy::{self, Applied, Manifests},
-};
+use five_spot_e2e::deploy::{self, Applied, Manifests};
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingAdmissionPolicyBinding,

@@ -1,6 +1,6 @@
 //! A cluster that is kept is there for later runs: found, used, and left as it was.
 
-use five_spot_e2e::cluster::{Cluster, ClusterError, ClusterOptions, Kept, RunId};
+use failover_rig::cluster::{Cluster, ClusterError, ClusterOptions, Kept, RunId};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::query_parameters::TagImageOptionsBuilder;
 use tokio::task::JoinSet;

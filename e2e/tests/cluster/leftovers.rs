@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::process::Stdio;
 
-use five_spot_e2e::cluster::{Cluster, sweep};
-use five_spot_e2e::engine;
+use failover_rig::cluster::{Cluster, sweep};
+use failover_rig::engine;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};

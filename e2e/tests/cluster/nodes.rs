@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use five_spot_e2e::cluster::{Cluster, ClusterOptions};
+use failover_rig::cluster::{Cluster, ClusterOptions};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::{Client, ResourceExt};

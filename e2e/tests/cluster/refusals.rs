@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use five_spot_e2e::{
-    cluster::{Brought, Cluster, ClusterError, ClusterOptions},
-    report::Provider,
-};
+use failover_judging::report::Provider;
+use failover_rig::cluster::{Brought, Cluster, ClusterError, ClusterOptions};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;

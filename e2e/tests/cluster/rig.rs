@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use five_spot_e2e::engine::{self, Engine};
-use five_spot_e2e::progress::Progress;
-use five_spot_e2e::{
-    cluster::{ClusterArgs, ClusterOptions, ProviderChoice, choose},
-    report::Provider,
-};
+use failover_judging::report::Provider;
+use failover_rig::cluster::{ClusterArgs, ClusterOptions, ProviderChoice, choose};
+use failover_rig::engine::{self, Engine};
+use failover_rig::progress::Progress;
 use futures::TryStreamExt;
 use testcontainers::bollard::models::{ContainerConfig, ContainerCreateBody, NetworkCreateRequest};
 use testcontainers::bollard::query_parameters::{

@@ -7,13 +7,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use five_spot_e2e::{
-    cluster::Cluster,
+use failover_judging::{
     judge::TrialResult,
-    run::Outcome,
-    trial::TrialData,
+    observed::trial::TrialData,
     verdict::{CheckId, Verdict},
 };
+use failover_rig::cluster::Cluster;
+use five_spot_e2e::run::Outcome;
 use futures::TryStreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{

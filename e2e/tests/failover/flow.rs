@@ -6,12 +6,9 @@
 
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
-use five_spot_e2e::{
-    cluster::Cluster,
-    deploy::{self, Applied, Manifests, Naming, Overrides, Target},
-    progress::chain,
-    report::Provider,
-};
+use failover_judging::report::Provider;
+use failover_rig::{cluster::Cluster, progress::chain};
+use five_spot_e2e::deploy::{self, Applied, Manifests, Naming, Overrides, Target};
 use futures::{StreamExt, stream};
 use http::Request;
 use k8s_openapi::api::{

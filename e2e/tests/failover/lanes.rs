@@ -10,13 +10,15 @@ use std::{
 };
 
 use clap::Parser;
-use five_spot_e2e::{
-    args::RunArgs,
+use failover_judging::verdict::Verdict;
+use failover_rig::{
     cluster::{Cluster, ClusterOptions},
     console::Console,
     progress::{Progress, chain},
+};
+use five_spot_e2e::{
+    args::RunArgs,
     run::{self, Outcome, RunOptions},
-    verdict::Verdict,
 };
 use tokio::runtime::Runtime;
 

@@ -19,7 +19,9 @@ mod operator;
 
 use std::sync::LazyLock;
 
-use five_spot_e2e::{cluster::OPERATOR_IMAGE, fault, faults::FaultKind};
+use failover_judging::fault::FaultKind;
+use failover_rig::cluster::OPERATOR_IMAGE;
+use five_spot_e2e::fault;
 
 use lanes::Lanes;
 

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use five_spot_e2e::{cluster::Cluster, report::Provider};
+use failover_judging::report::Provider;
+use failover_rig::cluster::Cluster;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };

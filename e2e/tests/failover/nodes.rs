@@ -3,9 +3,9 @@
 
 use std::future::pending;
 
-use five_spot_e2e::{
+use failover_judging::{
+    judge::takeover::Reason,
     report::Report,
-    takeover::Reason,
     verdict::{CheckId, Verdict},
 };
 

@@ -3,13 +3,13 @@
 
 use std::future::pending;
 
-use five_spot_e2e::{
-    cluster::OPERATOR_IMAGE,
-    faults::FaultKind,
+use failover_judging::{
+    fault::FaultKind,
+    judge::takeover::Reason,
     report::{Provider, Report},
-    takeover::Reason,
     verdict::Verdict,
 };
+use failover_rig::cluster::OPERATOR_IMAGE;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE, UNTOUCHED};

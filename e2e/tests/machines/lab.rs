@@ -1,10 +1,8 @@
 //! The Cluster of Cluster API that the tests' machines belong to: the very cluster that they run in.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use five_spot_e2e::{
-    deploy::{self, Applied, Manifests},
-    progress::chain,
-};
+use failover_rig::progress::chain;
+use five_spot_e2e::deploy::{self, Applied, Manifests};
 use serde_json::{Value, json};
 
 use crate::{

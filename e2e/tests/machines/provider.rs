@@ -7,7 +7,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use five_spot_e2e::{cluster::Cluster, progress::chain};
+use failover_rig::{cluster::Cluster, progress::chain};
 use k8s_openapi::api::core::v1::{Node, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use five_spot::api::ScheduledMachine;
-use five_spot_e2e::{
+use failover_rig::{
     cluster::{Cluster, ClusterOptions, OPERATOR_IMAGE, Signal},
     console::Console,
-    deploy::{self, Applied, Manifests},
     progress::chain,
 };
+use five_spot::api::ScheduledMachine;
+use five_spot_e2e::deploy::{self, Applied, Manifests};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     coordination::v1::Lease,

@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use five_spot_e2e::{
-    faults::FaultKind,
-    run::Outcome,
-    takeover::Reason,
+use failover_judging::{
+    fault::FaultKind,
+    judge::takeover::Reason,
     verdict::{CheckId, Verdict},
 };
+use five_spot_e2e::run::Outcome;
 use futures::TryStreamExt as _;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::time::{Duration, sleep};

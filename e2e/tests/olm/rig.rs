@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use five_spot_e2e::{cluster::Cluster, console::Console, progress::Progress as _};
+use failover_rig::{cluster::Cluster, console::Console, progress::Progress as _};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     coordination::v1::Lease,

@@ -2,7 +2,8 @@
 
 use std::{fmt::Write as _, fs};
 
-use five_spot_e2e::{console::Console, progress::Progress as _, report::Report};
+use failover_judging::report::Report;
+use failover_rig::{console::Console, progress::Progress as _};
 use tokio::time::Instant;
 
 /// Where the table is written to.

@@ -4,13 +4,12 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use five_spot_e2e::{
-    judge::TrialResult,
-    run::Outcome,
-    takeover::Reason,
-    trial::TrialData,
+use failover_judging::{
+    judge::{TrialResult, takeover::Reason},
+    observed::trial::TrialData,
     verdict::{CheckId, Verdict},
 };
+use five_spot_e2e::run::Outcome;
 use kube::ResourceExt;
 
 use crate::{
@@ -121,7 +120,8 @@ fn longest_gap(folder: &Path, result: &TrialResult) -> f64 {
     let file = format!("trials/{}-{}-{}.json", id.replicas, id.fault, id.number);
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
     let trial: TrialData = serde_json::from_str(&text).unwrap();
-    let is_work = |call: &&five_spot_e2e::audit::ApiCall| call.accepted() && trial.is_work(call);
+    let is_work =
+        |call: &&failover_judging::observed::audit::ApiCall| call.accepted() && trial.is_work(call);
     let mut writes: Vec<_> = trial
         .calls
         .iter()

@@ -7,23 +7,31 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::{MetricsSpec, Source};
-use crate::{archive, report::BudgetShape};
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
-    baseline::Baseline,
-    canary::{COUNTER, CanarySpec, has_counter},
     config::{CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Time, json},
-    deploy::{EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches},
-    faults::FaultKind,
-    gate::Gate,
-    leader_metric::MetricSelector,
-    limits::Limits,
-    precision::{MAX_TRIALS, Precision},
-    report::Provider,
-    rollout::RolloutCommand,
+    deploy::{
+        EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches, rollout::RolloutCommand,
+    },
+    observe::canary::{COUNTER, CanarySpec, has_counter},
     run::RunError,
-    work::{Answer, ResourceName, WorkRule},
 };
+use failover_judging::report::BudgetShape;
+use failover_judging::{
+    criteria::{
+        Limits,
+        baseline::Baseline,
+        gate::Gate,
+        precision::{MAX_TRIALS, Precision},
+    },
+    fault::FaultKind,
+    observed::{
+        roles::MetricSelector,
+        work::{Answer, ResourceName, WorkRule},
+    },
+    report::Provider,
+};
+use failover_reports::archive;
 
 /// The path of metrics where none is given.
 const METRICS_PATH: &str = "/metrics";

@@ -3,7 +3,8 @@
 use clap::Parser;
 
 use super::*;
-use crate::{canary::COUNTER, holder::HolderIdentity, precision::MAX_TRIALS};
+use crate::observe::canary::COUNTER;
+use failover_judging::{criteria::precision::MAX_TRIALS, observed::holder::HolderIdentity};
 
 #[derive(Debug, Parser)]
 struct Command {

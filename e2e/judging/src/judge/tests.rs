@@ -1,0 +1,399 @@
+//! Hand-built trials: what is found, and what is not silently passed.
+
+mod faults;
+mod gray;
+mod limits;
+mod unaudited;
+
+use super::*;
+use crate::samples::{SETTINGS, expiry, handover, record, stamp, wall};
+use crate::{
+    fault::FaultKind,
+    observed::{
+        audit::OwnCall,
+        roles::Role,
+        trial::{PodSeen, Presence, Recovery, RigFault, Stall},
+    },
+    verdict::{CheckId, Verdict},
+};
+
+const PROMISE: Promise = Promise {
+    within_ms: 15_000.0,
+};
+fn verdict_of(result: &TrialResult, id: CheckId) -> Verdict {
+    result
+        .checks
+        .iter()
+        .find(|check| check.id == id)
+        .unwrap_or_else(|| panic!("no {id} in {:?}", result.checks))
+        .verdict
+}
+
+fn detail_of(result: &TrialResult, id: CheckId) -> &str {
+    &result
+        .checks
+        .iter()
+        .find(|check| check.id == id)
+        .unwrap()
+        .detail
+}
+
+#[test]
+fn a_clean_handover_passes_and_every_phase_has_its_number() {
+    let result = judge(&handover(), PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    assert_eq!(result.reason, Some(Reason::Released));
+    let phases = result.phases;
+    let about =
+        |value: Option<f64>, truth: f64| (value.unwrap() - truth).abs() <= result.error.total_ms;
+    assert!(about(phases.released_ms, 100.0), "{phases:?}");
+    assert!(about(phases.lease_ms, 120.0), "{phases:?}");
+    assert!(about(phases.work_ms, 200.0), "{phases:?}");
+    assert_eq!(phases.release_to_holder_ms, Some(20.0));
+    assert_eq!(
+        (result.error.clock_ms, result.error.total_ms),
+        (Some(4.0), 4.0)
+    );
+    assert_eq!((result.canary.changed, result.canary.lost), (2, 0));
+}
+
+#[test]
+fn a_late_watch_does_not_lengthen_what_the_audit_log_timed() {
+    let prompt = judge(&handover(), PROMISE);
+    let mut data = handover();
+    for seen in &mut data.leases {
+        seen.at = seen.at + std::time::Duration::from_millis(100);
+    }
+    let late = judge(&data, PROMISE);
+    assert_eq!(late.phases.lease_ms, prompt.phases.lease_ms);
+    assert_eq!(late.error.total_ms, prompt.error.total_ms);
+    assert!(late.error.watch_lag_ms > 90.0);
+}
+
+#[test]
+fn without_audited_lease_writes_the_delay_of_the_watch_is_part_of_the_error() {
+    let mut data = handover();
+    data.calls
+        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
+    for seen in &mut data.leases {
+        seen.at = seen.at + std::time::Duration::from_millis(50);
+    }
+    let error = judge(&data, PROMISE).error;
+    assert!(error.total_ms > 45.0, "{error:?}");
+}
+
+#[test]
+fn an_expiry_passes_and_says_how_long_the_silence_was() {
+    let result = judge(&expiry(15_010), PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    assert_eq!(result.reason, Some(Reason::Expired));
+    assert!(detail_of(&result, CheckId::Reason).contains("15010 ms of silence"));
+}
+
+#[test]
+fn a_takeover_before_expiry_fails_for_want_of_a_reason() {
+    let result = judge(&expiry(9_000), PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+    assert_eq!(
+        verdict_of(&result, CheckId::LeaseFailover),
+        Verdict::Pass,
+        "too fast is not too slow"
+    );
+}
+
+#[test]
+fn a_handover_by_expiry_breaks_the_graceful_bound_and_names_the_setting() {
+    let mut data = expiry(15_010);
+    data.id.fault = FaultKind::Graceful;
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Fail);
+    let detail = detail_of(&result, CheckId::LeaseFailover);
+    assert!(
+        detail.contains("graceful bound of 2000 ms")
+            && detail.contains("LEASE_RETRY_PERIOD_SECONDS=2"),
+        "{detail}"
+    );
+}
+
+/// b empties the Lease at `emptied` on behalf of `writer` and takes it 20 ms later.
+fn emptied_by(writer: &str, fault: FaultKind, emptied: i64) -> TrialData {
+    TrialData::of(fault)
+        .change(2, 990)
+        .lease_by(writer, 20, emptied, "", "u/1")
+        .lease(21, emptied + 20, "b", "v/1")
+        .work("b", 25, emptied + 100, 2)
+        .roles(&[("b", Role::Leading), ("c", Role::Standby)])
+}
+
+#[test]
+fn a_standby_that_empties_the_lease_and_takes_it_fails_and_is_named() {
+    for fault in [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop] {
+        let result = judge(&emptied_by("b", fault, 1100), PROMISE);
+        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+        let detail = detail_of(&result, CheckId::Reason);
+        assert!(
+            detail.contains("b emptied the Lease that a held"),
+            "{detail}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_leader_can_have_released_before_the_kill_and_not_after_it() {
+    let result = judge(&emptied_by("a", FaultKind::Crash, 990), PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Pass);
+    for fault in [FaultKind::Crash, FaultKind::CrashLoop] {
+        let result = judge(&emptied_by("a", fault, 1100), PROMISE);
+        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+    }
+    let result = judge(&emptied_by("a", FaultKind::Graceful, 1100), PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+}
+
+#[test]
+fn a_release_that_the_audit_log_does_not_show_is_not_passed() {
+    let mut data = handover();
+    data.calls.retain(|call| call.resource_version != Some(20));
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
+        Verdict::Inconclusive
+    );
+    let mut data = handover();
+    for call in &mut data.calls {
+        if call.resource_version == Some(20) {
+            call.pod = None;
+        }
+    }
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
+        Verdict::Inconclusive
+    );
+}
+
+#[test]
+fn a_promise_shorter_than_the_takeover_fails_and_names_the_option() {
+    let result = judge(&expiry(15_010), Promise { within_ms: 5_000.0 });
+    assert_eq!(verdict_of(&result, CheckId::Within), Verdict::Fail);
+    assert!(detail_of(&result, CheckId::Within).contains("--within"));
+    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Pass);
+}
+
+#[test]
+fn a_reclaim_by_the_same_pod_passes_a_crash() {
+    let data = TrialData::of(FaultKind::Crash)
+        .change(2, 990)
+        .lease(21, 2400, "a", "u/2")
+        .work("a", 25, 2450, 2)
+        .roles(&[("a", Role::Leading), ("b", Role::Standby)]);
+    let result = judge(&data, PROMISE);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    assert_eq!(result.reason, Some(Reason::Reclaimed));
+}
+
+#[test]
+fn a_pod_that_was_to_stay_down_and_reclaimed_shows_no_takeover() {
+    let mut data = expiry(15_010);
+    data.leases.truncate(1);
+    data.calls
+        .retain(|call| call.lease.as_ref().is_none_or(|lease| lease.holder != "b"));
+    let result = judge(&data.lease(21, 2400, "a", "u/2"), PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
+}
+
+#[test]
+fn a_write_of_the_old_leader_after_the_new_ones_first_fails() {
+    let result = judge(&handover().work("a", 27, 1300, 2), PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Overlap), Verdict::Fail);
+    assert_eq!(
+        verdict_of(&result, CheckId::OnlyHolderWrites),
+        Verdict::Fail
+    );
+    assert!(detail_of(&result, CheckId::Overlap).contains("old leader a"));
+}
+
+#[test]
+fn a_write_between_two_leaders_fails() {
+    let result = judge(
+        &handover().work("a", 20, 1112, 2).work("a", 20, 1113, 2),
+        PROMISE,
+    );
+    assert_eq!(
+        verdict_of(&result, CheckId::OnlyHolderWrites),
+        Verdict::Fail
+    );
+}
+
+#[test]
+fn two_leaders_by_metrics_fail() {
+    let result = judge(
+        &handover().roles(&[("b", Role::Leading), ("c", Role::Leading)]),
+        PROMISE,
+    );
+    assert_eq!(verdict_of(&result, CheckId::OneLeader), Verdict::Fail);
+}
+
+#[test]
+fn metrics_that_name_another_than_the_lease_fail() {
+    let result = judge(
+        &handover().roles(&[("b", Role::Standby), ("c", Role::Leading)]),
+        PROMISE,
+    );
+    assert_eq!(verdict_of(&result, CheckId::OneLeader), Verdict::Fail);
+    assert!(detail_of(&result, CheckId::OneLeader).contains("the Lease names b"));
+}
+
+#[test]
+fn metrics_that_were_never_read_are_not_passed() {
+    let mut data = handover();
+    data.roles.clear();
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::OneLeader),
+        Verdict::Inconclusive
+    );
+}
+
+#[test]
+fn a_missing_audit_log_is_not_passed() {
+    let mut data = handover();
+    data.calls.clear();
+    let result = judge(&data, PROMISE);
+    assert_eq!(
+        result.verdict,
+        Verdict::Inconclusive,
+        "{:#?}",
+        result.checks
+    );
+    for id in [
+        CheckId::Evidence,
+        CheckId::Overlap,
+        CheckId::OnlyHolderWrites,
+        CheckId::WorkFailover,
+    ] {
+        assert_eq!(verdict_of(&result, id), Verdict::Inconclusive, "{id}");
+    }
+}
+
+#[test]
+fn an_audit_log_that_broke_off_is_not_passed() {
+    let mut data = handover();
+    data.rig.push(RigFault::AuditLost {
+        detail: "tail ended".to_owned(),
+    });
+    assert_eq!(judge(&data, PROMISE).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_leader_that_does_no_work_fails() {
+    let mut data = handover();
+    data.calls.retain(|call| call.resource_version != Some(25));
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::WorkFailover), Verdict::Fail);
+    assert_eq!(
+        verdict_of(&result, CheckId::Canary),
+        Verdict::Fail,
+        "the last change is lost"
+    );
+}
+
+#[test]
+fn no_takeover_at_all_fails() {
+    let mut data = handover();
+    data.leases.truncate(1);
+    data.calls
+        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
+}
+
+#[test]
+fn a_second_hop_after_one_fault_fails() {
+    let result = judge(
+        &handover()
+            .lease(30, 1500, "", "v/1")
+            .lease(31, 1520, "c", "w/1"),
+        PROMISE,
+    );
+    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
+    assert!(detail_of(&result, CheckId::Takeover).contains("2 takeovers"));
+}
+
+#[test]
+fn replicas_that_do_not_come_back_fail_and_say_what_is_waited_for() {
+    let mut data = handover();
+    data.recovery = Recovery {
+        waiting_for: Some("1 of 2 replicas Ready".to_owned()),
+        ..Recovery::default()
+    };
+    let result = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&result, CheckId::Restored), Verdict::Fail);
+    assert!(detail_of(&result, CheckId::Restored).contains("1 of 2 replicas Ready"));
+}
+
+#[test]
+fn a_budget_that_allowed_nothing_before_is_not_waited_for() {
+    let mut data = handover();
+    data.recovery.budget = None;
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Restored),
+        Verdict::Fail
+    );
+    data.allowed_before = Ok(Some(0));
+    assert_eq!(
+        verdict_of(&judge(&data, PROMISE), CheckId::Restored),
+        Verdict::Pass
+    );
+    data.allowed_before = Err("the server is gone".to_owned());
+    let result = judge(&data, PROMISE);
+    assert_eq!(
+        verdict_of(&result, CheckId::Restored),
+        Verdict::Inconclusive,
+        "unread is not none"
+    );
+    assert!(detail_of(&result, CheckId::Restored).contains("the server is gone"));
+}
+
+#[test]
+fn replicas_that_a_full_node_can_not_run_are_inconclusive() {
+    let mut data = handover();
+    data.recovery = Recovery::default();
+    data.rig.push(RigFault::NodeExhausted {
+        detail: "0/1 nodes are available: 1 Insufficient memory".to_owned(),
+    });
+    assert_eq!(judge(&data, PROMISE).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_lease_write_that_only_the_audit_log_saw_is_part_of_the_history() {
+    let mut data = handover();
+    data.leases
+        .retain(|seen| seen.record.resource_version != 20);
+    assert_eq!(judge(&data, PROMISE).reason, Some(Reason::Released));
+}
+
+#[test]
+fn a_graceful_process_is_dead_when_its_container_no_longer_runs() {
+    let mut data = handover();
+    let pod = |at, running| PodSeen {
+        at: stamp(at),
+        name: "a".to_owned(),
+        uid: "u".to_owned(),
+        resource_version: 1,
+        node: None,
+        container_id: None,
+        ready: running,
+        presence: Presence::Terminating,
+        restarts: 0,
+        running,
+        last_words: Vec::new(),
+        waiting: None,
+    };
+    data.pods = vec![pod(1010, true), pod(1180, false)];
+    assert_eq!(judge(&data, PROMISE).phases.process_dead_ms, Some(180.0));
+}
+
+#[test]
+fn a_trial_survives_the_way_through_json() {
+    let data = handover();
+    let text = serde_json::to_string(&data).unwrap();
+    assert_eq!(serde_json::from_str::<TrialData>(&text).unwrap(), data);
+}

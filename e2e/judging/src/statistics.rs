@@ -1,0 +1,5 @@
+//! What many trials show: figures by name, percentiles with their confidence, and whether two samples differ.
+
+pub mod figure;
+pub mod percentile;
+pub mod rank_test;

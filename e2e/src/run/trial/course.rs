@@ -1,0 +1,148 @@
+//! The course of a trial after the fault was done: what is waited for, and when the fault is undone.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    context::Scene,
+    fault::{Blows, action},
+    observe::{observations::Seen, observers},
+    run::steady,
+};
+use failover_judging::{
+    fault::{Hold, Successor},
+    judge::{
+        exclusion::{self, Take},
+        takeover::{Takeover, principal, reigns, takeovers, without_stranger},
+    },
+    observed::{
+        audit::{ApiCall, purpose::LOOK_PERIOD},
+        trial::{PodSeen, RigFault, TrialData, Unobserved},
+    },
+};
+use failover_rig::progress::chain;
+
+/// How long a trial waits for a takeover beyond the time that the lease settings allow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long undoing a fault may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(20);
+
+/// A fault that was done, until it is over.
+pub(super) struct Course<'a> {
+    scene: &'a Scene<'a>,
+    leader: &'a PodSeen,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, leader: &'a PodSeen) -> Self {
+        Self { scene, leader }
+    }
+
+    /// Looks on until another leader works, undoes the fault when it has lasted long enough, and then looks on for late
+    /// writes. Further blows, and when it was undone, are written into `trial`.
+    pub(super) async fn follow(&self, trial: &mut TrialData) {
+        let blows = Blows::default();
+        tokio::select! {
+            // Neither of these ends by itself.
+            () = (action(trial.id.fault).keep_up)(self.scene, self.leader, &blows) => {}
+            () = keep_looking(self.scene) => {}
+            () = self.run(trial) => {}
+        }
+        trial.strike.repeated = blows.all();
+    }
+
+    async fn run(&self, trial: &mut TrialData) {
+        let entry = trial.id.fault.entry();
+        match (entry.hold)(&self.scene.settings) {
+            Hold::Done => self.takeover_and_work(trial).await,
+            Hold::UntilTakeover(least) => {
+                tokio::join!(self.takeover_and_work(trial), sleep(least));
+                self.undo(trial).await;
+            }
+            Hold::For(time) => {
+                sleep(time).await;
+                self.undo(trial).await;
+                self.takeover_and_work(trial).await;
+            }
+            Hold::UntilRolledOut => {
+                steady::rolled_out(self.scene, trial.id.replicas, super::RESTORE_LIMIT).await;
+                self.takeover_and_work(trial).await;
+            }
+        }
+        sleep((entry.aftermath)(&self.scene.settings)).await;
+    }
+
+    async fn undo(&self, trial: &mut TrialData) {
+        trial.strike.undone = Some(self.scene.journal.now());
+        undo(self.scene).await;
+    }
+
+    /// Waits for the takeover and the new leader's first write. That there is none is for the judge to say.
+    async fn takeover_and_work(&self, trial: &TrialData) {
+        let settings = &self.scene.settings;
+        let journal = &self.scene.journal;
+        let limit = settings.duration() + settings.retry_period() + PATIENCE;
+        let found = journal
+            .wait_for(limit, |seen| takeover_in(seen, trial))
+            .await;
+        if found.is_none() || !trial.observes(Unobserved::Work) {
+            return;
+        }
+        let mut limit = settings.retry_period() * 2 + Duration::from_secs(1);
+        if trial.id.fault.entry().successor == Successor::OldLeaderToo {
+            // The first sign may be a renewal that was on its way, and its writer no longer at work.
+            limit += settings.duration();
+        }
+        let _found = journal
+            .wait_for(limit, |seen| first_write_in(seen, trial))
+            .await;
+    }
+}
+
+/// Undoes what is due; what can't be undone is the rig's fault, and is tried again at the end of the run.
+pub(crate) async fn undo(scene: &Scene<'_>) {
+    if scene.repairs.is_clear() {
+        return;
+    }
+    let settled = scene.repairs.settle_trial(scene.cluster, &scene.client);
+    let detail = match timeout(UNDO_LIMIT, settled).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_) => format!("not done within {} s", UNDO_LIMIT.as_secs()),
+    };
+    scene.journal.rig_fault(RigFault::RepairFailed { detail });
+}
+
+/// A read beside the watch, which bounds how long a watch that is silently dead goes unnoticed.
+async fn keep_looking(scene: &Scene<'_>) {
+    loop {
+        observers::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
+        sleep(LOOK_PERIOD).await;
+    }
+}
+
+pub(super) fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
+    let found = without_stranger(takeovers(&seen.leases, &trial.before, 0.0));
+    principal(
+        trial.id.fault,
+        &trial.before,
+        &trial.strike,
+        &found,
+        &seen.leases,
+    )
+}
+
+pub(super) fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
+    let takeover = takeover_in(seen, trial)?;
+    let history = reigns(trial.id.fault, &seen.leases);
+    let tenures = exclusion::tenures(&history, &seen.calls, None);
+    let writes: Vec<&ApiCall> = seen
+        .calls
+        .iter()
+        .filter(|call| call.accepted() && trial.is_work(call))
+        .collect();
+    let take = Take::of(&takeover, &seen.calls, None);
+    exclusion::first_write(&writes, &take, &tenures).map(|_| ())
+}
