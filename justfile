@@ -522,7 +522,7 @@ need-engine:
 need-cluster:
     #!/bin/sh
     set -eu
-    k3s=rancher/k3s:$(sed -n 's/^pub const K3S_TAG: &str = "\(.*\)";$/\1/p' e2e/rig/src/cluster.rs)
+    k3s=rancher/k3s:$(sed -n 's/^pub const K3S_TAG: &str = "\(.*\)";$/\1/p' e2e/rig/src/cluster/defaults.rs)
     if {{ engine_answers }}; then
         docker image inspect "$k3s" >/dev/null 2>&1 && exit 0
         e2e/node/build.sh --is-there && exit 0

@@ -13,16 +13,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::deploy::{LeaseDuration, Switch};
-use failover_judging::report::BudgetShape;
+use crate::deploy::{LeaseDuration, Seconds, Switch};
 use failover_judging::{
     fault::FaultKind,
     observed::{holder::HolderIdentity, work::ResourceName},
+    report::BudgetShape,
 };
 
 pub use error::ConfigError;
 pub use read::{Config, FILE};
-pub use value::{Replicas, Seconds, Time, Trials, WarmUp, Within, json};
+pub use value::{Replicas, Time, Trials, WarmUp, Within, json};
 
 /// What a `failover.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ mod inventory;
 mod manifests;
 mod overrides;
 pub mod rollout;
+mod seconds;
 mod switches;
 mod target;
 
@@ -22,5 +23,6 @@ pub use inventory::take_over;
 pub(crate) use manifests::is_a;
 pub use manifests::{ManifestError, Manifests};
 pub use overrides::{EnvOverride, Overrides};
+pub use seconds::Seconds;
 pub use switches::{NoFence, Switch, Switches, has_fence};
 pub use target::{Naming, Target, TargetError};

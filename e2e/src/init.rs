@@ -13,6 +13,7 @@ use std::{
 };
 
 use clap::Args;
+use guess::{Found, Guess};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{Api, Client, ResourceExt, api::ListParams, config::KubeConfigOptions};
@@ -20,8 +21,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::FILE;
 use failover_rig::{cluster, progress::Progress};
-
-use guess::{Found, Guess};
 
 /// How long the Lease is watched for renewals, so that their period is known.
 const WATCH_LIMIT: Duration = Duration::from_secs(40);

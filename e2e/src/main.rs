@@ -3,6 +3,14 @@
 use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use five_spot_e2e::{
+    args::RunArgs,
+    config, fault,
+    init::{InitCommand, InitError},
+    run::{self, Outcome, RunError, RunOptions},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
 use failover_judging::report::{self, Provider, Report};
 use failover_reports::{
     archive::{self, ReadError},
@@ -21,13 +29,6 @@ use failover_rig::{
     engine::EngineCommand,
     progress::{Progress, chain},
 };
-use five_spot_e2e::{
-    args::RunArgs,
-    config, fault,
-    init::{InitCommand, InitError},
-    run::{self, Outcome, RunError, RunOptions},
-};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Where runs leave their results.
 const RESULTS: &str = "target/failover";

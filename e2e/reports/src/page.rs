@@ -14,6 +14,7 @@
 //! escaped by the macro that writes it; only the style and the script, which are part of this crate, are not. The page
 //! forbids a browser everything but these two, by their hashes.
 
+mod anchor;
 mod article;
 mod distribution;
 mod facts;
@@ -33,14 +34,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::folder::{Folder, WriteError, trial_file};
-use failover_judging::{
-    observed::trial::{TrialData, TrialId},
-    report::Report,
-};
-
+use failover_judging::{observed::trial::TrialData, report::Report};
 pub use logs::Logs;
 
 const STYLE: &str = include_str!("page/page.css");
+
 const SCRIPT: &str = include_str!("page/page.js");
 
 /// The name of the page in the folder of a run.
@@ -140,12 +138,8 @@ fn policy() -> String {
     )
 }
 
-/// Where the article of a trial is in the page.
-fn anchor(id: TrialId) -> String {
-    format!("trial-{}-{}-{}", id.replicas, id.fault, id.number)
-}
-
 #[cfg(test)]
 mod browser;
+
 #[cfg(test)]
 mod tests;

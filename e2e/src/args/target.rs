@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{config::Seconds, deploy::LeaseDuration};
+use crate::deploy::{LeaseDuration, Seconds};
 use failover_judging::observed::holder::HolderIdentity;
 
 /// What is put to the test.

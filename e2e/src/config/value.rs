@@ -8,15 +8,11 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use crate::deploy::LeaseDuration;
+use crate::deploy::{LeaseDuration, Seconds};
 
 /// A length of time such as `15s` or `500ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
-
-/// Whole seconds above 0, such as `15s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seconds(pub u32);
 
 /// A number of replicas.
 pub type Replicas = Within<1, 20>;
@@ -30,19 +26,6 @@ pub type WarmUp = Within<0, 100>;
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Within<const MIN: u32, const MAX: u32>(pub u32);
-
-impl Seconds {
-    /// Reads `15s` and the like.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let rule = || format!("{text:?} must be a whole number of seconds above 0, such as 15s");
-        let time = humantime::parse_duration(text).map_err(|_| rule())?;
-        let seconds = u32::try_from(time.as_secs()).map_err(|_| rule())?;
-        if seconds == 0 || time.subsec_nanos() != 0 {
-            return Err(rule());
-        }
-        Ok(Self(seconds))
-    }
-}
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

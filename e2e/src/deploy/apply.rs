@@ -10,10 +10,15 @@ use kube::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Manifests, inventory, is_a};
+use super::{Manifests, is_a};
 
 /// The field manager under which the harness applies.
 pub(super) const FIELD_MANAGER: &str = "failover";
+
+/// The ConfigMap that says what earlier runs applied, and its key.
+pub(super) const NAMESPACE: &str = "kube-system";
+pub(super) const NAME: &str = "failover-applied";
+pub(super) const KEY: &str = "objects";
 
 /// How long an admission policy that was removed may still be in force.
 const POLICY_LINGERS: Duration = Duration::from_secs(10);
@@ -79,9 +84,9 @@ pub enum ApplyError {
     #[error(
         "ConfigMap {}/{} (key {}), which says what earlier runs applied, can't be used: start a new cluster, or delete it \
          and what they applied",
-        inventory::NAMESPACE,
-        inventory::NAME,
-        inventory::KEY
+        NAMESPACE,
+        NAME,
+        KEY
     )]
     Inventory(#[source] serde_json::Error),
     /// Something did not go away.

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     Target,
     container::{DURATION, RENEW_DEADLINE, RETRY_PERIOD, containers, elected, variable},
+    seconds::Seconds,
 };
-use crate::config::Seconds;
 use failover_judging::{observed::lease::LeaseRecord, settings::LeaseSettings};
 
 /// How long a Lease may take to be held after the Deployment was made.

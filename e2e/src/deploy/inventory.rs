@@ -14,13 +14,9 @@ use kube::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applied, ApplyError, Manifests,
-    apply::{FIELD_MANAGER, remove, resolve},
+    Manifests,
+    apply::{Applied, ApplyError, FIELD_MANAGER, KEY, NAME, NAMESPACE, remove, resolve},
 };
-
-pub(super) const NAMESPACE: &str = "kube-system";
-pub(super) const NAME: &str = "failover-applied";
-pub(super) const KEY: &str = "objects";
 
 /// What tells an object from all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -146,8 +146,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Config, Seconds},
-        deploy::LeaseDuration,
+        config::Config,
+        deploy::{LeaseDuration, Seconds},
         init::guess::tests::{foreign, ours},
     };
 

@@ -4,6 +4,7 @@
 //! [`Witnesses::ended`] and shows in every trial that it should have seen.
 
 mod audit_log;
+mod error;
 mod follow;
 mod pod_log;
 mod ticker;
@@ -33,6 +34,8 @@ use failover_judging::{
 };
 use failover_rig::cluster::{Cluster, ClusterError};
 
+pub use error::WitnessError;
+
 /// How long the audit log may take to show a request that was answered.
 const AUDIT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -41,20 +44,6 @@ const AUDIT_LIMIT: Duration = Duration::from_secs(5);
 pub struct Witnesses {
     tasks: JoinSet<WitnessError>,
     ended: Option<WitnessError>,
-}
-
-/// Why a witness no longer watches.
-#[derive(Debug, thiserror::Error)]
-pub enum WitnessError {
-    /// The audit log ended.
-    #[error("the audit log can no longer be followed")]
-    AuditLog(#[source] ClusterError),
-    /// The canary is no longer changed.
-    #[error("the canary is no longer changed")]
-    Canary,
-    /// A watching task was lost.
-    #[error("a watching task ended")]
-    Task(#[source] tokio::task::JoinError),
 }
 
 impl Witnesses {

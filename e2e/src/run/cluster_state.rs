@@ -9,7 +9,11 @@ use crate::context::Scene;
 use failover_reports::folder::{Folder, WriteError};
 
 /// Writes the events and pods of the namespace as they are now into the folder `name` of the run's; gives where it is.
-pub(super) async fn write(scene: &Scene<'_>, folder: &Folder, name: &str) -> Result<PathBuf, WriteError> {
+pub(super) async fn write(
+    scene: &Scene<'_>,
+    folder: &Folder,
+    name: &str,
+) -> Result<PathBuf, WriteError> {
     let events: Api<Event> = Api::namespaced(scene.client.clone(), &scene.target.namespace);
     // An API server that does not answer is itself what is written down.
     match events.list(&ListParams::default()).await {

@@ -9,8 +9,10 @@ use crate::{
     },
     observe::canary::CanaryError,
 };
-use failover_judging::criteria::{gate::Gate, precision::Unreachable};
-use failover_judging::report::BudgetShape;
+use failover_judging::{
+    criteria::{gate::Gate, precision::Unreachable},
+    report::BudgetShape,
+};
 use failover_reports::{archive::ReadError, folder::WriteError};
 use failover_rig::cluster::ClusterError;
 

@@ -1,10 +1,14 @@
 //! What a run is asked for.
 
 mod merge;
+mod source;
+
+pub use source::{MetricsSpec, Source};
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use kube::ResourceExt;
+use merge::Merge;
 
 use super::RunError;
 use crate::{
@@ -16,17 +20,12 @@ use crate::{
     },
     observe::canary::CanarySpec,
 };
-use failover_judging::report::BudgetShape;
 use failover_judging::{
     criteria::{Limits, precision::Precision},
     fault::FaultKind,
-    observed::{
-        roles::{LeaderMetric, MetricSelector},
-        work::WorkRule,
-    },
+    observed::{roles::LeaderMetric, work::WorkRule},
+    report::BudgetShape,
 };
-
-use merge::Merge;
 
 /// What tells our own operator from others.
 const OUR_DEPLOYMENT: &str = "5spot-controller";
@@ -78,38 +77,6 @@ pub struct RunOptions {
     pub within: Option<Duration>,
     /// The folder for the results; `None` means one named after the run.
     pub out: Option<PathBuf>,
-}
-
-/// Where the operator comes from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// It is applied, with image and environment changed as asked.
-    Manifests {
-        /// Its objects.
-        manifests: Manifests,
-        /// What they put to the test.
-        target: Target,
-    },
-    /// It runs in the cluster already.
-    Running {
-        /// Namespace of the Deployment.
-        namespace: String,
-        /// Its name.
-        deployment: String,
-    },
-}
-
-/// How the replicas' metrics tell their roles, as far as it is known without the Deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetricsSpec {
-    /// The port; `None` means the first one of the elected container.
-    pub port: Option<u16>,
-    /// The path.
-    pub path: String,
-    /// 1 on the replica that leads.
-    pub leader: MetricSelector,
-    /// 1 on those that stand by, where that is told.
-    pub standby: Option<MetricSelector>,
 }
 
 impl RunOptions {

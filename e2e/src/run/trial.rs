@@ -6,6 +6,7 @@ mod course;
 
 use std::{collections::BTreeSet, time::Duration};
 
+use course::Course;
 use kube::api::DeleteParams;
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +19,7 @@ use crate::{
         steady::{self, Steady},
     },
 };
+pub(super) use course::{RESTORE_LIMIT, undo};
 use failover_judging::{
     clock::{Stamp, duration_millis},
     observed::{
@@ -29,20 +31,19 @@ use failover_judging::{
 };
 use failover_rig::progress::chain;
 
-use course::Course;
-pub(crate) use course::undo;
-
 /// How long the canary sings before the fault, so that the clocks are compared by many requests.
 const PRELUDE: Duration = Duration::from_millis(1500);
-
-/// How long replicas and disruption budget get to be restored.
-pub(super) const RESTORE_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long metrics get to agree with the Lease, and the last change of the canary to be covered.
 const AGREE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Conducts the trial `id` on a steady system; the fault comes `moment` after a renewal.
-pub(super) async fn run(scene: &Scene<'_>, id: TrialId, moment: Duration, steady: &Steady) -> TrialData {
+pub(super) async fn run(
+    scene: &Scene<'_>,
+    id: TrialId,
+    moment: Duration,
+    steady: &Steady,
+) -> TrialData {
     let action = action(id.fault);
     scene.journal.turn_page();
     let began = scene.journal.now();

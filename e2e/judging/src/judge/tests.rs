@@ -6,15 +6,16 @@ mod limits;
 mod unaudited;
 
 use super::*;
-use crate::samples::{SETTINGS, expiry, handover, record, stamp, wall};
 use crate::{
     fault::FaultKind,
+    judge::takeover::Reason,
     observed::{
         audit::OwnCall,
         roles::Role,
         trial::{PodSeen, Presence, Recovery, RigFault, Stall},
     },
-    verdict::{CheckId, Verdict},
+    samples::{SETTINGS, expiry, handover, record, stamp, wall},
+    verdict::CheckId,
 };
 
 const PROMISE: Promise = Promise {

@@ -1,6 +1,6 @@
 //! Builds trials by hand: a history of Lease writes, work writes and changes of the canary.
 
-use super::call;
+use super::seen::call;
 use crate::{
     clock::Stamp,
     fault::FaultKind,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::SETTINGS;
+use super::history::SETTINGS;
 use crate::{
     clock::Stamp,
     fault::FaultKind,

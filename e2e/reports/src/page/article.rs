@@ -3,7 +3,8 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    anchor, glyphs,
+    anchor::anchor,
+    glyphs,
     logs::Logs,
     overview::{badge, class},
     story::{Event, Story},

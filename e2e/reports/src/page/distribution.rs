@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::{
-    anchor,
+    anchor::anchor,
     figures::work_is_observed,
     scale::{Px, Scale, tick_labels},
     story::Span,

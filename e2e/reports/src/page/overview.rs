@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    anchor,
+    anchor::anchor,
     words::{count, duration},
 };
 use failover_judging::{

@@ -5,17 +5,21 @@
 //! Calls that followed each other closely and came out alike are one event, so that a long trial is not a large page.
 
 mod calls;
+mod event;
 mod harness;
 mod lease;
 mod pods;
 mod said;
+mod source;
+
+use source::Source;
 
 use super::{
     logs::Logs,
     words::{Names, millis, signed},
 };
 use failover_judging::{
-    clock::{Millis, Stamp},
+    clock::Millis,
     judge::{TrialResult, merged_history},
     observed::{
         audit::ClockMap,
@@ -23,6 +27,7 @@ use failover_judging::{
     },
 };
 
+pub(super) use event::{Event, Glyph, Milestone, MilestoneKind, Span, Term, Track};
 pub(super) use pods::{Lane, State};
 
 /// A close-up is drawn where the takeover fills less of the trial than this.
@@ -30,13 +35,6 @@ const CLOSE_UP_BELOW: f64 = 0.2;
 
 /// The shortest time that a close-up shows after the fault, in milliseconds.
 const SHORTEST_CLOSE_UP_MS: Millis = 60.0;
-
-/// A stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Span {
-    pub(super) from: Millis,
-    pub(super) to: Millis,
-}
 
 /// The story of one trial.
 #[derive(Debug)]
@@ -67,151 +65,6 @@ pub(super) struct Story {
     pub(super) unseen: Vec<&'static str>,
 }
 
-/// A stretch in which the Lease named one holder.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Term {
-    pub(super) holder: String,
-    pub(super) span: Span,
-    /// Where the holder fell silent: from its last write to the end of the term.
-    pub(super) silent: Option<Span>,
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Event {
-    /// When; `None` for what holds for the whole trial.
-    pub(super) at: Option<Millis>,
-    /// Until when, where it lasted.
-    pub(super) until: Option<Millis>,
-    pub(super) track: Track,
-    pub(super) glyph: Glyph,
-    /// Who did it, or whom it befell.
-    pub(super) who: String,
-    pub(super) what: String,
-    pub(super) detail: String,
-}
-
-/// Where an event is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Track {
-    /// On the line of the fault and the milestones.
-    Fault,
-    /// On the Lease.
-    Lease,
-    /// On the state of a pod.
-    Pod(usize),
-    /// Among the writes of a pod.
-    Writes(usize),
-    /// Among what a pod said.
-    Log(usize),
-    /// Among the requests of the harness.
-    Harness,
-    /// Nowhere: only the table tells it.
-    Table,
-}
-
-/// What a mark looks like. Shapes differ, not only colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Glyph {
-    Fault,
-    Undone,
-    Renewal,
-    Taken,
-    Released,
-    Deleted,
-    Lapsed,
-    LeaseRefused,
-    Pod,
-    Dead,
-    /// Ticks are drawn for each write; the mark is what can be pointed at.
-    Writes,
-    LastWrite,
-    FirstWrite,
-    Refused,
-    Unanswered,
-    Stray,
-    Slow,
-    Failed,
-    Metrics,
-    Restored,
-    Log,
-    Warning,
-    /// Drawn nowhere.
-    None,
-}
-
-/// A moment that is named above the lanes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Milestone {
-    pub(super) at: Millis,
-    pub(super) label: String,
-    pub(super) kind: MilestoneKind,
-}
-
-/// What kind of moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MilestoneKind {
-    /// The fault was done or undone.
-    Fault,
-    /// A step of the takeover.
-    Step,
-    /// A limit: not what happened, but by when it had to.
-    Limit,
-    /// The system came back.
-    Restored,
-}
-
-impl Span {
-    pub(super) fn new(from: Millis, to: Millis) -> Self {
-        Self { from, to }
-    }
-
-    pub(super) fn length(self) -> Millis {
-        self.to - self.from
-    }
-
-    pub(super) fn holds(self, at: Millis) -> bool {
-        (self.from..=self.to).contains(&at)
-    }
-
-    /// The part of it that lies within `frame`.
-    pub(super) fn within(self, frame: Self) -> Option<Self> {
-        let part = Self::new(self.from.max(frame.from), self.to.min(frame.to));
-        (part.from < part.to).then_some(part)
-    }
-}
-
-impl Glyph {
-    /// The name of its drawing.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Fault => "fault",
-            Self::Undone => "undone",
-            Self::Renewal => "renewal",
-            Self::Taken => "taken",
-            Self::Released => "released",
-            Self::Deleted => "deleted",
-            Self::Lapsed => "lapsed",
-            Self::LeaseRefused => "lease-refused",
-            Self::Pod => "pod",
-            Self::Dead => "dead",
-            Self::Writes => "writes",
-            Self::LastWrite => "last-write",
-            Self::FirstWrite => "first-write",
-            Self::Refused => "refused",
-            Self::Unanswered => "unanswered",
-            Self::Stray => "stray",
-            Self::Slow => "slow",
-            Self::Failed => "failed",
-            Self::Metrics => "metrics",
-            Self::Restored => "restored",
-            Self::Log => "log",
-            Self::Warning => "warning",
-            Self::None => "none",
-        }
-    }
-}
-
 impl Story {
     /// Whether anything of this pod is worth to be seen closely: it is one of the leaders, or something happens to it.
     pub(super) fn takes_part(&self, lane: usize, within: Span) -> bool {
@@ -226,26 +79,6 @@ impl Story {
             in_lane && event.at.is_some_and(|at| within.holds(at))
         };
         self.lanes.get(lane).is_some_and(leads) || self.events.iter().any(happens)
-    }
-}
-
-/// What the parts of a story are told from.
-struct Source<'a> {
-    data: &'a TrialData,
-    result: &'a TrialResult,
-    map: Option<ClockMap>,
-    names: Names,
-}
-
-impl Source<'_> {
-    /// Milliseconds from the fault.
-    fn after(&self, at: Stamp) -> Millis {
-        at.since(self.data.strike.issued)
-    }
-
-    /// A phase, which counts from the onset, in milliseconds from the fault.
-    fn phase(&self, phase: Option<Millis>) -> Option<Millis> {
-        phase.map(|phase| phase + self.result.phases.onset_ms)
     }
 }
 
@@ -321,20 +154,6 @@ fn unseen(data: &TrialData) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(seen, what)| (!seen).then_some(what))
     .collect()
-}
-
-/// The longest time between two that follow each other, where there are two.
-fn longest_gap(moments: impl Iterator<Item = Millis> + Clone) -> String {
-    let gap = moments
-        .clone()
-        .zip(moments.skip(1))
-        .map(|(a, b)| b - a)
-        .fold(0.0, f64::max);
-    if gap > 0.0 {
-        format!(", longest gap {}", millis(gap))
-    } else {
-        String::new()
-    }
 }
 
 /// What is written above the lanes.

@@ -5,13 +5,13 @@ mod samples;
 
 use std::time::Duration;
 
+use samples::run_target;
+
 use super::*;
 use failover_judging::{
     samples::report,
     verdict::{Check, CheckId},
 };
-
-use samples::run_target;
 pub(super) use samples::{
     drawn_out, hostile, many, never_stopped, recorded, report_on, said_at, troubled,
 };

@@ -1,22 +1,21 @@
 //! The timeline of a trial as SVG: one axis, a lane for the Lease, for each pod and for the harness; where the takeover
 //! is short against the whole trial, a close-up of it below.
 
+mod layout;
 mod milestones;
 
 use std::fmt::Write as _;
 
+use layout::{LEFT, LETTER, RIGHT};
 use maud::{Markup, PreEscaped, html};
+use milestones::Placed;
 
 use super::{
     scale::{Px, Scale, tick_labels},
     story::{Event, Glyph, Lane, Span, Story, Track},
 };
-use milestones::Placed;
 
 const WIDTH: f64 = 1080.0;
-/// Left of this are the names of the lanes.
-const LEFT: f64 = 152.0;
-const RIGHT: f64 = 1066.0;
 
 const LEASE_HEIGHT: f64 = 30.0;
 const POD_HEIGHT: f64 = 48.0;
@@ -41,9 +40,6 @@ const REQUEST_GAP: f64 = 300.0;
 /// What such a pause may be in a drawing: narrower ones would not be seen, and wider ones are worth a look.
 const SHORTEST_PAUSE: f64 = 3.0;
 const LONGEST_PAUSE: f64 = 20.0;
-
-/// The width of a letter, for what fits where.
-const LETTER: f64 = 6.2;
 
 /// One drawing of a stretch of time.
 struct Panel<'a> {

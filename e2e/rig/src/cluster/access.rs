@@ -9,9 +9,19 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config, ResourceExt};
 use tokio::time::timeout;
 
+use super::args::Brought;
+use super::error::ClusterError;
 use super::on_node::NodeAccess;
-use super::{AuditLog, Brought, ClusterError};
 use crate::progress::Progress;
+
+/// Where the API server writes down what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLog {
+    /// The node whose file system has it.
+    pub node: String,
+    /// Its path there.
+    pub path: String,
+}
 
 /// How long a server that exists may take to answer its first call.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 
+use super::defaults::{AUDIT_POLICY, K3S_REPOSITORY, K3S_TAG, NODE_IMAGE, OPERATOR_IMAGE};
+use super::error::ClusterError;
+use super::kept::Kept;
 use super::on_node::CommandTemplate;
-use super::{
-    AUDIT_POLICY, ClusterError, K3S_REPOSITORY, K3S_TAG, Kept, NODE_IMAGE, OPERATOR_IMAGE,
-};
 use failover_judging::report::Provider;
 
 /// More agents than this are more than one machine can carry.

@@ -1,8 +1,6 @@
 //! Clusters that an earlier run kept: found by the labels of their containers, and used again.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,12 +8,17 @@ use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use tokio::time::timeout;
 
+use super::args::ClusterOptions;
 use super::choice::ProviderChoice;
+use super::error::ClusterError;
 use super::image::Image;
+use super::kept::Kept;
 use super::on_node::NodeAccess;
 use super::owner::{self, RunId};
+use super::ready;
+use super::running::{Cluster, Containers};
 use super::server::{AGENT_ROLE, SERVER_ROLE, authority};
-use super::{Cluster, ClusterError, ClusterOptions, Containers, ready, sweep};
+use super::sweep;
 use crate::engine::Engine;
 use crate::progress::Progress;
 use failover_judging::report::Provider;
@@ -26,42 +29,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// The port of the API server in its container.
 const API_PORT: u16 = 6443;
 
-/// Which kept cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
-    /// The one that was started last.
-    Last,
-    /// The one whose server's container has this name, with or without what all of them begin with.
-    Named(String),
-}
-
 /// A kept cluster as the engine shows it.
 #[derive(Debug, Clone, Default)]
 struct Found {
     created: i64,
     server: Option<ContainerSummary>,
     agents: Vec<ContainerSummary>,
-}
-
-impl FromStr for Kept {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.trim() {
-            "" => Err("the name of a kept cluster must not be empty"),
-            "last" => Ok(Self::Last),
-            name => Ok(Self::Named(name.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Last => "last",
-            Self::Named(name) => name,
-        })
-    }
 }
 
 impl Cluster {

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
+use super::args::ClusterOptions;
 use super::choice::ProviderChoice;
+use super::error::ClusterError;
 use super::guard::Guardian;
 use super::on_node::NodeAccess;
 use super::owner::{Owner, RunId};
 use super::ready::{self, Ready};
+use super::running::{Cluster, Containers};
 use super::server::{Agent, Blueprint, Shared, server_name};
-use super::{Cluster, ClusterError, ClusterOptions, Containers, access, network, nodes};
+use super::{access, network, nodes};
 use crate::engine::Engine;
 use crate::progress::Progress;
 

@@ -1,7 +1,8 @@
 //! Which provider a run uses, and why.
 
+use super::args::ClusterOptions;
+use super::error::ClusterError;
 use super::image::{self, Image};
-use super::{ClusterError, ClusterOptions};
 use crate::engine::Engine;
 use crate::progress::Progress;
 use failover_judging::report::Provider;

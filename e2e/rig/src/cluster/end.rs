@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Cluster, ClusterError, Containers, sweep};
+use super::error::ClusterError;
+use super::running::{Cluster, Containers};
+use super::sweep;
 
 impl Cluster {
     /// The commands that reach this cluster and end it, given where its kubeconfig was written.

@@ -14,8 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::error::ClusterError;
 use super::owner::RunId;
-use super::{ClusterError, sweep};
+use super::sweep;
 use crate::engine;
 
 const READY: &str = "ready";

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Cluster, ClusterArgs, ClusterError, ClusterOptions};
+use super::args::{ClusterArgs, ClusterOptions};
+use super::error::ClusterError;
+use super::running::Cluster;
 use crate::progress::Progress;
 
 /// What `--image` means here, where there is no file and nothing is deployed.

@@ -10,7 +10,8 @@ use testcontainers::bollard::models::ImageInspect;
 use testcontainers::bollard::query_parameters::CreateImageOptionsBuilder;
 use tokio::time::timeout;
 
-use super::{ClusterError, OPERATOR_IMAGE};
+use super::defaults::OPERATOR_IMAGE;
+use super::error::ClusterError;
 use crate::progress::Progress;
 
 /// A pull that has not begun by then has no registry to talk to.

@@ -3,8 +3,12 @@
 use futures::{StreamExt, stream};
 
 use super::choice::require;
+use super::error::ClusterError;
 use super::on_node::Bytes;
-use super::{Aimed, Cluster, ClusterError, Containers, LineStream, Output, Signal, image, signal};
+use super::on_node::{Aimed, LineStream, Output};
+use super::running::{Cluster, Containers};
+use super::signal::Signal;
+use super::{image, signal};
 
 /// How much of an archive goes to a node at once, in bytes.
 const PIECE: usize = 1 << 20;

@@ -13,7 +13,8 @@ use testcontainers::bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use tokio::time::{Instant, sleep};
 
-use super::{ClusterError, nodes::inspect};
+use super::error::ClusterError;
+use super::inspect::inspect;
 
 /// How long a container that is being removed may stay on its network.
 const UNUSED_LIMIT: Duration = Duration::from_secs(20);

@@ -6,8 +6,10 @@
 
 use serde::Deserialize;
 
+use super::error::ClusterError;
+use super::image;
 use super::on_node::NodeAccess;
-use super::{Cluster, ClusterError, image};
+use super::running::Cluster;
 use crate::progress::Progress;
 
 const LIST: [&str; 5] = ["ctr", "-n", "k8s.io", "images", "ls"];

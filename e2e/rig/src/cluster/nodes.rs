@@ -8,16 +8,19 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::ContainerInspectResponse;
 use tokio::time::{Instant, sleep};
 
-use super::{Cluster, ClusterError, ready};
+use super::error::ClusterError;
+use super::inspect::inspect;
+use super::ready;
+use super::running::Cluster;
 
 /// A taint that pods tolerate only if they are part of the cluster itself.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// How long the processes of a killed node may take to be gone.
 const END_LIMIT: Duration = Duration::from_secs(20);
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Drops every packet that comes to a node or leaves it, its pods' included. What goes out is cut first: an answer alone
@@ -151,17 +154,6 @@ impl Cluster {
                 action: format!("{action} the node {node}"),
             })
     }
-}
-
-/// What the engine says of a container.
-pub(super) async fn inspect(
-    docker: &Docker,
-    container: &str,
-) -> Result<ContainerInspectResponse, ClusterError> {
-    let seen = docker.inspect_container(container, None).await;
-    seen.map_err(ClusterError::engine(format!(
-        "inspect the container {container}"
-    )))
 }
 
 async fn runs(docker: &Docker, container: &str) -> Result<bool, ClusterError> {

@@ -6,33 +6,18 @@
 mod command;
 mod container;
 mod lines;
-
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use futures::stream::BoxStream;
-use testcontainers::bollard::Docker;
+mod output;
 
 pub use self::command::CommandTemplate;
 pub(super) use self::container::Bytes;
-use super::{ClusterError, Signal};
+pub use self::output::{LineStream, Output};
+use std::collections::BTreeMap;
 
-/// What a command on a node wrote, and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// Exit status; 128 and the signal's number for a command that a signal ended.
-    pub status: i64,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
+use testcontainers::bollard::Docker;
 
-/// Lines as a command on a node writes them.
-///
-/// Ends with an error in every case: whoever follows a file does not expect its end. Dropping the stream ends the command;
-/// where a command of the user's leads to the node, it ends that one, and what it left there is up to it.
-pub type LineStream = BoxStream<'static, Result<String, ClusterError>>;
+use self::output::joined;
+use super::error::ClusterError;
+use super::signal::Signal;
 
 /// Signals that are ready to be sent.
 #[must_use = "nothing is sent before it is fired"]
@@ -196,40 +181,4 @@ impl std::fmt::Debug for Aimed {
             .field("pids", &self.pids)
             .finish_non_exhaustive()
     }
-}
-
-impl Output {
-    /// Itself, unless the status says failure.
-    pub fn success(self, node: &str, command: &[&str]) -> Result<Self, ClusterError> {
-        if self.status == 0 {
-            return Ok(self);
-        }
-        let stderr = if self.stderr.trim().is_empty() {
-            &self.stdout
-        } else {
-            &self.stderr
-        };
-        let stderr = stderr.trim().to_owned();
-        Err(ClusterError::CommandFailed {
-            node: node.to_owned(),
-            command: joined(command),
-            status: self.status,
-            stderr,
-        })
-    }
-}
-
-fn joined(command: &[&str]) -> String {
-    let mut text = String::new();
-    for word in command {
-        let gap = if text.is_empty() { "" } else { " " };
-        if word.contains(char::is_control) {
-            let _ = write!(text, "{gap}{word:?}");
-        } else if word.is_empty() || word.contains(char::is_whitespace) {
-            let _ = write!(text, "{gap}'{word}'");
-        } else {
-            let _ = write!(text, "{gap}{word}");
-        }
-    }
-    text
 }

@@ -11,10 +11,12 @@ use kube::config::Kubeconfig;
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::access;
+use super::args::ClusterOptions;
+use super::error::ClusterError;
 use super::flags::KUBECONFIG_PATH;
 use super::on_node::NodeAccess;
 use super::server::{Agent, Started};
-use super::{ClusterError, ClusterOptions, access};
 
 const PAUSE: Duration = Duration::from_millis(200);
 const CALL_LIMIT: Duration = Duration::from_secs(5);

@@ -15,11 +15,14 @@ use testcontainers::{
 use testcontainers_modules::k3s::{K3s, KUBE_SECURE_PORT};
 use tokio::time::Instant;
 
+use super::args::ClusterOptions;
 use super::choice::ProviderChoice;
+use super::error::ClusterError;
 use super::flags::{AUDIT_POLICY_PATH, IMAGES_DIR, NodeFlags};
+use super::image;
 use super::owner::{self, Owner, RunId};
 use super::privilege::{self, Capabilities, Privilege};
-use super::{ClusterError, ClusterOptions, image, sweep};
+use super::sweep;
 use crate::engine::Engine;
 use crate::progress::Progress;
 use failover_judging::report::Provider;

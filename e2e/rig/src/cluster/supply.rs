@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use super::choice::require;
-use super::{ClusterError, K3S_REPOSITORY, K3S_TAG, NODE_IMAGE, image};
+use super::defaults::{K3S_REPOSITORY, K3S_TAG, NODE_IMAGE};
+use super::error::ClusterError;
+use super::image;
 use crate::engine;
 use crate::progress::Progress;
 use failover_judging::report::Provider;

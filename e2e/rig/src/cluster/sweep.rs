@@ -9,8 +9,9 @@ use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 
+use super::error::ClusterError;
+use super::network;
 use super::owner::{self, Liveness, Owner, RunId, Seen};
-use super::{ClusterError, network};
 use crate::engine::Engine;
 use crate::progress::Progress;
 

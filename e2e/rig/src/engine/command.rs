@@ -9,8 +9,10 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::daemon::StateDir;
+use super::error::EngineError;
 use super::plan::{Machine, Step, plan};
-use super::{Engine, EngineError, daemon, probe};
+use super::probe::{Engine, probe};
+use super::running::running;
 use crate::progress::Progress;
 
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
@@ -85,7 +87,7 @@ async fn start(state_dir: &Path, progress: &dyn Progress) -> Result<(), EngineEr
             }
             Step::StartService => service(&state, progress).await?,
             // Installing the package may have started the daemon already.
-            Step::StartDaemon if daemon::running().is_none() => {
+            Step::StartDaemon if running().is_none() => {
                 progress.step(&format!(
                     "starting dockerd, log {}",
                     state.daemon_log().display()

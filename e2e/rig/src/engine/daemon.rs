@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
-use super::EngineError;
+use super::error::EngineError;
 use crate::process;
 
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -119,13 +119,6 @@ impl StateDir {
         };
         (started_of(remembered.pid) == Some(remembered.started)).then_some(remembered)
     }
-}
-
-/// A `dockerd` process of this machine; one inside a container is another machine's.
-pub(super) fn running() -> Option<u32> {
-    process::all().find(|pid| {
-        process::name(*pid).as_deref() == Some("dockerd") && process::shares_pids_with(*pid)
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Address, Refusal};
+use super::address::Address;
+use super::plan::Refusal;
 
 /// Why no engine could be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Which steps bring up an engine on this machine, decided from facts alone.
 
-use super::daemon;
+use super::running::running;
 
 /// What the decision is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Machine {
             debian: installs_from_debian(&release),
             dockerd: folders.any(|folder| folder.join("dockerd").is_file()),
             systemd: std::path::Path::new("/run/systemd/system").is_dir(),
-            running: daemon::running(),
+            running: running(),
             docker_host: std::env::var("DOCKER_HOST").ok(),
         }
     }

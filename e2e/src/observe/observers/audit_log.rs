@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::WitnessError;
+use super::error::WitnessError;
 use crate::{deploy::Target, observe::observations::Journal};
 use failover_judging::observed::{audit::ApiCall, trial::RigFault};
 use failover_rig::cluster::{ClusterError, LineStream};

@@ -12,7 +12,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use super::WitnessError;
+use super::error::WitnessError;
 use crate::observe::observations::{Journal, Seen};
 use failover_judging::{clock::Stamp, observed::trial::RigFault};
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 use tokio::{fs::File, io::AsyncWriteExt, task::JoinSet};
 
-use super::WitnessError;
+use super::error::WitnessError;
 use crate::observe::observations::Journal;
 
 /// Copies the log of each container into `folder`, as `<pod>-<restarts>.log`. Never returns.

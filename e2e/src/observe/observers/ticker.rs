@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::WitnessError;
+use super::error::WitnessError;
 use crate::observe::observations::Journal;
 use failover_judging::{clock::duration_millis, observed::trial::Stall};
 

@@ -6,7 +6,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{MetricsSpec, Source};
+use super::source::{MetricsSpec, Source};
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
     config::{CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Time, json},
@@ -16,7 +16,6 @@ use crate::{
     observe::canary::{COUNTER, CanarySpec, has_counter},
     run::RunError,
 };
-use failover_judging::report::BudgetShape;
 use failover_judging::{
     criteria::{
         Limits,
@@ -29,7 +28,7 @@ use failover_judging::{
         roles::MetricSelector,
         work::{Answer, ResourceName, WorkRule},
     },
-    report::Provider,
+    report::{BudgetShape, Provider},
 };
 use failover_reports::archive;
 

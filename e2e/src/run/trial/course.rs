@@ -23,6 +23,9 @@ use failover_judging::{
 };
 use failover_rig::progress::chain;
 
+/// How long replicas and disruption budget get to be restored.
+pub(in crate::run) const RESTORE_LIMIT: Duration = Duration::from_secs(90);
+
 /// How long a trial waits for a takeover beyond the time that the lease settings allow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,7 +70,7 @@ impl<'a> Course<'a> {
                 self.takeover_and_work(trial).await;
             }
             Hold::UntilRolledOut => {
-                steady::rolled_out(self.scene, trial.id.replicas, super::RESTORE_LIMIT).await;
+                steady::rolled_out(self.scene, trial.id.replicas, RESTORE_LIMIT).await;
                 self.takeover_and_work(trial).await;
             }
         }

@@ -1,8 +1,8 @@
 //! Whether all is well when the trial is over.
 
-use super::Reading;
 use crate::{
     fault::Fate,
+    judge::reading::Reading,
     observed::trial::Presence,
     verdict::{Check, CheckId, Verdict},
 };

@@ -3,10 +3,9 @@
 //! A Lease that is renewed shows no leader: a holder whose renewals take place without an answer does not know that it
 //! leads. Its work does, which has something to follow all the time: the canary.
 
-use super::Reading;
 use crate::{
     clock::{Millis, Stamp},
-    judge::reading::by_operator,
+    judge::reading::{Reading, by_operator},
     observed::{audit::purpose::CANARY, trial::Unobserved},
     verdict::{Check, CheckId, Verdict},
 };

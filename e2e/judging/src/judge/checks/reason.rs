@@ -1,8 +1,10 @@
 //! Whether every change of the leader had a reason.
 
-use super::Reading;
 use crate::{
-    judge::takeover::{Reason, Takeover},
+    judge::{
+        reading::Reading,
+        takeover::{Reason, Takeover},
+    },
     verdict::{Check, CheckId, Verdict},
 };
 

@@ -1,7 +1,9 @@
 //! Whether the takeover and the work after it came in time.
 
-use super::{Promise, Reading};
-use crate::verdict::{Check, CheckId, Verdict};
+use crate::{
+    judge::{reading::Reading, result::Promise},
+    verdict::{Check, CheckId, Verdict},
+};
 
 pub(super) fn lease_failover(reading: &Reading<'_>) -> Check {
     let limit = &reading.limits.lease;

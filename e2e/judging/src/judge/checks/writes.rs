@@ -1,10 +1,9 @@
 //! Whether anybody wrote without a right to.
 
-use super::Reading;
 use crate::{
     clock::duration_millis,
     fault::Renewals,
-    judge::reading::by_operator,
+    judge::reading::{Reading, by_operator},
     observed::audit::Wall,
     verdict::{Check, CheckId, Verdict},
 };

@@ -1,10 +1,9 @@
 //! What each kind of fault is held against, beyond what all have in common.
 
 use super::*;
-use crate::samples::handover;
 use crate::{
     observed::{eviction::Eviction, trial::Unobserved},
-    samples::pod,
+    samples::{handover, pod},
 };
 
 /// a is out of the Lease's reach from 1000 ms on, b takes at 15 950 ms, and the fault is undone at 16 500 ms.

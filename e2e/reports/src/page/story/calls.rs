@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, Glyph, Lane, Source, Track, longest_gap};
+use super::{
+    event::{Event, Glyph, Track, longest_gap},
+    pods::Lane,
+    source::Source,
+};
 use crate::page::words::count;
 use failover_judging::{
     clock::{Millis, duration_millis},

@@ -1,7 +1,10 @@
 //! What the harness did and asked: the fault, its requests, what it saw when the system had come back, and what was wrong
 //! with the rig.
 
-use super::{Event, Glyph, Source, Span, Track};
+use super::{
+    event::{Event, Glyph, Span, Track},
+    source::Source,
+};
 use crate::page::words::millis;
 use failover_judging::{
     clock::{Millis, Stamp},

@@ -1,6 +1,9 @@
 //! The Lease over time: who it named, and every write that the harness or the audit log saw of it.
 
-use super::{Event, Glyph, Source, Span, Term, Track, longest_gap};
+use super::{
+    event::{Event, Glyph, Span, Term, Track, longest_gap},
+    source::Source,
+};
 use crate::page::words::millis;
 use failover_judging::{
     clock::{Millis, duration_millis},

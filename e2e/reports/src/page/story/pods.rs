@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, Glyph, Source, Span, Term, Track};
+use super::{
+    event::{Event, Glyph, Span, Term, Track},
+    source::Source,
+};
 use crate::page::words::{Names, millis};
 use failover_judging::{
     clock::Millis,

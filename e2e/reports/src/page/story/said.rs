@@ -1,6 +1,10 @@
 //! What the replicas said: the lines of their logs around the takeover.
 
-use super::{Event, Glyph, Lane, Source, Span, Track};
+use super::{
+    event::{Event, Glyph, Span, Track},
+    pods::Lane,
+    source::Source,
+};
 use crate::page::{
     logs::{Line, Logs},
     words::count,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use maud::{Markup, html};
 
-use super::{LEFT, LETTER, RIGHT};
+use super::layout::{LEFT, LETTER, RIGHT};
 use crate::page::{
     scale::{Px, Scale},
     story::{Milestone, MilestoneKind, Span},

@@ -11,8 +11,8 @@ use futures::stream::unfold;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use super::{LineStream, Output, joined};
-use crate::cluster::ClusterError;
+use super::output::{LineStream, Output, joined};
+use crate::cluster::error::ClusterError;
 
 const NODE: &str = "{node}";
 

@@ -15,8 +15,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::lines::LineBuffer;
-use super::{LineStream, Output, joined};
-use crate::cluster::ClusterError;
+use super::output::{LineStream, Output, joined};
+use crate::cluster::error::ClusterError;
 
 /// What is written to a command's standard input, piece by piece.
 pub(in crate::cluster) type Bytes<'a> = BoxStream<'a, io::Result<Vec<u8>>>;
