@@ -1,7 +1,6 @@
 //! What a run acts on: the cluster, the target, and what is seen of them.
 
 pub mod disruption;
-pub mod undo;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,14 +9,14 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use crate::{
-    context::undo::Repairs,
     deploy::{Target, rollout::RolloutCommand},
     observe::{
         canary::{Canary, Pace},
-        observations::Journal,
+        observations::Observations,
         requests::Requests,
         silent_listener::SilentListener,
     },
+    undo_log::UndoLog,
 };
 use failover_judging::{
     observed::{
@@ -32,8 +31,8 @@ use failover_rig::{cluster::Cluster, progress::Progress};
 /// Metrics that do not answer within this are not had.
 const METRICS_LIMIT: Duration = Duration::from_secs(2);
 
-/// The stage that trials are played on.
-pub struct Scene<'a> {
+/// The cluster, the target and everything that is known of both while a run goes on.
+pub struct RunContext<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
     /// A client for what needs no timing.
@@ -59,23 +58,23 @@ pub struct Scene<'a> {
     /// What the API server asks in vain in a fault that slows it; `None` where none is tried.
     pub listener: Option<SilentListener>,
     /// What faults have to undo.
-    pub repairs: &'a Repairs,
+    pub undo_log: &'a UndoLog,
     /// What is seen.
-    pub journal: Arc<Journal>,
+    pub observations: Arc<Observations>,
     /// Where words go.
     pub progress: &'a dyn Progress,
 }
 
-impl std::fmt::Debug for Scene<'_> {
+impl std::fmt::Debug for RunContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scene")
+        f.debug_struct("RunContext")
             .field("target", &self.target)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-impl Scene<'_> {
+impl RunContext<'_> {
     /// The Deployments of the target's namespace.
     pub fn deployments(&self) -> Api<Deployment> {
         Api::namespaced(self.client.clone(), &self.target.namespace)
@@ -99,16 +98,16 @@ impl Scene<'_> {
     }
 
     /// Has the canary changed at once, if there is one.
-    pub fn prompt(&self) {
+    pub fn change_now(&self) {
         if let Some(canary) = &self.canary {
-            canary.prompt();
+            canary.change_now();
         }
     }
 
     /// Silences the canary, if there is one; no change of it is under way any more.
-    pub async fn hush(&self) {
+    pub async fn pause(&self) {
         if let Some(canary) = &self.canary {
-            canary.hush().await;
+            canary.pause().await;
         }
     }
 
@@ -123,7 +122,7 @@ impl Scene<'_> {
 
     /// The replicas that are there, as last seen.
     pub fn replicas(&self) -> BTreeMap<String, PodSeen> {
-        self.journal.read(|seen| {
+        self.observations.read(|seen| {
             present(&seen.pods)
                 .into_iter()
                 .map(|(name, pod)| (name.to_owned(), pod.clone()))
@@ -136,7 +135,7 @@ impl Scene<'_> {
         let names: Vec<String> = self.replicas().into_keys().collect();
         let roles = futures::future::join_all(names.iter().map(|name| self.role_of(name))).await;
         RolesSeen {
-            at: self.journal.now(),
+            at: self.observations.now(),
             roles: names.into_iter().zip(roles).collect(),
         }
     }

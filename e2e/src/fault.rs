@@ -29,7 +29,7 @@ use clap::ValueEnum;
 
 use failover_judging::fault::FaultKind;
 
-pub use action::{Action, Blows, Need};
+pub use action::{Action, Need, RepeatedStrikes};
 pub(crate) use crash_loop::NO_IMAGE;
 pub use error::FaultError;
 

@@ -11,6 +11,7 @@
 //! | [`deploy`] | what is put to the test: found, changed, applied and removed |
 //! | [`observe`] | what is seen while a run goes on |
 //! | [`context`] | what a run acts on |
+//! | [`undo_log`] | what faults have changed, and how it is undone |
 //! | [`fault`] | how each fault is done |
 //! | [`run`] | a whole run: the steady state, one trial after the other, and the report |
 
@@ -22,3 +23,4 @@ pub mod fault;
 pub mod init;
 pub mod observe;
 pub mod run;
+pub mod undo_log;

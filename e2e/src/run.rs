@@ -5,9 +5,9 @@ mod error;
 mod evictions;
 mod idle;
 mod image_pull;
-mod lookout;
 mod options;
 mod outcome;
+mod rig_watch;
 mod series;
 mod steady;
 mod trial;
@@ -19,13 +19,14 @@ use kube::Api;
 use tokio::time::timeout;
 
 use crate::{
-    context::{Scene, undo::Repairs},
+    context::RunContext,
     deploy::{self, Applied, Target},
     fault::{Need, action},
     observe::{
-        canary::Canary, observations::Journal, observers::Witnesses, requests::Requests,
+        canary::Canary, observations::Observations, observers::Observers, requests::Requests,
         run_clock::RunClock, silent_listener::SilentListener,
     },
+    undo_log::UndoLog,
 };
 use failover_judging::{
     fault::FaultKind,
@@ -91,11 +92,11 @@ pub async fn run(
     let folder = Folder::create(std::path::absolute(&folder).unwrap_or(folder))?;
     let client = client(cluster).await?;
     let mut applied = Applied::default();
-    let repairs = Repairs::default();
+    let undo_log = UndoLog::default();
     let rig = Rig {
         cluster,
         client: &client,
-        repairs: &repairs,
+        undo_log: &undo_log,
         progress,
     };
     let result = tokio::select! {
@@ -133,7 +134,7 @@ fn draw_kept(folder: &Folder, progress: &dyn Progress) {
 struct Rig<'a> {
     cluster: &'a Cluster,
     client: &'a kube::Client,
-    repairs: &'a Repairs,
+    undo_log: &'a UndoLog,
     progress: &'a dyn Progress,
 }
 
@@ -195,23 +196,25 @@ async fn measure(
     let Rig {
         cluster,
         client,
-        repairs,
+        undo_log,
         progress,
     } = *rig;
     let (target, found) = installed(options, rig, applied).await?;
     let metrics = options.metrics_of(&target)?;
     progress.step("reading the election settings");
     let settings = options.given.settle(client, &found, &target).await?;
-    let journal = Arc::new(Journal::new(RunClock::start()));
-    let requests = Requests::new(client.clone(), Arc::clone(&journal));
-    let mut witnesses = Witnesses::begin(cluster, client, &target, &journal, folder.logs()).await?;
+    let observations = Arc::new(Observations::new(RunClock::start()));
+    let requests = Requests::new(client.clone(), Arc::clone(&observations));
+    let mut observers =
+        Observers::begin(cluster, client, &target, &observations, folder.logs()).await?;
     let audit = cluster.audit_log().is_some();
     // Without an audit log nobody would see what the canary makes the leader do.
     let canary = match options.canary.as_ref().filter(|_| audit) {
         Some(spec) => {
             let namespace = &target.namespace;
-            let canary = Canary::create(requests.clone(), client, spec, namespace, repairs).await?;
-            witnesses.accompany(Arc::clone(&canary));
+            let canary =
+                Canary::create(requests.clone(), client, spec, namespace, undo_log).await?;
+            observers.watch_canary(Arc::clone(&canary));
             Some(canary)
         }
         None => None,
@@ -220,7 +223,7 @@ async fn measure(
         Source::Manifests { manifests, .. } => manifests.has_fence(),
         Source::Running { .. } => deploy::has_fence(client).await,
     };
-    let scene = Scene {
+    let context = RunContext {
         cluster,
         client: client.clone(),
         requests,
@@ -233,11 +236,11 @@ async fn measure(
         fence,
         rollout: options.rollout.as_ref(),
         listener,
-        repairs,
-        journal,
+        undo_log,
+        observations,
         progress,
     };
-    Series::new(options, &scene, folder, &mut witnesses)
+    Series::new(options, &context, folder, &mut observers)
         .run()
         .await
 }
@@ -251,7 +254,7 @@ async fn installed(
     let Rig {
         cluster,
         client,
-        repairs,
+        undo_log,
         progress,
     } = *rig;
     match &options.source {
@@ -261,7 +264,7 @@ async fn installed(
         } => {
             progress.step(&format!("taking Deployment {deployment} as it runs"));
             let place = (namespace.as_str(), deployment.as_str());
-            let taken = deploy::take(client, place, &options.naming, &options.overrides, repairs);
+            let taken = deploy::take(client, place, &options.naming, &options.overrides, undo_log);
             Ok(taken.await?)
         }
         Source::Manifests { manifests, target } => {
@@ -301,10 +304,10 @@ async fn tidy(rig: &Rig<'_>, applied: Applied) {
     let Rig {
         cluster,
         client,
-        repairs,
+        undo_log,
         progress,
     } = *rig;
-    match timeout(REPAIR_LIMIT, repairs.settle_all(cluster, client)).await {
+    match timeout(REPAIR_LIMIT, undo_log.undo_all(cluster, client)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => progress.warn(&chain(&error)),
         Err(_) => progress.warn("what a fault did to the cluster could not be undone in time"),

@@ -1,4 +1,4 @@
-//! What a run is held against beside the budgets of its faults: what the user asks for. All of it looks at results only,
+//! What a run is held against beside the limits of its faults: what the user asks for. All of it looks at results only,
 //! so it can be asked of an old run as well.
 
 pub mod baseline;
@@ -14,7 +14,7 @@ use crate::{
 
 /// What the user asks of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Limits {
+pub struct Criteria {
     /// Limits for figures.
     pub gates: Vec<Gate>,
     /// How well figures are to be known.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub baseline: Option<Baseline>,
 }
 
-impl Limits {
+impl Criteria {
     /// Adds to `report` what it is found to keep and to break, and writes down what it was asked.
     pub fn apply(&self, report: &mut Report) {
         report.run.gates = self.gates.iter().map(ToString::to_string).collect();

@@ -11,6 +11,13 @@
 //! | [`archive`] | old runs, read back |
 //! | [`replay`] | an old run, judged again |
 //! | [`compare`] | runs side by side |
+#![cfg_attr(
+    test,
+    expect(
+        clippy::float_cmp,
+        reason = "tests compare numbers that are exact in binary"
+    )
+)]
 
 pub mod archive;
 pub mod compare;

@@ -7,7 +7,7 @@
 //! | `distribution` | for each fault every trial as a dot, against the limit |
 //! | `article` | a trial: its timeline, events, phases and checks |
 //! | `facts` | what was run, and where |
-//! | `story`, `timeline` | the raw data condensed, and drawn |
+//! | `view`, `timeline` | the raw data condensed, and drawn |
 //! | `logs` | what the replicas said meanwhile |
 //!
 //! Tables are HTML and drawings are SVG before a script runs; the script adds what needs a pointer or a keyboard. Text is
@@ -24,8 +24,8 @@ mod logs;
 mod overview;
 mod rest;
 mod scale;
-mod story;
 mod timeline;
+mod view;
 mod words;
 
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use crate::{
 };
 use failover_judging::{
     criteria::{
-        Limits,
+        Criteria,
         baseline::Percent,
         gate::{Gate, GateError},
         precision::{Goal, GoalError},
@@ -119,7 +119,7 @@ impl ReplayArgs {
             trials,
         } = Archive::read(&self.run)?;
         let own = own_limits(&report)?;
-        let limits = Limits {
+        let limits = Criteria {
             gates: if self.fail_if.is_empty() {
                 own.gates
             } else {
@@ -147,7 +147,7 @@ impl ReplayArgs {
 }
 
 /// What the run was held against when it was made.
-fn own_limits(report: &Report) -> Result<Limits, ReplayError> {
+fn own_limits(report: &Report) -> Result<Criteria, ReplayError> {
     let gates = report.run.gates.iter().map(|gate| {
         gate.parse::<Gate>().map_err(|source| ReplayError::Gate {
             gate: gate.clone(),
@@ -160,7 +160,7 @@ fn own_limits(report: &Report) -> Result<Limits, ReplayError> {
             source,
         })
     });
-    Ok(Limits {
+    Ok(Criteria {
         gates: gates.collect::<Result<_, _>>()?,
         goals: goals.collect::<Result<_, _>>()?,
         baseline: None,
@@ -168,7 +168,7 @@ fn own_limits(report: &Report) -> Result<Limits, ReplayError> {
 }
 
 /// Judges every trial again, and holds the whole against `limits`.
-fn again(mut report: Report, trials: Option<&[TrialData]>, limits: &Limits) -> Report {
+fn again(mut report: Report, trials: Option<&[TrialData]>, limits: &Criteria) -> Report {
     report.warnings.clear();
     match (trials, report.promise) {
         (Some(trials), Some(promise)) => {
@@ -196,8 +196,9 @@ fn again(mut report: Report, trials: Option<&[TrialData]>, limits: &Limits) -> R
         report.warnings.push(warning);
     }
     // What was compared then and is not now is still what was found.
-    let is_kept =
-        |id| !Limits::is_origin_of(id) || (id == CheckId::Regression && limits.baseline.is_none());
+    let is_kept = |id| {
+        !Criteria::is_origin_of(id) || (id == CheckId::Regression && limits.baseline.is_none())
+    };
     report.checks.retain(|check| is_kept(check.id));
     limits.apply(&mut report);
     report.concluded()

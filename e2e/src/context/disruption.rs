@@ -10,7 +10,7 @@ use kube::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::{judge::disruption::BudgetSeen, observed::eviction::Eviction};
 
 /// How long the disruption controller gets to count the replicas anew after one of them changed.
@@ -22,8 +22,8 @@ const CAUSE: &str = "DisruptionBudget";
 
 /// How many disruptions the budgets that select the replicas allow; `None` when no budget does, an error when the
 /// budgets can't be read.
-pub async fn allowed(scene: &Scene<'_>) -> Result<Option<i32>, String> {
-    Ok(budgets(scene)
+pub async fn allowed(context: &RunContext<'_>) -> Result<Option<i32>, String> {
+    Ok(budgets(context)
         .await?
         .iter()
         .filter(|budget| budget.selects)
@@ -32,10 +32,10 @@ pub async fn allowed(scene: &Scene<'_>) -> Result<Option<i32>, String> {
 }
 
 /// Asks once for the eviction of `pod`.
-pub async fn evict(scene: &Scene<'_>, pod: String, leader: &str) -> Eviction {
-    let at = scene.journal.now();
-    let answer = scene.pods().evict(&pod, &EvictParams::default()).await;
-    let took_ms = scene.journal.now().since(at);
+pub async fn evict(context: &RunContext<'_>, pod: String, leader: &str) -> Eviction {
+    let at = context.observations.now();
+    let answer = context.pods().evict(&pod, &EvictParams::default()).await;
+    let took_ms = context.observations.now().since(at);
     let leader = pod == leader;
     match answer {
         Ok(_) => Eviction {
@@ -79,24 +79,24 @@ pub async fn evict(scene: &Scene<'_>, pod: String, leader: &str) -> Eviction {
     }
 }
 
-async fn budgets(scene: &Scene<'_>) -> Result<Vec<BudgetSeen>, String> {
-    let list = scene.budgets().list(&ListParams::default()).await;
+async fn budgets(context: &RunContext<'_>) -> Result<Vec<BudgetSeen>, String> {
+    let list = context.budgets().list(&ListParams::default()).await;
     let list = list.map_err(|error| format!("failed to list disruption budgets: {error}"))?;
     Ok(list
         .items
         .iter()
         .map(|budget| {
             let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            BudgetSeen::of(budget, selects(selector, &scene.target.selector))
+            BudgetSeen::of(budget, selects(selector, &context.target.selector))
         })
         .collect())
 }
 
 /// The budgets once they have counted the replicas, or as they are when time is up.
-pub async fn counted(scene: &Scene<'_>, replicas: u32) -> Result<Vec<BudgetSeen>, String> {
+pub async fn counted(context: &RunContext<'_>, replicas: u32) -> Result<Vec<BudgetSeen>, String> {
     let deadline = Instant::now() + COUNT_LIMIT;
     loop {
-        let seen = budgets(scene).await?;
+        let seen = budgets(context).await?;
         let mut selecting = seen.iter().filter(|budget| budget.selects);
         if Instant::now() > deadline || selecting.all(|budget| budget.has_counted(replicas)) {
             return Ok(seen);

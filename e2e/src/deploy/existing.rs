@@ -8,7 +8,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{Naming, Overrides, Target, TargetError};
-use crate::context::undo::{Due, Repair, Repairs};
+use crate::undo_log::{Due, Undo, UndoLog};
 
 /// Why a Deployment that is to run already can't be put to the test.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub async fn take(
     (namespace, name): (&str, &str),
     naming: &Naming,
     overrides: &Overrides,
-    repairs: &Repairs,
+    undo_log: &UndoLog,
 ) -> Result<(Target, Deployment), ExistingError> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let failed = |action| {
@@ -65,10 +65,10 @@ pub async fn take(
         source,
     };
     let before = change_to(&found, pods_change).map_err(shape)?;
-    repairs.owe(
+    undo_log.record(
         Due::AfterRun,
         format!("the number of replicas, image and variables of Deployment {name} are another"),
-        Repair::Merge {
+        Undo::Merge {
             path: target.deployment_path(),
             change: before,
         },

@@ -5,27 +5,28 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::{BoxFuture, pending, ready};
 
 use super::error::FaultError;
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::{
     clock::Stamp,
     observed::trial::{PodSeen, Strike},
 };
 
 /// Something that is done to the leader, or for it, and can fail.
-type Step<T> = for<'a> fn(&'a Scene<'a>, &'a PodSeen) -> BoxFuture<'a, Result<T, FaultError>>;
+type Step<T> = for<'a> fn(&'a RunContext<'a>, &'a PodSeen) -> BoxFuture<'a, Result<T, FaultError>>;
 
 /// How a fault is done to the leader.
 #[derive(Debug)]
 pub struct Action {
     /// What it needs beyond the API, if anything.
     pub needs: Option<Need>,
-    /// Does it, and says when. What lasts is written down in the scene's repairs before it is done.
+    /// Does it, and says when. How what lasts is undone is recorded in the undo log first.
     pub strike: Step<Strike>,
     /// Waits until what it took away is there again, after it was undone. Most faults take nothing that is not back at
     /// once.
     pub restored: Step<()>,
-    /// Keeps it up until it is dropped, and reports every further blow. Most faults are done with one.
-    pub keep_up: for<'a> fn(&'a Scene<'a>, &'a PodSeen, &'a Blows) -> BoxFuture<'a, ()>,
+    /// Repeats it until it is dropped, and records each time. Most faults are done once.
+    pub repeat:
+        for<'a> fn(&'a RunContext<'a>, &'a PodSeen, &'a RepeatedStrikes) -> BoxFuture<'a, ()>,
 }
 
 /// What a fault needs beyond the API.
@@ -41,9 +42,9 @@ pub enum Need {
     Agents,
 }
 
-/// The further blows of a fault that is kept up.
+/// When a fault that is kept up was repeated.
 #[derive(Debug, Default)]
-pub struct Blows(Mutex<Vec<Stamp>>);
+pub struct RepeatedStrikes(Mutex<Vec<Stamp>>);
 
 impl Action {
     /// One that needs nothing and is over when it is done.
@@ -52,7 +53,7 @@ impl Action {
             needs: None,
             strike,
             restored: |_, _| Box::pin(ready(Ok(()))),
-            keep_up: |_, _, _| Box::pin(pending()),
+            repeat: |_, _, _| Box::pin(pending()),
         }
     }
 }
@@ -79,7 +80,7 @@ impl Need {
     }
 }
 
-impl Blows {
+impl RepeatedStrikes {
     pub(super) fn add(&self, at: Stamp) {
         self.0
             .lock()

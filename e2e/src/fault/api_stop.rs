@@ -9,9 +9,9 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -20,16 +20,16 @@ const SERVERS: [&str; 3] = ["pidof", "kube-apiserver", "k3s-server"];
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let node = match (scene.cluster.audit_log(), &leader.node) {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let node = match (context.cluster.audit_log(), &leader.node) {
         (Some(log), _) => log.node.clone(),
         (None, Some(node)) => node.clone(),
         (None, None) => return Err(FaultError::NoContainer(leader.name.clone())),
     };
-    let found = scene.cluster.on_node(&node, &SERVERS).await;
+    let found = context.cluster.on_node(&node, &SERVERS).await;
     let pids = pids_in(&found.map_err(FaultError::node(leader))?.stdout);
     if pids.is_empty() {
         let detail = format!(
@@ -42,21 +42,21 @@ async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultErro
         let words = ["kill", signal].map(str::to_owned).into_iter();
         words.chain(pids.iter().cloned()).collect::<Vec<_>>()
     };
-    scene.repairs.owe(
+    context.undo_log.record(
         Due::AfterTrial,
         format!("the API server on node {node} is stopped"),
-        Repair::OnNode {
+        Undo::OnNode {
             node: node.clone(),
             command: command("-CONT"),
         },
     );
     let stop = command("-STOP");
     let stop: Vec<&str> = stop.iter().map(String::as_str).collect();
-    let issued = scene.journal.now();
-    process::run(scene, leader, &node, &stop).await?;
-    let returned = scene.journal.now();
+    let issued = context.observations.now();
+    process::run(context, leader, &node, &stop).await?;
+    let returned = context.observations.now();
     for pid in &pids {
-        let stopped = process::is_stopped(scene, &node, pid).await;
+        let stopped = process::is_stopped(context, &node, pid).await;
         if !stopped.map_err(FaultError::node(leader))? {
             let detail = format!("the API server's process {pid} goes on after SIGSTOP");
             return Err(FaultError::NoEffect(detail));

@@ -9,17 +9,17 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::observed::trial::{PodSeen, Strike};
 use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(kill(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(kill(context, leader)))
 };
 
 /// Sends SIGKILL to the container that runs in `pod`.
-pub(super) async fn kill(scene: &Scene<'_>, pod: &PodSeen) -> Result<Strike, FaultError> {
-    let pid = process::of(scene, pod).await?;
-    process::signal(scene, pod, Signal::Kill, &[pid]).await
+pub(super) async fn kill(context: &RunContext<'_>, pod: &PodSeen) -> Result<Strike, FaultError> {
+    let pid = process::of(context, pod).await?;
+    process::signal(context, pod, Signal::Kill, &[pid]).await
 }

@@ -20,9 +20,9 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene, disruption,
-    undo::{Due, Repair},
+use crate::{
+    context::{RunContext, disruption},
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::{
     eviction::Eviction,
@@ -38,12 +38,12 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Nodes),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
     let (node, _) = process::place(leader)?;
-    let nodes: Api<Node> = Api::all(scene.client.clone());
+    let nodes: Api<Node> = Api::all(context.client.clone());
     let listed = nodes.list(&ListParams::default()).await;
     let listed = listed.map_err(FaultError::api("list nodes beside", node))?;
     let own = listed.items.iter().find(|other| other.name_any() == node);
@@ -55,22 +55,22 @@ async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultErro
         let detail = format!("no other node than {node} takes pods, so there is nowhere to go");
         return Err(FaultError::NoEffect(detail));
     }
-    scene.repairs.owe(
+    context.undo_log.record(
         Due::AfterTrial,
         format!("node {node} is cordoned"),
-        Repair::Merge {
+        Undo::Merge {
             path: format!("/api/v1/nodes/{node}"),
             change: json!({"spec": {"unschedulable": null}}),
         },
     );
-    let issued = scene.journal.now();
+    let issued = context.observations.now();
     let cordon = Patch::Merge(json!({"spec": {"unschedulable": true}}));
     let cordoned = nodes.patch(node, &PatchParams::default(), &cordon).await;
     cordoned.map_err(FaultError::api("cordon node", node))?;
     let mut evictions = Vec::new();
     let mut emptied = true;
-    for pod in order(scene, node, &leader.name) {
-        emptied = evict(scene, &pod, &leader.name, &mut evictions).await;
+    for pod in order(context, node, &leader.name) {
+        emptied = evict(context, &pod, &leader.name, &mut evictions).await;
         if !emptied {
             break;
         }
@@ -84,20 +84,20 @@ async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultErro
     }
     if emptied {
         // As kubectl does. What does not go shows in what is waited for next.
-        let gone = scene
-            .journal
+        let gone = context
+            .observations
             .wait_for(LIMIT, |seen| is_empty(node, &seen.pods));
         let _gone = gone.await;
     }
     Ok(Strike {
         evictions,
-        ..Strike::between(issued, scene.journal.now())
+        ..Strike::between(issued, context.observations.now())
     })
 }
 
 /// The replicas on the node, the leader last.
-fn order(scene: &Scene<'_>, node: &str, leader: &str) -> Vec<String> {
-    let on_node = scene
+fn order(context: &RunContext<'_>, node: &str, leader: &str) -> Vec<String> {
+    let on_node = context
         .replicas()
         .into_iter()
         .filter(|(name, pod)| name == leader || pod.node.as_deref() == Some(node));
@@ -107,10 +107,15 @@ fn order(scene: &Scene<'_>, node: &str, leader: &str) -> Vec<String> {
 }
 
 /// Asks for an eviction until it is allowed; whether it was in the end. Every answer is noted.
-async fn evict(scene: &Scene<'_>, pod: &str, leader: &str, evictions: &mut Vec<Eviction>) -> bool {
+async fn evict(
+    context: &RunContext<'_>,
+    pod: &str,
+    leader: &str,
+    evictions: &mut Vec<Eviction>,
+) -> bool {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let eviction = disruption::evict(scene, pod.to_owned(), leader).await;
+        let eviction = disruption::evict(context, pod.to_owned(), leader).await;
         // 404: it is gone, by whatever way.
         let allowed = matches!(eviction.code, 201 | 404);
         let refused = eviction.code == 429;

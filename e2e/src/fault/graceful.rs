@@ -5,15 +5,15 @@
 use kube::api::DeleteParams;
 
 use super::{action::Action, error::FaultError};
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::observed::trial::{PodSeen, Strike};
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let pods = scene.pods();
-    let issued = scene.journal.now();
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let pods = context.pods();
+    let issued = context.observations.now();
     let deleted = pods.delete(&leader.name, &DeleteParams::default()).await;
     deleted.map_err(FaultError::api("delete pod", &leader.name))?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }

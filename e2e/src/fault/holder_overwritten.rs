@@ -7,17 +7,17 @@
 use serde_json::json;
 
 use super::{action::Action, error::FaultError};
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::{
     fault::STRANGER,
     observed::trial::{PodSeen, Strike},
 };
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
-    let transitions = scene
-        .journal
+async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    let transitions = context
+        .observations
         .read(|seen| seen.lease().map_or(0, |lease| lease.record.transitions));
     let now = jiff::Timestamp::now();
     let now = format!("{now:.6}");
@@ -25,14 +25,14 @@ async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultErr
         "holderIdentity": STRANGER,
         "acquireTime": now,
         "renewTime": now,
-        "leaseDurationSeconds": scene.settings.duration_seconds,
+        "leaseDurationSeconds": context.settings.duration_seconds,
         "leaseTransitions": transitions + 1,
     }});
-    let issued = scene.journal.now();
-    let path = scene.target.lease_path();
-    let answer = scene.requests.merge("fault", &path, &change).await;
+    let issued = context.observations.now();
+    let path = context.target.lease_path();
+    let answer = context.requests.merge("fault", &path, &change).await;
     let answer = answer.map_err(FaultError::request("overwrite the Lease"))?;
-    let returned = scene.journal.now();
+    let returned = context.observations.now();
     if answer.code.is_success() {
         Ok(Strike::between(issued, returned))
     } else {

@@ -16,9 +16,9 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -41,18 +41,18 @@ const FREE: [&str; 6] = ["rate", "1gbit", "burst", "1mb", "limit", "4mb"];
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
     let (node, _) = process::place(leader)?;
-    let pid = process::of(scene, leader).await?;
-    let sandbox = process::sandbox(scene, leader).await?;
+    let pid = process::of(context, leader).await?;
+    let sandbox = process::sandbox(context, leader).await?;
     let owe = |what: &str, command: &[&str]| {
         let what = format!("{what} of {}", leader.name);
-        scene
-            .repairs
-            .owe(Due::AfterTrial, what, Repair::on_node(node, command));
+        context
+            .undo_log
+            .record(Due::AfterTrial, what, Undo::on_node(node, command));
     };
     // What is owed last is undone first: the packets go on, the next one to be sent pushes them out, the process goes
     // on a second later, and the queue goes when it holds nothing.
@@ -70,12 +70,12 @@ async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultErro
         ],
     );
     owe("the network", &queue(&sandbox, "change", FREE));
-    let issued = scene.journal.now();
+    let issued = context.observations.now();
     let hold = queue(&sandbox, "replace", HELD);
-    process::run(scene, leader, node, &hold).await?;
+    process::run(context, leader, node, &hold).await?;
     sleep(WRITES_ON).await;
-    process::run(scene, leader, node, &["kill", "-STOP", &pid.to_string()]).await?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    process::run(context, leader, node, &["kill", "-STOP", &pid.to_string()]).await?;
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 /// The command that makes or changes the queue in the network of process `pid`.

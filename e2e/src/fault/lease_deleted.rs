@@ -4,19 +4,19 @@
 //! its last record has been silent for the lease duration.
 
 use super::{action::Action, error::FaultError};
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::observed::trial::{PodSeen, Strike};
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
-    let issued = scene.journal.now();
-    let answer = scene
+async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    let issued = context.observations.now();
+    let answer = context
         .requests
-        .delete("fault", &scene.target.lease_path())
+        .delete("fault", &context.target.lease_path())
         .await;
     let answer = answer.map_err(FaultError::request("delete the Lease"))?;
-    let returned = scene.journal.now();
+    let returned = context.observations.now();
     if answer.code.is_success() {
         Ok(Strike::between(issued, returned))
     } else {

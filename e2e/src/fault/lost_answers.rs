@@ -20,9 +20,9 @@ use super::{
     partition::api_address,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -40,22 +40,22 @@ const ACTIVE_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let api = api_address(scene).await?;
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let api = api_address(context).await?;
     let (node, _) = process::place(leader)?;
-    let sandbox = process::sandbox(scene, leader).await?;
-    scene.repairs.owe(
+    let sandbox = process::sandbox(context, leader).await?;
+    context.undo_log.record(
         Due::AfterTrial,
         format!("answers to {} are lost", leader.name),
-        Repair::on_node(node, &rule(&sandbox, "-D", &api)),
+        Undo::on_node(node, &rule(&sandbox, "-D", &api)),
     );
-    let issued = scene.journal.now();
-    process::run(scene, leader, node, &rule(&sandbox, "-I", &api)).await?;
-    let returned = scene.journal.now();
-    wait_until_lost(scene, leader, node, &sandbox, &api).await?;
+    let issued = context.observations.now();
+    process::run(context, leader, node, &rule(&sandbox, "-I", &api)).await?;
+    let returned = context.observations.now();
+    wait_until_lost(context, leader, node, &sandbox, &api).await?;
     Ok(Strike::between(issued, returned))
 }
 
@@ -70,7 +70,7 @@ fn rule<'a>(pid: &'a str, action: &'a str, api: &'a str) -> [&'a str; 24] {
 
 /// Waits until the rule has dropped something: a firewall may take a rule that matches nothing.
 async fn wait_until_lost(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     leader: &PodSeen,
     node: &str,
     sandbox: &str,
@@ -79,9 +79,9 @@ async fn wait_until_lost(
     let list = [
         "nsenter", "-t", sandbox, "-n", "iptables", "-w", "-vnxL", "INPUT",
     ];
-    let limit = ACTIVE_LIMIT.max(scene.settings.retry_period() * 2);
+    let limit = ACTIVE_LIMIT.max(context.settings.retry_period() * 2);
     let look = || async {
-        let listed = process::run(scene, leader, node, &list).await?;
+        let listed = process::run(context, leader, node, &list).await?;
         if dropped(&listed, api).is_some_and(|packets| packets > 0) {
             return Ok(());
         }

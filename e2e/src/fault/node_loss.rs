@@ -15,9 +15,9 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Presence, Strike};
 
@@ -27,13 +27,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Agents),
-    restored: |scene, leader| Box::pin(restored(scene, leader)),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    restored: |context, leader| Box::pin(restored(context, leader)),
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
     let (node, _) = process::place(leader)?;
-    let elsewhere = scene
+    let elsewhere = context
         .replicas()
         .into_values()
         .any(|pod| pod.ready && pod.node.as_deref().is_some_and(|other| other != node));
@@ -41,30 +41,32 @@ async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultErro
         let detail = format!("every replica is on node {node}, so nobody could take over");
         return Err(FaultError::NoEffect(detail));
     }
-    scene.repairs.owe(
+    context.undo_log.record(
         Due::AfterTrial,
         format!("node {node} is lost"),
-        Repair::RestartNode {
+        Undo::RestartNode {
             node: node.to_owned(),
         },
     );
-    let issued = scene.journal.now();
-    let cut = scene.cluster.cut_node(node).await;
+    let issued = context.observations.now();
+    let cut = context.cluster.cut_node(node).await;
     cut.map_err(FaultError::node(leader))?;
     // From here on nothing of it can count, so this is when the leader is as good as dead.
-    let returned = scene.journal.now();
-    let killed = scene.cluster.kill_node(node).await;
+    let returned = context.observations.now();
+    let killed = context.cluster.kill_node(node).await;
     killed.map_err(FaultError::node(leader))?;
     Ok(Strike::between(issued, returned))
 }
 
 /// Until kubelet is back, the API shows the pods of the node as they were: Ready.
-async fn restored(scene: &Scene<'_>, leader: &PodSeen) -> Result<(), FaultError> {
+async fn restored(context: &RunContext<'_>, leader: &PodSeen) -> Result<(), FaultError> {
     let (node, _) = process::place(leader)?;
     let deadline = Instant::now() + RETURN_LIMIT;
     loop {
-        let again = scene.journal.read(|seen| runs_again(leader, &seen.pods));
-        let ready = scene.cluster.node_is_ready(&scene.client, node).await;
+        let again = context
+            .observations
+            .read(|seen| runs_again(leader, &seen.pods));
+        let ready = context.cluster.node_is_ready(&context.client, node).await;
         if again && matches!(ready, Ok(true)) {
             return Ok(());
         }

@@ -10,26 +10,26 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::observed::trial::{PodSeen, Strike};
 use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let standby = scene
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let standby = context
         .replicas()
         .into_values()
         .find(|pod| pod.name != leader.name && pod.running)
         .ok_or_else(|| FaultError::NoEffect("there is no standby to kill".to_owned()))?;
     if leader.node == standby.node {
-        let first = process::of(scene, &standby).await?;
-        let second = process::of(scene, leader).await?;
-        return process::signal(scene, leader, Signal::Kill, &[first, second]).await;
+        let first = process::of(context, &standby).await?;
+        let second = process::of(context, leader).await?;
+        return process::signal(context, leader, Signal::Kill, &[first, second]).await;
     }
-    crash::kill(scene, &standby).await?;
-    crash::kill(scene, leader).await
+    crash::kill(context, &standby).await?;
+    crash::kill(context, leader).await
 }

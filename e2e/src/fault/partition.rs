@@ -13,34 +13,34 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let api = api_address(scene).await?;
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let api = api_address(context).await?;
     let (node, _) = process::place(leader)?;
-    let sandbox = process::sandbox(scene, leader).await?;
+    let sandbox = process::sandbox(context, leader).await?;
     for direction in Direction::BOTH {
-        scene.repairs.owe(
+        context.undo_log.record(
             Due::AfterTrial,
             format!("{} is cut off from the API server", leader.name),
-            Repair::on_node(node, &direction.rule(&sandbox, "-D", &api)),
+            Undo::on_node(node, &direction.rule(&sandbox, "-D", &api)),
         );
     }
-    let issued = scene.journal.now();
+    let issued = context.observations.now();
     for direction in Direction::BOTH {
         let command = direction.rule(&sandbox, "-I", &api);
-        process::run(scene, leader, node, &command).await?;
+        process::run(context, leader, node, &command).await?;
     }
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +66,8 @@ impl Direction {
 }
 
 /// The address by which pods reach the API server.
-pub(super) async fn api_address(scene: &Scene<'_>) -> Result<String, FaultError> {
-    let services: Api<Service> = Api::namespaced(scene.client.clone(), "default");
+pub(super) async fn api_address(context: &RunContext<'_>) -> Result<String, FaultError> {
+    let services: Api<Service> = Api::namespaced(context.client.clone(), "default");
     let service = services.get("kubernetes").await;
     let service = service.map_err(FaultError::api("read Service", "kubernetes"))?;
     service

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::error::FaultError;
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_judging::observed::trial::{PodSeen, Strike};
 use failover_rig::cluster::{ClusterError, Signal};
 
@@ -20,36 +20,36 @@ pub(super) fn place(pod: &PodSeen) -> Result<(&str, &str), FaultError> {
 }
 
 /// The process id of the container that runs in `pod`.
-pub(super) async fn of(scene: &Scene<'_>, pod: &PodSeen) -> Result<u32, FaultError> {
+pub(super) async fn of(context: &RunContext<'_>, pod: &PodSeen) -> Result<u32, FaultError> {
     let (node, container) = place(pod)?;
-    let pid = scene.cluster.container_pid(node, container).await;
+    let pid = context.cluster.container_pid(node, container).await;
     pid.map_err(FaultError::node(pod))?
         .ok_or_else(|| FaultError::NoContainer(pod.name.clone()))
 }
 
 /// Sends a signal to processes on the node of `pod`; gives when.
 pub(super) async fn signal(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     pod: &PodSeen,
     signal: Signal,
     pids: &[u32],
 ) -> Result<Strike, FaultError> {
     let (node, _) = place(pod)?;
-    let aimed = scene.cluster.aim(node, signal, pids).await;
+    let aimed = context.cluster.aim(node, signal, pids).await;
     let aimed = aimed.map_err(FaultError::node(pod))?;
-    let issued = scene.journal.now();
+    let issued = context.observations.now();
     aimed.fire().await.map_err(FaultError::node(pod))?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 /// Runs a command on the node of `pod`, which must succeed; gives what it wrote.
 pub(super) async fn run(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     pod: &PodSeen,
     node: &str,
     command: &[&str],
 ) -> Result<String, FaultError> {
-    let output = scene.cluster.on_node(node, command).await;
+    let output = context.cluster.on_node(node, command).await;
     output
         .and_then(|output| output.success(node, command))
         .map(|output| output.stdout)
@@ -57,14 +57,14 @@ pub(super) async fn run(
 }
 
 /// The process that holds the pod's network for as long as the pod lives, also when its container is restarted.
-pub(super) async fn sandbox(scene: &Scene<'_>, pod: &PodSeen) -> Result<String, FaultError> {
+pub(super) async fn sandbox(context: &RunContext<'_>, pod: &PodSeen) -> Result<String, FaultError> {
     let (node, container) = place(pod)?;
     let id = container.split_once("://").map_or(container, |(_, id)| id);
     let command = ["ctr", "-n", "k8s.io", "containers", "info", id];
-    let told = run(scene, pod, node, &command).await?;
+    let told = run(context, pod, node, &command).await?;
     let missing = || FaultError::NoEffect(format!("the runtime names no sandbox of {}", pod.name));
     let sandbox = sandbox_of(&told).ok_or_else(missing)?;
-    let pid = scene.cluster.container_pid(node, &sandbox).await;
+    let pid = context.cluster.container_pid(node, &sandbox).await;
     let pid = pid.map_err(FaultError::node(pod))?.ok_or_else(missing)?;
     Ok(pid.to_string())
 }
@@ -78,12 +78,12 @@ fn sandbox_of(info: &str) -> Option<String> {
 
 /// Whether the process is stopped by a signal.
 pub(super) async fn is_stopped(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     node: &str,
     pid: impl std::fmt::Display + Send,
 ) -> Result<bool, ClusterError> {
     let path = format!("/proc/{pid}/stat");
-    let stat = scene.cluster.on_node(node, &["cat", &path]).await?;
+    let stat = context.cluster.on_node(node, &["cat", &path]).await?;
     Ok(state_of(&stat.stdout) == Some('T'))
 }
 

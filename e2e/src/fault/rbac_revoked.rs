@@ -10,9 +10,9 @@ use kube::{Api, api::ListParams};
 use serde_json::json;
 
 use super::{action::Action, error::FaultError};
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -24,53 +24,53 @@ struct Granting {
     rules: Vec<PolicyRule>,
 }
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
-    let roles = granting(scene).await?;
+async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    let roles = granting(context).await?;
     if roles.is_empty() {
-        let detail = format!("no role of {} names leases", scene.target.user);
+        let detail = format!("no role of {} names leases", context.target.user);
         return Err(FaultError::NoEffect(detail));
     }
     for role in &roles {
-        scene.repairs.owe(
+        context.undo_log.record(
             Due::AfterTrial,
             format!("{} gives no rights to Leases", role.path),
-            Repair::Merge {
+            Undo::Merge {
                 path: role.path.clone(),
                 change: json!({"rules": role.rules}),
             },
         );
     }
-    let issued = scene.journal.now();
+    let issued = context.observations.now();
     for role in &roles {
         let change = json!({"rules": without_leases(&role.rules)});
-        let answer = scene.requests.merge("fault", &role.path, &change).await;
+        let answer = context.requests.merge("fault", &role.path, &change).await;
         let answer = answer.map_err(FaultError::request("take the rights away"))?;
         if !answer.code.is_success() {
             let detail = format!("{}: {} {}", role.path, answer.code, answer.message());
             return Err(FaultError::NoEffect(detail));
         }
     }
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 /// The roles by which the operator's ServiceAccount has rights to Leases.
-async fn granting(scene: &Scene<'_>) -> Result<Vec<Granting>, FaultError> {
-    let namespace = &scene.target.namespace;
-    let client = || scene.client.clone();
+async fn granting(context: &RunContext<'_>) -> Result<Vec<Granting>, FaultError> {
+    let namespace = &context.target.namespace;
+    let client = || context.client.clone();
     let mut references: Vec<RoleRef> = Vec::new();
     let bindings: Api<RoleBinding> = Api::namespaced(client(), namespace);
     let bindings = bindings.list(&ListParams::default()).await;
     for binding in bindings.map_err(FaultError::api("list", "RoleBindings"))? {
-        if names(binding.subjects.as_deref(), &scene.target.user) {
+        if names(binding.subjects.as_deref(), &context.target.user) {
             references.push(binding.role_ref);
         }
     }
     let bindings: Api<ClusterRoleBinding> = Api::all(client());
     let bindings = bindings.list(&ListParams::default()).await;
     for binding in bindings.map_err(FaultError::api("list", "ClusterRoleBindings"))? {
-        if names(binding.subjects.as_deref(), &scene.target.user) {
+        if names(binding.subjects.as_deref(), &context.target.user) {
             references.push(binding.role_ref);
         }
     }

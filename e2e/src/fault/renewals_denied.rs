@@ -14,9 +14,9 @@ use super::{
     effect,
     error::FaultError,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -30,27 +30,27 @@ const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissio
 /// The key of a user's extra that names the pod a token was issued to.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
     for collection in [POLICIES, BINDINGS] {
-        scene.repairs.owe(
+        context.undo_log.record(
             Due::AfterTrial,
             format!("renewals of {} are denied", leader.name),
-            Repair::Delete {
+            Undo::Delete {
                 path: format!("{collection}/{POLICY}"),
             },
         );
     }
-    create(scene, POLICIES, &policy(scene, &leader.name)).await?;
-    let issued = scene.journal.now();
-    create(scene, BINDINGS, &binding(&scene.target.namespace)).await?;
-    wait_until_denied(scene, &leader.name).await?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    create(context, POLICIES, &policy(context, &leader.name)).await?;
+    let issued = context.observations.now();
+    create(context, BINDINGS, &binding(&context.target.namespace)).await?;
+    wait_until_denied(context, &leader.name).await?;
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
-fn policy(scene: &Scene<'_>, pod: &str) -> Value {
-    let target = &scene.target;
+fn policy(context: &RunContext<'_>, pod: &str) -> Value {
+    let target = &context.target;
     policy_of(&target.user, &target.lease, pod)
 }
 
@@ -88,9 +88,9 @@ fn binding(namespace: &str) -> Value {
 }
 
 /// Renews as the leader's pod would, without effect, until that is refused by the policy.
-async fn wait_until_denied(scene: &Scene<'_>, pod: &str) -> Result<(), FaultError> {
+async fn wait_until_denied(context: &RunContext<'_>, pod: &str) -> Result<(), FaultError> {
     let look = || async {
-        let last = match renew_as(scene, pod).await {
+        let last = match renew_as(context, pod).await {
             Err(kube::Error::Api(status)) if status.message.contains(POLICY) => return Ok(()),
             Err(error) => error.to_string(),
             Ok(()) => "renewals are still accepted".to_owned(),
@@ -104,10 +104,10 @@ async fn wait_until_denied(scene: &Scene<'_>, pod: &str) -> Result<(), FaultErro
 }
 
 /// A renewal with the identity of `pod` that is not stored.
-async fn renew_as(scene: &Scene<'_>, pod: &str) -> Result<(), kube::Error> {
-    let path = scene.target.lease_path();
+async fn renew_as(context: &RunContext<'_>, pod: &str) -> Result<(), kube::Error> {
+    let path = context.target.lease_path();
     let read = Request::get(&path).body(Vec::new());
-    let lease = scene
+    let lease = context
         .client
         .request_text(read.map_err(kube::Error::HttpError)?)
         .await?;
@@ -115,7 +115,7 @@ async fn renew_as(scene: &Scene<'_>, pod: &str) -> Result<(), kube::Error> {
         .method(Method::PUT)
         .uri(format!("{path}?dryRun=All"))
         .header(header::CONTENT_TYPE, "application/json")
-        .header("Impersonate-User", &scene.target.user)
+        .header("Impersonate-User", &context.target.user)
         .header("Impersonate-Group", "system:serviceaccounts")
         .header("Impersonate-Group", "system:authenticated")
         // A slash may not be part of a header's name.
@@ -124,7 +124,7 @@ async fn renew_as(scene: &Scene<'_>, pod: &str) -> Result<(), kube::Error> {
             pod,
         )
         .body(lease.into_bytes());
-    scene
+    context
         .client
         .request_text(renew.map_err(kube::Error::HttpError)?)
         .await

@@ -14,11 +14,9 @@ use serde_json::json;
 
 use super::{action::Action, effect, error::FaultError};
 use crate::{
-    context::{
-        Scene,
-        undo::{Due, Repair},
-    },
+    context::RunContext,
     deploy::rollout::RolloutCommand,
+    undo_log::{Due, Undo},
 };
 use failover_judging::{
     observed::trial::{PodSeen, Strike},
@@ -34,9 +32,9 @@ const CHANGE_LIMIT: Duration = Duration::from_mins(2);
 /// How often the pod template is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
-async fn deployment(scene: &Scene<'_>) -> Result<Deployment, FaultError> {
-    let name = &scene.target.deployment;
-    let found = scene.deployments().get(name).await;
+async fn deployment(context: &RunContext<'_>) -> Result<Deployment, FaultError> {
+    let name = &context.target.deployment;
+    let found = context.deployments().get(name).await;
     found.map_err(FaultError::api("read Deployment", name))
 }
 
@@ -44,30 +42,30 @@ fn template(deployment: &Deployment) -> Option<PodTemplateSpec> {
     deployment.spec.as_ref().map(|spec| spec.template.clone())
 }
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
-    if let Some(command) = scene.rollout {
-        let issued = scene.journal.now();
-        roll_out(scene, command).await?;
-        return Ok(Strike::between(issued, scene.journal.now()));
+async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+    if let Some(command) = context.rollout {
+        let issued = context.observations.now();
+        roll_out(context, command).await?;
+        return Ok(Strike::between(issued, context.observations.now()));
     }
-    let name = &scene.target.deployment;
+    let name = &context.target.deployment;
     let template =
         |value| json!({"spec": {"template": {"metadata": {"annotations": {ANNOTATION: value}}}}});
-    if scene.cluster.provider() == Provider::Kubeconfig {
-        scene.repairs.owe(
+    if context.cluster.provider() == Provider::Kubeconfig {
+        context.undo_log.record(
             Due::AfterRun,
             format!("the pod template of {name} is annotated"),
-            Repair::Merge {
-                path: scene.target.deployment_path(),
+            Undo::Merge {
+                path: context.target.deployment_path(),
                 change: template(None),
             },
         );
     }
     let now = jiff::Timestamp::now().to_string();
-    let issued = scene.journal.now();
-    let changed = scene
+    let issued = context.observations.now();
+    let changed = context
         .deployments()
         .patch(
             name,
@@ -76,16 +74,16 @@ async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultErr
         )
         .await;
     changed.map_err(FaultError::api("change the pod template of", name))?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 /// Runs the command, and waits until the pod template is another one.
-async fn roll_out(scene: &Scene<'_>, command: &RolloutCommand) -> Result<(), FaultError> {
-    let name = &scene.target.deployment;
-    let before = template(&deployment(scene).await?);
+async fn roll_out(context: &RunContext<'_>, command: &RolloutCommand) -> Result<(), FaultError> {
+    let name = &context.target.deployment;
+    let before = template(&deployment(context).await?);
     command.run().await?;
     let look = || async {
-        if template(&deployment(scene).await?) != before {
+        if template(&deployment(context).await?) != before {
             return Ok(());
         }
         Err(FaultError::NoEffect(format!(

@@ -14,9 +14,9 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{action::Action, error::FaultError};
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -26,39 +26,39 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// Within this kubelet has listed the containers again after it looked at a pod, by its own word.
 const LISTED_AGAIN: Duration = Duration::from_secs(2);
 
-pub(super) const ACTION: Action = Action::of(|scene, leader| Box::pin(strike(scene, leader)));
+pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
-    let replicas = scene.replicas().len();
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+    let replicas = context.replicas().len();
     if replicas < 2 {
         let detail = "there is no replica to scale down to".to_owned();
         return Err(FaultError::NoEffect(detail));
     }
-    let name = &scene.target.deployment;
+    let name = &context.target.deployment;
     let parameters = PatchParams::default();
     let cheap = json!({"metadata": {"annotations": {DELETION_COST: "-1000"}}});
-    let marked = scene
+    let marked = context
         .pods()
         .patch(&leader.name, &parameters, &Patch::Merge(cheap))
         .await;
     marked.map_err(FaultError::api("annotate pod", &leader.name))?;
-    sleep(pause(scene.settings.retry_period())).await;
-    scene.repairs.owe(
+    sleep(pause(context.settings.retry_period())).await;
+    context.undo_log.record(
         Due::AfterTrial,
         format!("{name} has one replica less"),
-        Repair::Merge {
-            path: scene.target.deployment_path(),
+        Undo::Merge {
+            path: context.target.deployment_path(),
             change: json!({"spec": {"replicas": replicas}}),
         },
     );
     let fewer = json!({"spec": {"replicas": replicas - 1}});
-    let issued = scene.journal.now();
-    let scaled = scene
+    let issued = context.observations.now();
+    let scaled = context
         .deployments()
         .patch(name, &parameters, &Patch::Merge(fewer))
         .await;
     scaled.map_err(FaultError::api("scale", name))?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 /// How long after the annotation it is scaled: whole retry periods, so that the fault comes at its moment after a renewal.

@@ -20,11 +20,9 @@ use super::{
     error::FaultError,
 };
 use crate::{
-    context::{
-        Scene,
-        undo::{Due, Repair},
-    },
+    context::RunContext,
     observe::silent_listener::SilentListener,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 
@@ -47,27 +45,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Listener),
     // The API server may ask the webhook for a moment after it was deleted.
-    restored: |scene, _| Box::pin(wait_until_fast(scene)),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    restored: |context, _| Box::pin(wait_until_fast(context)),
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, FaultError> {
     let missing = || FaultError::NoEffect("no listener was opened".to_owned());
-    let listener = scene.listener.as_ref().ok_or_else(missing)?;
+    let listener = context.listener.as_ref().ok_or_else(missing)?;
     listener.close_connections();
-    scene.repairs.owe(
+    context.undo_log.record(
         Due::AfterTrial,
         format!("writes of the Lease wait for the webhook {NAME}"),
-        Repair::Delete {
+        Undo::Delete {
             path: format!("{CONFIGURATIONS}/{NAME}"),
         },
     );
-    let target = &scene.target;
+    let target = &context.target;
     let webhook = configuration(listener.address(), &target.namespace, &target.lease);
-    let issued = scene.journal.now();
-    create(scene, CONFIGURATIONS, &webhook).await?;
-    wait_until_slow(scene, listener).await?;
-    Ok(Strike::between(issued, scene.journal.now()))
+    let issued = context.observations.now();
+    create(context, CONFIGURATIONS, &webhook).await?;
+    wait_until_slow(context, listener).await?;
+    Ok(Strike::between(issued, context.observations.now()))
 }
 
 fn configuration(listener: SocketAddr, namespace: &str, lease: &str) -> Value {
@@ -93,10 +91,13 @@ fn configuration(listener: SocketAddr, namespace: &str, lease: &str) -> Value {
 }
 
 /// Writes the Lease, without effect, until that is slow because of the webhook.
-async fn wait_until_slow(scene: &Scene<'_>, listener: &SilentListener) -> Result<(), FaultError> {
+async fn wait_until_slow(
+    context: &RunContext<'_>,
+    listener: &SilentListener,
+) -> Result<(), FaultError> {
     let look = || async {
         let asked = Instant::now();
-        let written = write_without_effect(scene).await;
+        let written = write_without_effect(context).await;
         let is_slow = asked.elapsed() >= SLOW;
         let seen = match written {
             Ok(()) if is_slow && listener.was_reached() => return Ok(()),
@@ -115,10 +116,10 @@ async fn wait_until_slow(scene: &Scene<'_>, listener: &SilentListener) -> Result
 }
 
 /// Writes the Lease, without effect, until that is fast again.
-async fn wait_until_fast(scene: &Scene<'_>) -> Result<(), FaultError> {
+async fn wait_until_fast(context: &RunContext<'_>) -> Result<(), FaultError> {
     let look = || async {
         let asked = Instant::now();
-        let seen = match write_without_effect(scene).await {
+        let seen = match write_without_effect(context).await {
             Ok(()) if asked.elapsed() < SLOW => return Ok(()),
             Ok(()) => "they are slow".to_owned(),
             Err(error) => error.to_string(),
@@ -132,14 +133,14 @@ async fn wait_until_fast(scene: &Scene<'_>) -> Result<(), FaultError> {
 }
 
 /// A change of the Lease that is not stored. Admission is asked all the same.
-async fn write_without_effect(scene: &Scene<'_>) -> Result<(), kube::Error> {
+async fn write_without_effect(context: &RunContext<'_>) -> Result<(), kube::Error> {
     let change = json!({"metadata": {"annotations": {"failover/asked-at": jiff::Timestamp::now().to_string()}}});
     let write = Request::builder()
         .method(Method::PATCH)
-        .uri(format!("{}?dryRun=All", scene.target.lease_path()))
+        .uri(format!("{}?dryRun=All", context.target.lease_path()))
         .header(header::CONTENT_TYPE, "application/merge-patch+json")
         .body(change.to_string().into_bytes());
-    let answered = scene
+    let answered = context
         .client
         .request_text(write.map_err(kube::Error::HttpError)?)
         .await;

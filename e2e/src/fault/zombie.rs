@@ -10,28 +10,28 @@ use super::{
     error::FaultError,
     process,
 };
-use crate::context::{
-    Scene,
-    undo::{Due, Repair},
+use crate::{
+    context::RunContext,
+    undo_log::{Due, Undo},
 };
 use failover_judging::observed::trial::{PodSeen, Strike};
 use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),
-    ..Action::of(|scene, leader| Box::pin(strike(scene, leader)))
+    ..Action::of(|context, leader| Box::pin(strike(context, leader)))
 };
 
-async fn strike(scene: &Scene<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
+async fn strike(context: &RunContext<'_>, leader: &PodSeen) -> Result<Strike, FaultError> {
     let (node, _) = process::place(leader)?;
-    let pid = process::of(scene, leader).await?;
-    scene.repairs.owe(
+    let pid = process::of(context, leader).await?;
+    context.undo_log.record(
         Due::AfterTrial,
         format!("{} is stopped", leader.name),
-        Repair::on_node(node, &["kill", "-CONT", &pid.to_string()]),
+        Undo::on_node(node, &["kill", "-CONT", &pid.to_string()]),
     );
-    let strike = process::signal(scene, leader, Signal::Stop, &[pid]).await?;
-    let stopped = process::is_stopped(scene, node, pid).await;
+    let strike = process::signal(context, leader, Signal::Stop, &[pid]).await?;
+    let stopped = process::is_stopped(context, node, pid).await;
     if stopped.map_err(FaultError::node(leader))? {
         Ok(strike)
     } else {

@@ -16,9 +16,9 @@ use tokio::{
 };
 
 use crate::{
-    context::undo::{Due, Repair, Repairs},
     deploy::{ApplyError, resolve},
     observe::requests::{RequestError, Requests},
+    undo_log::{Due, Undo, UndoLog},
 };
 use failover_judging::observed::{audit::purpose::CANARY, work::Answer};
 
@@ -130,26 +130,26 @@ impl Canary {
         client: &Client,
         spec: &CanarySpec,
         namespace: &str,
-        repairs: &Repairs,
+        undo_log: &UndoLog,
     ) -> Result<Arc<Self>, CanaryError> {
         let name = spec.object.name_any();
         let place = place(client, &spec.object, namespace).await?;
         let found = requests.get("canary-look", &place.path()).await;
         let found = found.map_err(failed("look for", &name))?;
         match found.code.as_u16() {
-            200..=299 => repairs.owe(
+            200..=299 => undo_log.record(
                 Due::AfterRun,
                 format!("the canary {name} is changed"),
-                Repair::Merge {
+                Undo::Merge {
                     path: place.path(),
                     change: inverse(&found.object, &spec.patch),
                 },
             ),
             404 => {
-                repairs.owe(
+                undo_log.record(
                     Due::AfterRun,
                     format!("the canary {name} is there"),
-                    Repair::Delete { path: place.path() },
+                    Undo::Delete { path: place.path() },
                 );
                 place.create(&requests).await?;
             }
@@ -184,12 +184,12 @@ impl Canary {
     }
 
     /// Changes it at once, beside its pace, unless it is silent.
-    pub fn prompt(&self) {
+    pub fn change_now(&self) {
         self.prompted.notify_one();
     }
 
     /// Falls silent, and waits for the change that is under way: what is asked next is about all changes there were.
-    pub async fn hush(&self) {
+    pub async fn pause(&self) {
         self.pace(Pace::Silent);
         drop(self.changing.lock().await);
     }
@@ -197,7 +197,7 @@ impl Canary {
     /// Changes the canary at its pace. Never returns.
     ///
     /// Changes are made one after the other: a slow API server is not loaded further.
-    pub async fn sing(&self) {
+    pub async fn keep_changing(&self) {
         let mut pace = self.pace.subscribe();
         let mut counter: u32 = 0;
         loop {

@@ -1,6 +1,6 @@
 //! Everything that is seen while a run goes on, in one place, each with its moment.
 //!
-//! Witnesses write into the journal as things arrive; trials wait on it and cut their data out of it.
+//! Observers record things as they arrive; a trial waits for them and takes its data from here.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,15 +20,15 @@ use failover_judging::{
     },
 };
 
-/// The shared record of a run.
+/// What is seen of a run, shared by all who observe.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Observations {
     clock: RunClock,
     seen: watch::Sender<Seen>,
-    doubted: Notify,
+    relisting: Notify,
 }
 
-/// What has been seen since the last [`Journal::turn_page`].
+/// What has been seen since the last [`Observations::start_trial`].
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The Lease, in store order.
@@ -47,24 +47,24 @@ pub struct Seen {
     pub writers: BTreeMap<String, String>,
 }
 
-impl Journal {
-    /// An empty journal.
+impl Observations {
+    /// Nothing has been seen yet.
     pub fn new(clock: RunClock) -> Self {
         Self {
             clock,
             seen: watch::Sender::new(Seen::default()),
-            doubted: Notify::new(),
+            relisting: Notify::new(),
         }
     }
 
-    /// Has every witness list anew what it watches: a watch may be dead without its connection saying so.
-    pub fn doubt(&self) {
-        self.doubted.notify_waiters();
+    /// Has every observer list anew what it watches: a watch may be dead without its connection saying so.
+    pub fn relist(&self) {
+        self.relisting.notify_waiters();
     }
 
-    /// Resolves when what is seen is doubted.
-    pub async fn doubted(&self) {
-        self.doubted.notified().await;
+    /// Resolves when everything is to be listed anew.
+    pub async fn relisting(&self) {
+        self.relisting.notified().await;
     }
 
     /// The present moment.
@@ -107,15 +107,15 @@ impl Journal {
                 if let Some(found) = look(&seen.borrow_and_update()) {
                     return Some(found);
                 }
-                // The journal outlives this call, so its sender is never dropped meanwhile.
+                // The observations outlive this call, so their sender is never dropped meanwhile.
                 seen.changed().await.ok()?;
             }
         };
         timeout(limit, found).await.ok().flatten()
     }
 
-    /// Forgets what is over, and keeps what still holds: the state of the Lease and of the pods that are there.
-    pub fn turn_page(&self) {
+    /// Begins the observations of a trial: forgets what is over, and keeps what still holds: the state of the Lease and of the pods that are there.
+    pub fn start_trial(&self) {
         self.record(|seen| {
             let last_lease = seen.leases.pop();
             let pods = present(&seen.pods).into_values().cloned().collect();
@@ -231,22 +231,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_sees_what_is_recorded_later() {
-        let journal = Journal::new(RunClock::start());
-        let waiting = journal.wait_for(Duration::from_secs(5), |seen| {
+        let observations = Observations::new(RunClock::start());
+        let waiting = observations.wait_for(Duration::from_secs(5), |seen| {
             seen.lease().map(|l| l.record.resource_version)
         });
         let later = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            journal.record(|seen| seen.add_lease(lease(7), USUAL));
+            observations.record(|seen| seen.add_lease(lease(7), USUAL));
         };
         assert_eq!(tokio::join!(waiting, later).0, Some(7));
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_at_its_limit() {
-        let journal = Journal::new(RunClock::start());
+        let observations = Observations::new(RunClock::start());
         assert_eq!(
-            journal
+            observations
                 .wait_for(Duration::from_secs(5), |_| None::<()>)
                 .await,
             None
@@ -255,8 +255,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_page_keeps_what_still_holds() {
-        let journal = Journal::new(RunClock::start());
-        journal.record(|seen| {
+        let observations = Observations::new(RunClock::start());
+        observations.record(|seen| {
             seen.add_lease(lease(1), USUAL);
             seen.add_lease(lease(2), USUAL);
             for pod in [
@@ -267,8 +267,8 @@ mod tests {
                 seen.add_pod(pod);
             }
         });
-        journal.turn_page();
-        journal.read(|seen| {
+        observations.start_trial();
+        observations.read(|seen| {
             assert_eq!(
                 seen.leases
                     .iter()
@@ -288,16 +288,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_pod_that_did_not_change_is_recorded_once() {
-        let journal = Journal::new(RunClock::start());
-        journal.record(|seen| seen.add_pod(pod("a", Presence::Staying)));
-        journal.record(|seen| {
+        let observations = Observations::new(RunClock::start());
+        observations.record(|seen| seen.add_pod(pod("a", Presence::Staying)));
+        observations.record(|seen| {
             seen.add_pod(PodSeen {
                 at: Stamp::from_micros(5),
                 resource_version: 2,
                 ..pod("a", Presence::Staying)
             });
         });
-        assert_eq!(journal.read(|seen| seen.pods.len()), 1);
+        assert_eq!(observations.read(|seen| seen.pods.len()), 1);
     }
     /// An accepted write of the Lease by `pod`, with `holder` in the answer.
     fn lease_write(pod: &str, holder: &str) -> ApiCall {
@@ -342,14 +342,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_page_still_knows_the_pods_of_the_holders() {
-        let journal = Journal::new(RunClock::start());
+        let observations = Observations::new(RunClock::start());
         let user = call("a", "update", "leases").user;
-        journal.record(|seen| {
+        observations.record(|seen| {
             seen.add_call(lease_write("a", "4711"), &user, HolderIdentity::Any);
         });
-        journal.turn_page();
-        journal.record(|seen| seen.add_lease(held(5, "4711"), HolderIdentity::Any));
-        journal.read(|seen| assert_eq!(seen.leases[0].record.pod(), "a"));
+        observations.start_trial();
+        observations.record(|seen| seen.add_lease(held(5, "4711"), HolderIdentity::Any));
+        observations.read(|seen| assert_eq!(seen.leases[0].record.pod(), "a"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Those who watch while a run goes on: the Lease, the pods, the audit log.
+//! The tasks that watch the Lease, the pods and the audit log while a run goes on.
 //!
 //! Each is a task of one set. None of them may end before the run does; the one that does is reported by
-//! [`Witnesses::ended`] and shows in every trial that it should have seen.
+//! [`Observers::ended`] and shows in every trial that it should have seen.
 
 mod audit_log;
 mod error;
@@ -19,7 +19,7 @@ use crate::{
     deploy::Target,
     observe::{
         canary::Canary,
-        observations::{Journal, Seen},
+        observations::{Observations, Seen},
         requests::Requests,
     },
 };
@@ -34,29 +34,29 @@ use failover_judging::{
 };
 use failover_rig::cluster::{Cluster, ClusterError};
 
-pub use error::WitnessError;
+pub use error::ObserverError;
 
 /// How long the audit log may take to show a request that was answered.
 const AUDIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The watching tasks.
 #[derive(Debug)]
-pub struct Witnesses {
-    tasks: JoinSet<WitnessError>,
-    ended: Option<WitnessError>,
+pub struct Observers {
+    tasks: JoinSet<ObserverError>,
+    ended: Option<ObserverError>,
 }
 
-impl Witnesses {
+impl Observers {
     /// Begins to watch.
     pub async fn begin(
         cluster: &Cluster,
         client: &Client,
         target: &Target,
-        journal: &Arc<Journal>,
+        observations: &Arc<Observations>,
         logs: PathBuf,
     ) -> Result<Self, ClusterError> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(ticker::tick(Arc::clone(journal)));
+        tasks.spawn(ticker::tick(Arc::clone(observations)));
         // What a run without one does not show is said in its report.
         if let Some(log) = cluster.audit_log() {
             // Nothing before this run matters, and the log of a cluster that is shared is long.
@@ -66,7 +66,7 @@ impl Witnesses {
             tasks.spawn(audit_log::record(
                 lines,
                 target.clone(),
-                Arc::clone(journal),
+                Arc::clone(observations),
             ));
         }
         let leases: Api<Lease> = Api::namespaced(client.clone(), &target.namespace);
@@ -75,7 +75,7 @@ impl Witnesses {
             "leases",
             leases,
             the_lease,
-            Arc::clone(journal),
+            Arc::clone(observations),
             recording_leases(target.holder),
         ));
         let pods: Api<Pod> = Api::namespaced(client.clone(), &target.namespace);
@@ -84,7 +84,7 @@ impl Witnesses {
             pods.clone(),
             target.container.clone(),
             logs,
-            Arc::clone(journal),
+            Arc::clone(observations),
         );
         tasks.spawn(keeping);
         let container = target.container.clone();
@@ -92,7 +92,7 @@ impl Witnesses {
             "pods",
             pods,
             replicas,
-            Arc::clone(journal),
+            Arc::clone(observations),
             move |seen, at, pod, deleted| {
                 record_pod(seen, pod_seen(at, pod, &container, deleted));
             },
@@ -101,25 +101,29 @@ impl Witnesses {
     }
 
     /// Adds the canary's task to those that must not end.
-    pub fn accompany(&mut self, canary: Arc<Canary>) {
+    pub fn watch_canary(&mut self, canary: Arc<Canary>) {
         self.tasks.spawn(async move {
-            canary.sing().await;
-            WitnessError::Canary
+            canary.keep_changing().await;
+            ObserverError::Canary
         });
     }
 
-    /// The first witness that no longer watches; `None` while all do.
-    pub fn ended(&mut self) -> Option<&WitnessError> {
+    /// The first observer that no longer watches; `None` while all do.
+    pub fn ended(&mut self) -> Option<&ObserverError> {
         if self.ended.is_none() {
             let ended = self.tasks.try_join_next();
-            self.ended = ended.map(|ended| ended.unwrap_or_else(WitnessError::Task));
+            self.ended = ended.map(|ended| ended.unwrap_or_else(ObserverError::Task));
         }
         self.ended.as_ref()
     }
 }
 
 /// Makes sure that the audit log has been read up to now: a request made now must show in it.
-pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Result<(), RigFault> {
+pub async fn catch_up(
+    requests: &Requests,
+    observations: &Observations,
+    path: &str,
+) -> Result<(), RigFault> {
     let lost = |detail: String| RigFault::AuditLost { detail };
     let answer = requests
         .get(MARK, path)
@@ -128,7 +132,7 @@ pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Res
     let id = answer
         .audit_id
         .ok_or_else(|| lost(format!("no Audit-Id in the answer to GET {path}")))?;
-    let shown = journal.wait_for(AUDIT_LIMIT, |seen| {
+    let shown = observations.wait_for(AUDIT_LIMIT, |seen| {
         seen.calls
             .iter()
             .rev()
@@ -144,15 +148,15 @@ pub async fn catch_up(requests: &Requests, journal: &Journal, path: &str) -> Res
 }
 
 /// Reads the Lease once, beside the watch. A read that fails says nothing; the watch goes on.
-pub async fn look_at_lease(requests: &Requests, journal: &Journal, target: &Target) {
+pub async fn look_at_lease(requests: &Requests, observations: &Observations, target: &Target) {
     let path = target.lease_path();
     let read = timeout(Duration::from_secs(1), requests.get(LOOK, &path)).await;
     let Ok(Ok(answer)) = read else { return };
     if let Ok(lease) = serde_json::from_value::<Lease>(answer.object)
         && answer.code.is_success()
     {
-        let at = journal.now();
-        journal.record(|seen| recording_leases(target.holder)(seen, at, &lease, false));
+        let at = observations.now();
+        observations.record(|seen| recording_leases(target.holder)(seen, at, &lease, false));
     }
 }
 

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body};
 use tokio::time::timeout;
 
-use crate::observe::observations::Journal;
+use crate::observe::observations::Observations;
 use failover_judging::observed::audit::OwnCall;
 
 /// A request that has no answer after this long is given up.
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Requests {
     client: Client,
-    journal: Arc<Journal>,
+    observations: Arc<Observations>,
 }
 
 /// An answer of the API server.
@@ -58,9 +58,12 @@ impl std::fmt::Debug for Requests {
 }
 
 impl Requests {
-    /// Requests through `client`, recorded in `journal`.
-    pub fn new(client: Client, journal: Arc<Journal>) -> Self {
-        Self { client, journal }
+    /// Requests through `client`, recorded in `observations`.
+    pub fn new(client: Client, observations: Arc<Observations>) -> Self {
+        Self {
+            client,
+            observations,
+        }
     }
 
     /// Reads the object at `path`.
@@ -122,7 +125,7 @@ impl Requests {
         let request = request
             .body(Body::from(content))
             .map_err(|source| RequestError::Build(phrase.clone(), source))?;
-        let sent = self.journal.now();
+        let sent = self.observations.now();
         let answer = timeout(LIMIT, self.exchange(&phrase, request)).await;
         let answer = answer.unwrap_or_else(|_| Err(RequestError::Late(phrase)));
         let own = OwnCall {
@@ -132,7 +135,7 @@ impl Requests {
                 .and_then(|answer| answer.audit_id.clone()),
             purpose: purpose.to_owned(),
             sent,
-            answered: self.journal.now(),
+            answered: self.observations.now(),
             code: answer.as_ref().map_or(0, |answer| answer.code.as_u16()),
             generation: answer
                 .as_ref()
@@ -140,7 +143,7 @@ impl Requests {
                 .and_then(|answer| answer.object.pointer("/metadata/generation")?.as_i64()),
             resource_version: answer.as_ref().ok().and_then(Answer::resource_version),
         };
-        self.journal.record(|seen| seen.own.push(own));
+        self.observations.record(|seen| seen.own.push(own));
         answer
     }
 

@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::Event;
 use kube::{Api, api::ListParams};
 
-use crate::context::Scene;
+use crate::context::RunContext;
 use failover_reports::folder::{Folder, WriteError};
 
 /// Writes the events and pods of the namespace as they are now into the folder `name` of the run's; gives where it is.
 pub(super) async fn write(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     folder: &Folder,
     name: &str,
 ) -> Result<PathBuf, WriteError> {
-    let events: Api<Event> = Api::namespaced(scene.client.clone(), &scene.target.namespace);
+    let events: Api<Event> = Api::namespaced(context.client.clone(), &context.target.namespace);
     // An API server that does not answer is itself what is written down.
     match events.list(&ListParams::default()).await {
         Ok(list) => folder.write(&format!("{name}/events.txt"), &event_lines(list.items))?,
         Err(error) => folder.write(&format!("{name}/events.txt"), &format!("{error}\n"))?,
     };
-    match scene.pods().list(&ListParams::default()).await {
+    match context.pods().list(&ListParams::default()).await {
         Ok(list) => folder.write_json(&format!("{name}/pods.json"), &list.items)?,
         Err(error) => folder.write(&format!("{name}/pods.json"), &format!("{error}\n"))?,
     };

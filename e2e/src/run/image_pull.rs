@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Event;
 use kube::{Api, ResourceExt, api::ListParams};
 
-use crate::{context::Scene, fault::NO_IMAGE};
+use crate::{context::RunContext, fault::NO_IMAGE};
 use failover_judging::observed::trial::RigFault;
 
 /// The pulls that the namespace's events tell of: by event its revision, which changes when it happens again, and what
@@ -16,8 +16,8 @@ pub(super) struct Pulls(BTreeMap<String, (Option<String>, String)>);
 
 impl Pulls {
     /// The pulls up to now; `None` when they can't be had, and then nothing is said of pulls.
-    pub(super) async fn look(scene: &Scene<'_>) -> Option<Self> {
-        let events: Api<Event> = Api::namespaced(scene.client.clone(), &scene.target.namespace);
+    pub(super) async fn look(context: &RunContext<'_>) -> Option<Self> {
+        let events: Api<Event> = Api::namespaced(context.client.clone(), &context.target.namespace);
         let pulling = ListParams::default().fields("reason=Pulling");
         Some(Self::of(events.list(&pulling).await.ok()?.items))
     }

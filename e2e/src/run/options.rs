@@ -21,7 +21,7 @@ use crate::{
     observe::canary::CanarySpec,
 };
 use failover_judging::{
-    criteria::{Limits, precision::Precision},
+    criteria::{Criteria, precision::Precision},
     fault::FaultKind,
     observed::{roles::LeaderMetric, work::WorkRule},
     report::BudgetShape,
@@ -72,7 +72,7 @@ pub struct RunOptions {
     /// What has the Deployment rolled out anew; `None` where the harness does it itself.
     pub rollout: Option<RolloutCommand>,
     /// What the user asks of the results.
-    pub limits: Limits,
+    pub limits: Criteria,
     /// The takeover time promised; `None` means the lease duration.
     pub within: Option<Duration>,
     /// The folder for the results; `None` means one named after the run.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::RunOptions;
-use crate::{context::Scene, deploy::Switch};
+use crate::{context::RunContext, deploy::Switch};
 use failover_judging::{
     clock::duration_millis,
     judge::Promise,
@@ -16,27 +16,27 @@ use failover_judging::{
 /// A report in which nothing has been found yet.
 pub(super) fn begun(
     options: &RunOptions,
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     promise: Promise,
     began: Timestamp,
 ) -> Report {
-    let choice = scene.cluster.choice();
+    let choice = context.cluster.choice();
     Report {
         format_version: FORMAT_VERSION,
         verdict: Verdict::Inconclusive,
         why: Vec::new(),
         warnings: Vec::new(),
         run: RunInfo {
-            id: scene.cluster.run().to_string(),
+            id: context.cluster.run().to_string(),
             harness_version: env!("CARGO_PKG_VERSION").to_owned(),
             began: began.to_string(),
             took_ms: 0.0,
             provider: choice.provider,
             provider_reason: choice.reason.clone(),
             cluster_image: choice.image.as_ref().map(|image| image.reference.clone()),
-            kubernetes_version: scene.cluster.kubernetes_version().to_owned(),
-            image: scene.target.image.clone(),
-            target: Some(scene.target.info()),
+            kubernetes_version: context.cluster.kubernetes_version().to_owned(),
+            image: context.target.image.clone(),
+            target: Some(context.target.info()),
             replicas: options.replicas.clone(),
             faults: options.faults.clone(),
             trials: options.precision.trials,
@@ -49,13 +49,17 @@ pub(super) fn begun(
             regression_percent: None,
             seed: options.seed,
             set_env: options.set_env.clone(),
-            fence: scene.fence,
+            fence: context.fence,
             hint: options.switches.hint.map(|hint| hint == Switch::On),
             budget: options.budget,
-            agents: u32::try_from(scene.cluster.agents().len()).unwrap_or(u32::MAX),
-            not_observed: scene.unobserved().iter().map(ToString::to_string).collect(),
+            agents: u32::try_from(context.cluster.agents().len()).unwrap_or(u32::MAX),
+            not_observed: context
+                .unobserved()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         },
-        settings: Some(scene.settings),
+        settings: Some(context.settings),
         promise: Some(promise),
         measuring_error_ms: None,
         idle: None,

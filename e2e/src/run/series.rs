@@ -7,11 +7,11 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{RunError, RunOptions, lookout::Lookout, outcome};
+use super::{RunError, RunOptions, outcome, rig_watch::RigWatch};
 use crate::{
-    context::Scene,
+    context::RunContext,
     fault::{Need, action},
-    observe::{canary::Pace, observers::Witnesses},
+    observe::{canary::Pace, observers::Observers},
     run::{
         cluster_state, evictions, idle,
         steady::{self, Steady, Unsteady},
@@ -36,9 +36,9 @@ const SPREAD_ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub struct Series<'a> {
     options: &'a RunOptions,
-    scene: &'a Scene<'a>,
+    context: &'a RunContext<'a>,
     folder: &'a Folder,
-    witnesses: &'a mut Witnesses,
+    observers: &'a mut Observers,
     promise: Promise,
     report: Report,
     began: Instant,
@@ -52,20 +52,22 @@ impl<'a> Series<'a> {
     /// A run that has not begun.
     pub fn new(
         options: &'a RunOptions,
-        scene: &'a Scene<'a>,
+        context: &'a RunContext<'a>,
         folder: &'a Folder,
-        witnesses: &'a mut Witnesses,
+        observers: &'a mut Observers,
     ) -> Self {
-        let within = options.within.unwrap_or_else(|| scene.settings.duration());
+        let within = options
+            .within
+            .unwrap_or_else(|| context.settings.duration());
         let promise = Promise {
             within_ms: duration_millis(within),
         };
-        let report = outcome::begun(options, scene, promise, Timestamp::now());
+        let report = outcome::begun(options, context, promise, Timestamp::now());
         Self {
             options,
-            scene,
+            context,
             folder,
-            witnesses,
+            observers,
             promise,
             report,
             began: Instant::now(),
@@ -74,7 +76,7 @@ impl<'a> Series<'a> {
 
     /// Runs to the end, or to the point from which nothing more can be learned.
     pub async fn run(mut self) -> Result<Report, RunError> {
-        let worst = outcome::worst_case(&self.scene.settings, self.promise);
+        let worst = outcome::worst_case(&self.context.settings, self.promise);
         self.report.checks.push(worst);
         self.save()?;
         for (index, replicas) in self.options.replicas.iter().enumerate() {
@@ -115,11 +117,11 @@ impl<'a> Series<'a> {
             return Ok(Some(Over));
         };
         self.report.checks.push(outcome::recorded_duration(
-            &self.scene.settings,
+            &self.context.settings,
             &steady.lease.record,
             replicas,
         ));
-        if first && self.scene.audit && !self.options.steady.is_zero() {
+        if first && self.context.audit && !self.options.steady.is_zero() {
             self.idle(replicas, &steady).await;
         }
         let Some(steady) = self.settle(replicas).await? else {
@@ -135,13 +137,13 @@ impl<'a> Series<'a> {
     }
 
     async fn scale(&mut self, replicas: u32) -> Result<(), RunError> {
-        self.scene
+        self.context
             .progress
             .step(&format!("scaling to {replicas} replicas"));
-        let name = &self.scene.target.deployment;
+        let name = &self.context.target.deployment;
         let scale = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         let scaled = self
-            .scene
+            .context
             .deployments()
             .patch(name, &PatchParams::default(), &scale)
             .await;
@@ -154,13 +156,13 @@ impl<'a> Series<'a> {
 
     /// Waits for the steady state; `None` when it does not come, which is checked and written down.
     async fn settle(&mut self, replicas: u32) -> Result<Option<Steady>, RunError> {
-        self.scene.pace(Pace::Idle);
-        let limit = self.options.settle + self.scene.settings.duration();
-        let lookout = Lookout::begin(self.scene);
+        self.context.pace(Pace::Idle);
+        let limit = self.options.settle + self.context.settings.duration();
+        let rig_watch = RigWatch::begin(self.context);
         // What could not be undone after the last trial may well be undone now.
-        trial::undo(self.scene).await;
-        let image = &self.scene.target.image;
-        let unsteady = match steady::wait(self.scene, replicas, image, limit).await {
+        trial::undo(self.context).await;
+        let image = &self.context.target.image;
+        let unsteady = match steady::wait(self.context, replicas, image, limit).await {
             Ok(steady) => return Ok(Some(steady)),
             Err(unsteady) => unsteady,
         };
@@ -170,7 +172,7 @@ impl<'a> Series<'a> {
         let trouble = match unsteady.rig_fault() {
             Some(fault) => Some(fault.to_string()),
             None if unsteady.is_certain() => None,
-            None => lookout.trouble(self.scene, self.witnesses).await,
+            None => rig_watch.trouble(self.context, self.observers).await,
         };
         self.report.checks.push(outcome::unsteady(
             replicas,
@@ -178,12 +180,12 @@ impl<'a> Series<'a> {
             trouble.as_deref(),
         ));
         let written = cluster_state::write(
-            self.scene,
+            self.context,
             self.folder,
             &format!("failures/{replicas}-replicas"),
         )
         .await?;
-        self.scene
+        self.context
             .progress
             .warn(&format!("{unsteady}; evidence in {}", written.display()));
         Ok(None)
@@ -201,7 +203,7 @@ impl<'a> Series<'a> {
         }
         for _ in 0..SPREAD_ATTEMPTS {
             match &steady {
-                Some(found) if trial::spread(self.scene, &found.leader).await => {
+                Some(found) if trial::spread(self.context, &found.leader).await => {
                     steady = self.settle(replicas).await?;
                 }
                 _ => break,
@@ -212,14 +214,14 @@ impl<'a> Series<'a> {
 
     async fn idle(&mut self, replicas: u32, steady: &Steady) {
         let window = self.options.steady;
-        self.scene.progress.step(&format!(
+        self.context.progress.step(&format!(
             "counting calls for {} s while nothing changes",
             window.as_secs()
         ));
-        let lookout = Lookout::begin(self.scene);
-        match idle::measure(self.scene, &steady.leader.name, replicas, window).await {
+        let rig_watch = RigWatch::begin(self.context);
+        match idle::measure(self.context, &steady.leader.name, replicas, window).await {
             Ok(mut idle) => {
-                if let Some(trouble) = lookout.trouble(self.scene, self.witnesses).await {
+                if let Some(trouble) = rig_watch.trouble(self.context, self.observers).await {
                     idle.excuse(&trouble);
                 }
                 self.report.idle = Some(idle);
@@ -236,20 +238,20 @@ impl<'a> Series<'a> {
     }
 
     async fn evict(&mut self, replicas: u32, steady: &Steady) -> Result<(), RunError> {
-        self.scene.progress.step(&format!(
+        self.context.progress.step(&format!(
             "{replicas} replicas: evicting against the disruption budget"
         ));
         // Right after a change the disruption controller may not have counted yet. What it still lacks when time is up
         // shows in the probe.
-        let _counted = steady::recovery(self.scene, replicas, true, trial::RESTORE_LIMIT).await;
-        let found = evictions::probe(self.scene, steady, replicas).await;
-        self.scene.progress.note(&format!(
+        let _counted = steady::recovery(self.context, replicas, true, trial::RESTORE_LIMIT).await;
+        let found = evictions::probe(self.context, steady, replicas).await;
+        self.context.progress.note(&format!(
             "{replicas} replicas, evictions: {} ({})",
             found.check.verdict, found.check.detail
         ));
         if found.check.verdict != Verdict::Pass {
             cluster_state::write(
-                self.scene,
+                self.context,
                 self.folder,
                 &format!("failures/{replicas}-evictions"),
             )
@@ -260,10 +262,10 @@ impl<'a> Series<'a> {
     }
 
     async fn trials(&mut self, replicas: u32, kind: FaultKind) -> Result<Option<Over>, RunError> {
-        let (options, scene) = (self.options, self.scene);
+        let (options, context) = (self.options, self.context);
         let precision = &options.precision;
         let plan = |part| {
-            let period = scene.settings.retry_period();
+            let period = context.settings.retry_period();
             plan::moments(options.seed, replicas, kind, part, period)
         };
         let warm_up = (1..=precision.warm_up).zip(plan(Part::WarmUp));
@@ -293,11 +295,11 @@ impl<'a> Series<'a> {
                 }
                 Some(nth) => format!("{nth} of {}", precision.trials),
             };
-            scene
+            context
                 .progress
                 .step(&format!("{id} ({which}): {}", kind.entry().about));
             self.trial(id, moment, &steady, nth.is_none()).await?;
-            if let Some(error) = self.witnesses.ended() {
+            if let Some(error) = self.observers.ended() {
                 let detail = failover_rig::progress::chain(error);
                 self.report.checks.push(Check::inconclusive(
                     CheckId::Evidence,
@@ -317,31 +319,31 @@ impl<'a> Series<'a> {
         steady: &Steady,
         warm_up: bool,
     ) -> Result<(), RunError> {
-        let mut data = trial::run(self.scene, id, moment, steady).await;
+        let mut data = trial::run(self.context, id, moment, steady).await;
         data.warm_up = warm_up;
         self.folder.write_trial(&data)?;
         let result = judge(&data, self.promise);
-        self.scene.progress.note(&summary(&result));
+        self.context.progress.note(&summary(&result));
         if result.verdict != Verdict::Pass {
             let name = self.folder.write_failure(&data, &result)?;
-            let written = cluster_state::write(self.scene, self.folder, &name).await?;
+            let written = cluster_state::write(self.context, self.folder, &name).await?;
             for check in result
                 .checks
                 .iter()
                 .filter(|check| check.verdict != Verdict::Pass)
             {
-                self.scene.progress.warn(&format!(
+                self.context.progress.warn(&format!(
                     "{}: {}: {}",
                     check.verdict, check.id, check.detail
                 ));
             }
-            self.scene
+            self.context
                 .progress
                 .warn(&format!("evidence in {}", written.display()));
         }
         self.report.trials.push(result);
         self.save()?;
-        trial::replace_restarted(self.scene).await;
+        trial::replace_restarted(self.context).await;
         Ok(())
     }
 }

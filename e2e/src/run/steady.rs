@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    context::{Scene, disruption},
+    context::{RunContext, disruption},
     observe::observations::Seen,
 };
 use failover_judging::{
@@ -26,7 +26,7 @@ use failover_judging::{
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// How long a state that is not steady is believed before the witnesses have to look anew.
+/// How long a state that is not steady is believed before everything is listed anew.
 const BELIEF: Duration = Duration::from_secs(10);
 
 /// A canary change that is older than this says nothing about now.
@@ -94,7 +94,7 @@ impl Unsteady {
 ///
 /// `image` is the operator's: when the node can't have it, waiting is of no use.
 pub(super) async fn wait(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     replicas: u32,
     image: &str,
     limit: Duration,
@@ -103,30 +103,33 @@ pub(super) async fn wait(
     let mut doubt = Instant::now() + BELIEF;
     loop {
         if Instant::now() > doubt {
-            scene.journal.doubt();
+            context.observations.relist();
             doubt = Instant::now() + BELIEF;
         }
-        let missing = match look(scene, replicas).await {
+        let missing = match look(context, replicas).await {
             Ok(steady) => return Ok(steady),
             Err(missing) => missing,
         };
-        if let Some(hopeless) = hopeless(scene, image).await {
+        if let Some(hopeless) = hopeless(context, image).await {
             return Err(hopeless);
         }
         if Instant::now() > deadline {
-            let user = &scene.target.user;
-            if let Some(why) = scene.journal.read(|seen| shared_identity(seen, user)) {
+            let user = &context.target.user;
+            if let Some(why) = context
+                .observations
+                .read(|seen| shared_identity(seen, user))
+            {
                 return Err(Unsteady::SharedIdentity { why, limit });
             }
-            let unschedulable = scene
+            let unschedulable = context
                 .replicas()
                 .into_values()
                 .find_map(|pod| pod.node.is_none().then_some(pod.waiting)?);
             return Err(match unschedulable {
                 Some(why) => Unsteady::Node(why),
                 None => Unsteady::TimeUp {
-                    waiting_for: if scene.replicas().is_empty() {
-                        format!("{missing} ({})", no_pods(scene).await)
+                    waiting_for: if context.replicas().is_empty() {
+                        format!("{missing} ({})", no_pods(context).await)
                     } else {
                         missing
                     },
@@ -138,16 +141,16 @@ pub(super) async fn wait(
     }
 }
 
-async fn look(scene: &Scene<'_>, replicas: u32) -> Result<Steady, String> {
-    let now = scene.journal.now();
-    let steady = scene
-        .journal
-        .read(|seen| steady_in(seen, scene, replicas, now))?;
-    rollout_complete(scene, replicas).await?;
-    if scene.metrics.is_none() {
+async fn look(context: &RunContext<'_>, replicas: u32) -> Result<Steady, String> {
+    let now = context.observations.now();
+    let steady = context
+        .observations
+        .read(|seen| steady_in(seen, context, replicas, now))?;
+    rollout_complete(context, replicas).await?;
+    if context.metrics.is_none() {
         return Ok(steady);
     }
-    let roles = scene.roles().await;
+    let roles = context.roles().await;
     if roles.agree_on(steady.lease.record.pod()) {
         Ok(steady)
     } else {
@@ -159,13 +162,18 @@ async fn look(scene: &Scene<'_>, replicas: u32) -> Result<Steady, String> {
     }
 }
 
-fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Result<Steady, String> {
+fn steady_in(
+    seen: &Seen,
+    context: &RunContext<'_>,
+    replicas: u32,
+    now: Stamp,
+) -> Result<Steady, String> {
     let pods = present(&seen.pods);
     all_ready(&pods.values().copied().collect::<Vec<_>>(), replicas)?;
     let lease = seen
         .lease()
-        .ok_or_else(|| format!("there is no Lease {}", scene.target.lease))?;
-    if let Some(shared) = shared_identity(seen, &scene.target.user) {
+        .ok_or_else(|| format!("there is no Lease {}", context.target.lease))?;
+    if let Some(shared) = shared_identity(seen, &context.target.user) {
         return Err(shared);
     }
     let leader = pods.get(lease.record.pod());
@@ -175,9 +183,9 @@ fn steady_in(seen: &Seen, scene: &Scene<'_>, replicas: u32, now: Stamp) -> Resul
             lease.record.holder
         )
     })?;
-    renewed(seen, lease, now, scene.settings.retry_period())?;
-    let target = &scene.target;
-    if scene.canary.is_some() && !works(seen, &leader.name, &target.user, &scene.work, now) {
+    renewed(seen, lease, now, context.settings.retry_period())?;
+    let target = &context.target;
+    if context.canary.is_some() && !works(seen, &leader.name, &target.user, &context.work, now) {
         return Err(format!(
             "{} holds the Lease, but no write of it follows the canary",
             leader.name
@@ -302,16 +310,16 @@ fn writers<'a>(seen: &'a Seen, holder: &str, user: &str) -> Vec<&'a str> {
 }
 
 /// Waits until the Deployment's rollout is complete, or time is up; what it lacks then shows in the trial.
-pub(super) async fn rolled_out(scene: &Scene<'_>, replicas: u32, limit: Duration) {
+pub(super) async fn rolled_out(context: &RunContext<'_>, replicas: u32, limit: Duration) {
     let deadline = Instant::now() + limit;
-    while rollout_complete(scene, replicas).await.is_err() && Instant::now() < deadline {
+    while rollout_complete(context, replicas).await.is_err() && Instant::now() < deadline {
         sleep(PAUSE).await;
     }
 }
 
-async fn rollout_complete(scene: &Scene<'_>, replicas: u32) -> Result<(), String> {
-    let name = &scene.target.deployment;
-    let deployment = scene
+async fn rollout_complete(context: &RunContext<'_>, replicas: u32) -> Result<(), String> {
+    let name = &context.target.deployment;
+    let deployment = context
         .deployments()
         .get(name)
         .await
@@ -340,13 +348,13 @@ fn complete(deployment: &Deployment, replicas: u32) -> bool {
 }
 
 /// Why there may be no pods at all: what the API server says of the Deployment now.
-async fn no_pods(scene: &Scene<'_>) -> String {
-    let name = &scene.target.deployment;
-    let pods = match scene.pods().list(&ListParams::default()).await {
+async fn no_pods(context: &RunContext<'_>) -> String {
+    let name = &context.target.deployment;
+    let pods = match context.pods().list(&ListParams::default()).await {
         Ok(pods) => format!("the namespace has {} pods", pods.items.len()),
         Err(error) => format!("pods can't be listed: {error}"),
     };
-    match scene.deployments().get(name).await {
+    match context.deployments().get(name).await {
         Ok(deployment) => format!("{pods}, {}", deployment_says(name, &deployment)),
         Err(error) => format!("{pods}, Deployment {name}: {error}"),
     }
@@ -383,15 +391,15 @@ fn deployment_says(name: &str, deployment: &Deployment) -> String {
 }
 
 /// A reason why waiting is of no use.
-async fn hopeless(scene: &Scene<'_>, image: &str) -> Option<Unsteady> {
+async fn hopeless(context: &RunContext<'_>, image: &str) -> Option<Unsteady> {
     const NO_IMAGE: [&str; 3] = ["ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName"];
-    let stuck = scene.replicas().into_values().find(|pod| {
+    let stuck = context.replicas().into_values().find(|pod| {
         pod.waiting
             .as_deref()
             .is_some_and(|why| NO_IMAGE.iter().any(|reason| why.starts_with(reason)))
     })?;
-    let pod = scene.pods().get_opt(&stuck.name).await.ok()??;
-    no_image(&pod, &scene.target.container, image, stuck.waiting?)
+    let pod = context.pods().get_opt(&stuck.name).await.ok()??;
+    no_image(&pod, &context.target.container, image, stuck.waiting?)
 }
 
 /// That the operator's image can't be had, if it is the one that `container` waits for: in the middle of a trial the
@@ -408,7 +416,7 @@ fn no_image(pod: &Pod, container: &str, image: &str, why: String) -> Option<Unst
 /// Waits until all replicas are Ready and, if `budget` is set, the disruption budget allows a disruption; gives when
 /// each was so.
 pub(super) async fn recovery(
-    scene: &Scene<'_>,
+    context: &RunContext<'_>,
     replicas: u32,
     budget: bool,
     limit: Duration,
@@ -416,8 +424,8 @@ pub(super) async fn recovery(
     let mut recovery = failover_judging::observed::trial::Recovery::default();
     let deadline = Instant::now() + limit;
     loop {
-        let now = scene.journal.now();
-        let ready = scene.journal.read(|seen| {
+        let now = context.observations.now();
+        let ready = context.observations.read(|seen| {
             let pods = present(&seen.pods);
             all_ready(&pods.values().copied().collect::<Vec<_>>(), replicas)
         });
@@ -426,13 +434,13 @@ pub(super) async fn recovery(
             Err(_) => recovery.replicas = None,
         }
         let allowed = if budget {
-            disruption::allowed(scene).await
+            disruption::allowed(context).await
         } else {
             Ok(None)
         };
         let allows = matches!(allowed, Ok(Some(allowed)) if allowed > 0);
         if ready.is_ok() && (allows || !budget) {
-            recovery.budget = allows.then(|| scene.journal.now());
+            recovery.budget = allows.then(|| context.observations.now());
             recovery.waiting_for = None;
             return recovery;
         }

@@ -12,6 +12,10 @@ pub(super) const AFTERMATH: Duration = Duration::from_millis(1500);
 
 /// What a fault is, and what is promised after it.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent questions about a fault"
+)]
 pub struct Fault {
     /// What it does, in one line for the user.
     pub about: &'static str,

@@ -4,7 +4,7 @@ use super::{CanaryCount, MeasuringError, Phases, measure};
 use crate::{
     judge::{
         exclusion::{self, Exclusion, Take},
-        takeover::{Evidence, Takeover, principal, reigns, takeovers, without_stranger},
+        takeover::{Evidence, Takeover, history_of_terms, principal, takeovers, without_stranger},
     },
     limit::TakeoverLimits,
     observed::{
@@ -44,7 +44,11 @@ impl<'a> Reading<'a> {
                 .map(|takeover| evidence.examine(takeover))
                 .collect();
         let takeover = principal(fault, &data.before, &data.strike, &takeovers, &history);
-        let tenures = exclusion::tenures(&reigns(fault, &history), &data.calls, map.as_ref());
+        let tenures = exclusion::tenures(
+            &history_of_terms(fault, &history),
+            &data.calls,
+            map.as_ref(),
+        );
         let works = |call: &&ApiCall| data.is_work(call);
         let writes: Vec<&ApiCall> = data
             .calls

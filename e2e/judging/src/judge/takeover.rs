@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub use claim::Evidence;
-pub use succession::{principal, reigns, without_stranger};
+pub use succession::{history_of_terms, principal, without_stranger};
 
 /// Why another replica, or another process life, may hold the Lease.
 #[derive(

@@ -64,6 +64,7 @@ impl TrialData {
     }
 
     /// The Lease was written at `at`.
+    #[must_use]
     pub fn lease(self, version: u64, at: i64, holder: &str, life: &str) -> Self {
         // Whoever empties the Lease held it.
         let last = self
@@ -77,6 +78,7 @@ impl TrialData {
     }
 
     /// The Lease was written at `at` by `writer`, whoever is its holder then.
+    #[must_use]
     pub fn lease_by(
         mut self,
         writer: &str,
@@ -101,9 +103,10 @@ impl TrialData {
     }
 
     /// `pod` wrote the canary's status at `at`, covering `generation`.
+    #[must_use]
     pub fn work(mut self, pod: &str, version: u64, at: i64, generation: i64) -> Self {
         let mut write = call(pod, "patch", "scheduledmachines");
-        write.subresource = "status".to_owned();
+        "status".clone_into(&mut write.subresource);
         write.received = wall(at - 3);
         write.completed = wall(at);
         write.resource_version = Some(version);
@@ -113,9 +116,10 @@ impl TrialData {
     }
 
     /// The harness changed the canary at `at`, within 10 ms.
+    #[must_use]
     pub fn change(mut self, generation: i64, at: i64) -> Self {
         let mut write = call("a", "patch", "scheduledmachines");
-        write.user = "harness".to_owned();
+        "harness".clone_into(&mut write.user);
         write.received = wall(at + 4);
         write.completed = wall(at + 6);
         self.own.push(OwnCall {
@@ -132,6 +136,7 @@ impl TrialData {
     }
 
     /// What the replicas said of themselves after the takeover.
+    #[must_use]
     pub fn roles(mut self, roles: &[(&str, Role)]) -> Self {
         let roles = roles
             .iter()

@@ -7,8 +7,8 @@ use super::{
     glyphs,
     logs::Logs,
     overview::{badge, class},
-    story::{Event, Story},
     timeline::timeline,
+    view::{Event, TrialView},
     words::{Names, column, count, millis, signed},
 };
 use crate::folder::trial_file;
@@ -50,10 +50,10 @@ fn remember<T>(seen: &mut Vec<T>, key: T) -> Markup {
 }
 
 fn article(result: &TrialResult, data: Option<&TrialData>, logs: &Logs, open: bool) -> Markup {
-    let story = data.map(|data| Story::of(data, result, logs));
-    let names = story
+    let view = data.map(|data| TrialView::of(data, result, logs));
+    let names = view
         .as_ref()
-        .map(|story| story.names.clone())
+        .map(|view| view.names.clone())
         .unwrap_or_default();
     let sentence = sentence(result, &names);
     html! {
@@ -71,14 +71,14 @@ fn article(result: &TrialResult, data: Option<&TrialData>, logs: &Logs, open: bo
                     (badge(check.verdict)) " " b { (check.id) } " – " (check.detail)
                 }
             }
-            @if let Some(story) = &story {
+            @if let Some(view) = &view {
                 div class="scroll timeline-frame" {
-                    (timeline(story, &format!("Timeline of {}", result.id)))
+                    (timeline(view, &format!("Timeline of {}", result.id)))
                 }
-                @if !story.unseen.is_empty() {
-                    p class="small" { "Not observed in this run: " (story.unseen.join("; ")) "." }
+                @if !view.unseen.is_empty() {
+                    p class="small" { "Not observed in this run: " (view.unseen.join("; ")) "." }
                 }
-                (events(story))
+                (events(view))
             } @else {
                 p class="broken inconclusive" { "The raw data of this trial is not there, so there is no timeline." }
             }
@@ -88,7 +88,7 @@ fn article(result: &TrialResult, data: Option<&TrialData>, logs: &Logs, open: bo
                     (phases(result))
                     (passed(result))
                 }
-                @if story.is_some() {
+                @if view.is_some() {
                     p class="small" { "Raw data: " a href=(trial_file(result.id)) { (trial_file(result.id)) } }
                 }
             }
@@ -161,7 +161,7 @@ fn sentence(result: &TrialResult, names: &Names) -> String {
 }
 
 /// Every event of a trial, in order.
-fn events(story: &Story) -> Markup {
+fn events(view: &TrialView) -> Markup {
     let row = |event: &Event| {
         let at = match (event.at, event.until) {
             (None, _) => "–".to_owned(),
@@ -179,13 +179,13 @@ fn events(story: &Story) -> Markup {
     };
     let table = html! {
         details class="more" {
-            summary { (count(story.events.len(), "event", "events")) " as a table" }
+            summary { (count(view.events.len(), "event", "events")) " as a table" }
             div class="scroll" {
                 table class="events" {
                     caption {
                         "Milliseconds from the fault."
-                        @if !story.names.prefix.is_empty() {
-                            " Pods are called by what follows " code { (story.names.prefix) } "."
+                        @if !view.names.prefix.is_empty() {
+                            " Pods are called by what follows " code { (view.names.prefix) } "."
                         }
                     }
                     thead {
@@ -194,7 +194,7 @@ fn events(story: &Story) -> Markup {
                         }
                     }
                     // A mark names its row by its number.
-                    tbody { @for event in &story.events { (row(event)) } }
+                    tbody { @for event in &view.events { (row(event)) } }
                 }
             }
         }

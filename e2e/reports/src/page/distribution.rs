@@ -7,7 +7,7 @@ use super::{
     anchor::anchor,
     figures::work_is_observed,
     scale::{Px, Scale, tick_labels},
-    story::Span,
+    view::Span,
     words::{count, millis},
 };
 use failover_judging::{

@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::story::{Glyph, State};
+use super::view::{Glyph, State};
 
 const DEFINITIONS: &str = include_str!("glyphs.svg");
 

@@ -1,6 +1,6 @@
 //! From milliseconds to places in a drawing, and round numbers for an axis.
 
-use super::story::Span;
+use super::view::Span;
 use failover_judging::clock::Millis;
 
 /// A linear axis.

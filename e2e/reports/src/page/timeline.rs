@@ -12,7 +12,7 @@ use milestones::Placed;
 
 use super::{
     scale::{Px, Scale, tick_labels},
-    story::{Event, Glyph, Lane, Span, Story, Track},
+    view::{Event, Glyph, Lane, Span, Track, TrialView},
 };
 
 const WIDTH: f64 = 1080.0;
@@ -43,23 +43,23 @@ const LONGEST_PAUSE: f64 = 20.0;
 
 /// One drawing of a stretch of time.
 struct Panel<'a> {
-    story: &'a Story,
+    view: &'a TrialView,
     scale: Scale,
     span: Span,
     top: f64,
     labels: Vec<Placed<'a>>,
-    /// The pods that have a lane, as they are numbered in the story.
+    /// The pods that have a lane, as they are numbered in the view.
     pods: Vec<usize>,
     /// Whether the requests of the harness have a lane.
     harness: bool,
 }
 
 /// The timeline, which `label` names for those who do not see it.
-pub(super) fn timeline(story: &Story, label: &str) -> Markup {
-    let whole = Panel::new(story, story.whole, 0.0, true);
-    let close_up = story
+pub(super) fn timeline(view: &TrialView, label: &str) -> Markup {
+    let whole = Panel::new(view, view.whole, 0.0, true);
+    let close_up = view
         .close_up
-        .map(|span| Panel::new(story, span, whole.bottom() + FUNNEL_HEIGHT, false));
+        .map(|span| Panel::new(view, span, whole.bottom() + FUNNEL_HEIGHT, false));
     let height = close_up.as_ref().map_or(whole.bottom(), Panel::bottom);
     let drawing = html! {
         svg class="timeline" viewBox=(format!("0 0 {} {}", Px(WIDTH), Px(height))) role="group" aria-label=(label) {
@@ -104,18 +104,18 @@ fn funnel(whole: &Panel<'_>, close_up: &Panel<'_>) -> Markup {
 }
 
 impl<'a> Panel<'a> {
-    fn new(story: &'a Story, span: Span, top: f64, harness: bool) -> Self {
+    fn new(view: &'a TrialView, span: Span, top: f64, harness: bool) -> Self {
         let scale = Scale::new(span, LEFT, RIGHT);
-        let crowded = story.close_up.filter(|close_up| *close_up != span);
+        let crowded = view.close_up.filter(|close_up| *close_up != span);
         Self {
-            story,
+            view,
             scale,
             span,
             top,
-            labels: milestones::place(&story.milestones, &scale, span, crowded),
+            labels: milestones::place(&view.milestones, &scale, span, crowded),
             // A close-up is of those who take part.
-            pods: (0..story.lanes.len())
-                .filter(|lane| harness || story.takes_part(*lane, span))
+            pods: (0..view.lanes.len())
+                .filter(|lane| harness || view.takes_part(*lane, span))
                 .collect(),
             harness,
         }
@@ -163,12 +163,12 @@ impl<'a> Panel<'a> {
             (self.grid())
             (self.fault())
             (self.lease())
-            @for (index, lane) in self.story.lanes.iter().enumerate() {
+            @for (index, lane) in self.view.lanes.iter().enumerate() {
                 @if let Some(top) = self.pod_top(index) { (self.pod(top, lane)) }
             }
             @if self.harness { (self.requests()) }
             (milestones::draw(&self.labels, self.top, self.lanes_bottom()))
-            @for (index, event) in self.story.events.iter().enumerate() { (self.mark(index, event)) }
+            @for (index, event) in self.view.events.iter().enumerate() { (self.mark(index, event)) }
         }
     }
 
@@ -209,10 +209,10 @@ impl<'a> Panel<'a> {
     /// While the call that does the fault was out, and until it was undone.
     fn fault(&self) -> Markup {
         let lasting = self
-            .story
+            .view
             .undone
             .and_then(|undone| Span::new(0.0, undone).within(self.span));
-        let strike = self.story.strike.within(self.span);
+        let strike = self.view.strike.within(self.span);
         let band = |class: &str, span: Span| {
             let (top, height) = (self.lanes_top(), self.lanes_bottom() - self.lanes_top());
             self.bar(class, span, top, height)
@@ -228,14 +228,14 @@ impl<'a> Panel<'a> {
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "Lease" }
             (self.renewals())
-            @for term in &self.story.terms {
+            @for term in &self.view.terms {
                 @if let Some(span) = term.span.within(self.span) {
                     @let active = Span::new(span.from, term.silent.map_or(span.to, |silent| silent.from.max(span.from)));
                     path class="term" d=(self.line(active, y)) {}
                     @if let Some(silent) = term.silent.and_then(|silent| silent.within(self.span)) {
                         path class="silent" d=(self.line(silent, y)) {}
                     }
-                    @let label = self.story.names.label(&term.holder);
+                    @let label = self.view.names.label(&term.holder);
                     @if self.fits(span, &label) {
                         text class="holder" x=(Px(self.scale.x(span.from) + 9.0)) y=(Px(y - 5.0)) { (label) }
                     }
@@ -272,7 +272,7 @@ impl<'a> Panel<'a> {
 
     fn pod(&self, top: f64, lane: &Lane) -> Markup {
         html! {
-            text class="name" x="0" y=(Px(top + 18.0)) { (self.story.names.label(&lane.name)) }
+            text class="name" x="0" y=(Px(top + 18.0)) { (self.view.names.label(&lane.name)) }
             text class="note" x="0" y=(Px(top + 32.0)) {
                 (lane.role) @if let Some(node) = &lane.node { ", " (node) }
             }
@@ -295,7 +295,7 @@ impl<'a> Panel<'a> {
         let y = self.harness_y();
         html! {
             text class="name" x="0" y=(Px(y + 4.0)) { "harness" }
-            (self.ticks("requests", &self.story.answered, y, REQUEST_GAP))
+            (self.ticks("requests", &self.view.answered, y, REQUEST_GAP))
         }
     }
 
@@ -334,7 +334,7 @@ impl<'a> Panel<'a> {
     fn renewals(&self) -> Markup {
         let y = self.lease_y();
         let path = self
-            .story
+            .view
             .renewals
             .iter()
             .filter(|at| self.span.holds(**at))

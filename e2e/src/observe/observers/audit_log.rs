@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::error::WitnessError;
-use crate::{deploy::Target, observe::observations::Journal};
+use super::error::ObserverError;
+use crate::{deploy::Target, observe::observations::Observations};
 use failover_judging::observed::{audit::ApiCall, trial::RigFault};
 use failover_rig::cluster::{ClusterError, LineStream};
 
@@ -13,12 +13,12 @@ use failover_rig::cluster::{ClusterError, LineStream};
 pub(super) async fn record(
     mut lines: LineStream,
     target: Target,
-    journal: Arc<Journal>,
-) -> WitnessError {
+    observations: Arc<Observations>,
+) -> ObserverError {
     loop {
         match lines.next().await {
-            Some(Ok(line)) => record_line(&line, &target, &journal),
-            Some(Err(error)) => return lost(&journal, error),
+            Some(Ok(line)) => record_line(&line, &target, &observations),
+            Some(Err(error)) => return lost(&observations, error),
             // The stream ends with an error; one that ends without is one that was ended.
             None => {
                 let command = "tail of the audit log".to_owned();
@@ -28,23 +28,23 @@ pub(super) async fn record(
                     status: 0,
                     stderr: "its output ended".to_owned(),
                 };
-                return lost(&journal, ended);
+                return lost(&observations, ended);
             }
         }
     }
 }
 
-fn record_line(line: &str, target: &Target, journal: &Journal) {
+fn record_line(line: &str, target: &Target, observations: &Observations) {
     if line.trim().is_empty() {
         return;
     }
     match ApiCall::from_line(line) {
         Ok(Some(call)) => {
             let call = placed(call, target);
-            journal.record(|seen| seen.add_call(call, &target.user, target.holder));
+            observations.record(|seen| seen.add_call(call, &target.user, target.holder));
         }
         Ok(None) => {}
-        Err(error) => journal.rig_fault(RigFault::AuditLost {
+        Err(error) => observations.rig_fault(RigFault::AuditLost {
             detail: error.to_string(),
         }),
     }
@@ -62,11 +62,11 @@ fn placed(mut call: ApiCall, target: &Target) -> ApiCall {
     call
 }
 
-fn lost(journal: &Journal, error: ClusterError) -> WitnessError {
-    journal.rig_fault(RigFault::AuditLost {
+fn lost(observations: &Observations, error: ClusterError) -> ObserverError {
+    observations.rig_fault(RigFault::AuditLost {
         detail: error.to_string(),
     });
-    WitnessError::AuditLog(error)
+    ObserverError::AuditLog(error)
 }
 
 #[cfg(test)]

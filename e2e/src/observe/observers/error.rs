@@ -2,9 +2,9 @@
 
 use failover_rig::cluster::ClusterError;
 
-/// Why a witness no longer watches.
+/// Why an observer no longer watches.
 #[derive(Debug, thiserror::Error)]
-pub enum WitnessError {
+pub enum ObserverError {
     /// The audit log ended.
     #[error("the audit log can no longer be followed")]
     AuditLog(#[source] ClusterError),

@@ -12,8 +12,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use super::error::WitnessError;
-use crate::observe::observations::{Journal, Seen};
+use super::error::ObserverError;
+use crate::observe::observations::{Observations, Seen};
 use failover_judging::{clock::Stamp, observed::trial::RigFault};
 
 /// A watch that was away for longer than this is recorded: something may have been seen late.
@@ -27,7 +27,7 @@ struct Follower<K, F> {
     name: &'static str,
     api: Api<K>,
     selector: ListParams,
-    journal: Arc<Journal>,
+    observations: Arc<Observations>,
     record: F,
     known: BTreeMap<String, K>,
     blind_since: Option<Stamp>,
@@ -38,19 +38,19 @@ pub(super) async fn follow<K, F>(
     name: &'static str,
     api: Api<K>,
     selector: ListParams,
-    journal: Arc<Journal>,
+    observations: Arc<Observations>,
     record: F,
-) -> WitnessError
+) -> ObserverError
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     F: Fn(&mut Seen, Stamp, &K, bool) + Send,
 {
-    let doubts = Arc::clone(&journal);
+    let doubts = Arc::clone(&observations);
     let mut follower = Follower {
         name,
         api,
         selector,
-        journal,
+        observations,
         record,
         known: BTreeMap::new(),
         blind_since: None,
@@ -58,7 +58,7 @@ where
     loop {
         let broken = tokio::select! {
             looked = follower.list_and_watch() => looked.is_err(),
-            () = doubts.doubted() => true,
+            () = doubts.relisting() => true,
         };
         // Whatever broke it, the cure is the same: look again from what is there now.
         if broken {
@@ -117,8 +117,8 @@ where
     }
 
     fn see(&mut self, object: K, deleted: bool) {
-        let at = self.journal.now();
-        self.journal
+        let at = self.observations.now();
+        self.observations
             .record(|seen| (self.record)(seen, at, &object, deleted));
         if deleted {
             self.known.remove(&object.name_any());
@@ -128,7 +128,7 @@ where
     }
 
     fn blind(&mut self) {
-        let now = self.journal.now();
+        let now = self.observations.now();
         self.blind_since.get_or_insert(now);
     }
 
@@ -136,10 +136,10 @@ where
         let Some(since) = self.blind_since.take() else {
             return;
         };
-        let lasted_ms = self.journal.now().since(since);
+        let lasted_ms = self.observations.now().since(since);
         if lasted_ms > GAP_LIMIT_MS {
             let resource = self.name.to_owned();
-            self.journal.rig_fault(RigFault::WatchGap {
+            self.observations.rig_fault(RigFault::WatchGap {
                 resource,
                 lasted_ms,
             });

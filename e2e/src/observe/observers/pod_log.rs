@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 use tokio::{fs::File, io::AsyncWriteExt, task::JoinSet};
 
-use super::error::WitnessError;
-use crate::observe::observations::Journal;
+use super::error::ObserverError;
+use crate::observe::observations::Observations;
 
 /// Copies the log of each container into `folder`, as `<pod>-<restarts>.log`. Never returns.
 ///
@@ -18,12 +18,12 @@ pub(super) async fn keep(
     pods: Api<Pod>,
     container: String,
     folder: PathBuf,
-    journal: Arc<Journal>,
-) -> WitnessError {
+    observations: Arc<Observations>,
+) -> ObserverError {
     let mut known: BTreeSet<(String, i32)> = BTreeSet::new();
     let mut copies = JoinSet::new();
     loop {
-        let fresh = journal
+        let fresh = observations
             .wait_for(Duration::MAX, |seen| {
                 let ran = seen
                     .pods

@@ -124,22 +124,25 @@ fn deaf(lists: Arc<AtomicUsize>) -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn a_witness_whose_watch_is_dead_looks_anew_when_it_is_doubted() {
-    let journal = Arc::new(Journal::new(RunClock::start()));
+    let observations = Arc::new(Observations::new(RunClock::start()));
     let pods: Api<Pod> = Api::namespaced(deaf(Arc::default()), "default");
     let following = follow::follow(
         "pods",
         pods,
         ListParams::default(),
-        Arc::clone(&journal),
+        Arc::clone(&observations),
         |seen, at, pod, deleted| record_pod(seen, pod_seen(at, pod, "controller", deleted)),
     );
     let doubting = async {
         let late = |seen: &crate::observe::observations::Seen| {
             seen.pods.first().map(|pod| pod.name.clone())
         };
-        assert_eq!(journal.wait_for(Duration::from_mins(5), late).await, None);
-        journal.doubt();
-        journal.wait_for(Duration::from_secs(1), late).await
+        assert_eq!(
+            observations.wait_for(Duration::from_mins(5), late).await,
+            None
+        );
+        observations.relist();
+        observations.wait_for(Duration::from_secs(1), late).await
     };
     let found = tokio::select! {
         error = following => panic!("{error}"),

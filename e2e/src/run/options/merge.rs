@@ -18,7 +18,7 @@ use crate::{
 };
 use failover_judging::{
     criteria::{
-        Limits,
+        Criteria,
         baseline::Baseline,
         gate::Gate,
         precision::{MAX_TRIALS, Precision},
@@ -275,8 +275,8 @@ impl<'a> Merge<'a> {
     }
 
     /// What the user asks of the results.
-    pub(super) fn limits(&self, precision: &Precision) -> Result<Limits, RunError> {
-        Ok(Limits {
+    pub(super) fn limits(&self, precision: &Precision) -> Result<Criteria, RunError> {
+        Ok(Criteria {
             gates: self.gates()?,
             goals: precision.goals.clone(),
             baseline: self.baseline()?,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    context::Scene,
-    fault::{Blows, action},
+    context::RunContext,
+    fault::{RepeatedStrikes, action},
     observe::{observations::Seen, observers},
     run::steady,
 };
@@ -14,7 +14,7 @@ use failover_judging::{
     fault::{Hold, Successor},
     judge::{
         exclusion::{self, Take},
-        takeover::{Takeover, principal, reigns, takeovers, without_stranger},
+        takeover::{Takeover, history_of_terms, principal, takeovers, without_stranger},
     },
     observed::{
         audit::{ApiCall, purpose::LOOK_PERIOD},
@@ -34,31 +34,31 @@ const UNDO_LIMIT: Duration = Duration::from_secs(20);
 
 /// A fault that was done, until it is over.
 pub(super) struct Course<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a RunContext<'a>,
     leader: &'a PodSeen,
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn new(scene: &'a Scene<'a>, leader: &'a PodSeen) -> Self {
-        Self { scene, leader }
+    pub(super) fn new(context: &'a RunContext<'a>, leader: &'a PodSeen) -> Self {
+        Self { context, leader }
     }
 
     /// Looks on until another leader works, undoes the fault when it has lasted long enough, and then looks on for late
-    /// writes. Further blows, and when it was undone, are written into `trial`.
+    /// writes. When it was repeated, and when it was undone, are written into `trial`.
     pub(super) async fn follow(&self, trial: &mut TrialData) {
-        let blows = Blows::default();
+        let repeated = RepeatedStrikes::default();
         tokio::select! {
             // Neither of these ends by itself.
-            () = (action(trial.id.fault).keep_up)(self.scene, self.leader, &blows) => {}
-            () = keep_looking(self.scene) => {}
+            () = (action(trial.id.fault).repeat)(self.context, self.leader, &repeated) => {}
+            () = keep_looking(self.context) => {}
             () = self.run(trial) => {}
         }
-        trial.strike.repeated = blows.all();
+        trial.strike.repeated = repeated.all();
     }
 
     async fn run(&self, trial: &mut TrialData) {
         let entry = trial.id.fault.entry();
-        match (entry.hold)(&self.scene.settings) {
+        match (entry.hold)(&self.context.settings) {
             Hold::Done => self.takeover_and_work(trial).await,
             Hold::UntilTakeover(least) => {
                 tokio::join!(self.takeover_and_work(trial), sleep(least));
@@ -70,24 +70,24 @@ impl<'a> Course<'a> {
                 self.takeover_and_work(trial).await;
             }
             Hold::UntilRolledOut => {
-                steady::rolled_out(self.scene, trial.id.replicas, RESTORE_LIMIT).await;
+                steady::rolled_out(self.context, trial.id.replicas, RESTORE_LIMIT).await;
                 self.takeover_and_work(trial).await;
             }
         }
-        sleep((entry.aftermath)(&self.scene.settings)).await;
+        sleep((entry.aftermath)(&self.context.settings)).await;
     }
 
     async fn undo(&self, trial: &mut TrialData) {
-        trial.strike.undone = Some(self.scene.journal.now());
-        undo(self.scene).await;
+        trial.strike.undone = Some(self.context.observations.now());
+        undo(self.context).await;
     }
 
     /// Waits for the takeover and the new leader's first write. That there is none is for the judge to say.
     async fn takeover_and_work(&self, trial: &TrialData) {
-        let settings = &self.scene.settings;
-        let journal = &self.scene.journal;
+        let settings = &self.context.settings;
+        let observations = &self.context.observations;
         let limit = settings.duration() + settings.retry_period() + PATIENCE;
-        let found = journal
+        let found = observations
             .wait_for(limit, |seen| takeover_in(seen, trial))
             .await;
         if found.is_none() || !trial.observes(Unobserved::Work) {
@@ -98,30 +98,34 @@ impl<'a> Course<'a> {
             // The first sign may be a renewal that was on its way, and its writer no longer at work.
             limit += settings.duration();
         }
-        let _found = journal
+        let _found = observations
             .wait_for(limit, |seen| first_write_in(seen, trial))
             .await;
     }
 }
 
 /// Undoes what is due; what can't be undone is the rig's fault, and is tried again at the end of the run.
-pub(crate) async fn undo(scene: &Scene<'_>) {
-    if scene.repairs.is_clear() {
+pub(crate) async fn undo(context: &RunContext<'_>) {
+    if context.undo_log.is_clear() {
         return;
     }
-    let settled = scene.repairs.settle_trial(scene.cluster, &scene.client);
+    let settled = context
+        .undo_log
+        .undo_trial(context.cluster, &context.client);
     let detail = match timeout(UNDO_LIMIT, settled).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => chain(&error),
         Err(_) => format!("not done within {} s", UNDO_LIMIT.as_secs()),
     };
-    scene.journal.rig_fault(RigFault::RepairFailed { detail });
+    context
+        .observations
+        .rig_fault(RigFault::RepairFailed { detail });
 }
 
 /// A read beside the watch, which bounds how long a watch that is silently dead goes unnoticed.
-async fn keep_looking(scene: &Scene<'_>) {
+async fn keep_looking(context: &RunContext<'_>) {
     loop {
-        observers::look_at_lease(&scene.requests, &scene.journal, &scene.target).await;
+        observers::look_at_lease(&context.requests, &context.observations, &context.target).await;
         sleep(LOOK_PERIOD).await;
     }
 }
@@ -139,7 +143,7 @@ pub(super) fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
 
 pub(super) fn first_write_in(seen: &Seen, trial: &TrialData) -> Option<()> {
     let takeover = takeover_in(seen, trial)?;
-    let history = reigns(trial.id.fault, &seen.leases);
+    let history = history_of_terms(trial.id.fault, &seen.leases);
     let tenures = exclusion::tenures(&history, &seen.calls, None);
     let writes: Vec<&ApiCall> = seen
         .calls

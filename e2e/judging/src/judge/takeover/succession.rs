@@ -19,7 +19,7 @@ pub fn without_stranger(takeovers: Vec<Takeover>) -> Vec<Takeover> {
 
 /// The history without what the fault did to the Lease behind its holder's back: a term does not end by that, but by the
 /// next one, or at its deadline.
-pub fn reigns(fault: FaultKind, history: &[LeaseSeen]) -> Vec<LeaseSeen> {
+pub fn history_of_terms(fault: FaultKind, history: &[LeaseSeen]) -> Vec<LeaseSeen> {
     let by_fault = |seen: &LeaseSeen| {
         (fault.entry().deletes_lease && seen.deleted) || seen.record.holder == STRANGER
     };
@@ -176,8 +176,8 @@ mod tests {
             (takeover.reason, takeover.to.resource_version),
             (Reason::Own, 21)
         );
-        assert_eq!(reigns(FaultKind::LeaseDeleted, &history).len(), 2);
-        assert_eq!(reigns(FaultKind::Crash, &history).len(), 3);
+        assert_eq!(history_of_terms(FaultKind::LeaseDeleted, &history).len(), 2);
+        assert_eq!(history_of_terms(FaultKind::Crash, &history).len(), 3);
     }
 
     #[test]
@@ -219,7 +219,10 @@ mod tests {
             (takeover.reason, takeover.from.holder.as_str()),
             (Reason::Expired, STRANGER)
         );
-        assert_eq!(reigns(FaultKind::HolderOverwritten, &history).len(), 2);
+        assert_eq!(
+            history_of_terms(FaultKind::HolderOverwritten, &history).len(),
+            2
+        );
         history[2].at = Stamp::from_micros(9_000_000);
         let takeover = found(FaultKind::HolderOverwritten, None, &history).unwrap();
         assert_eq!(takeover.reason, Reason::Unexplained);

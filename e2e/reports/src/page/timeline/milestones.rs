@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::layout::{LEFT, LETTER, RIGHT};
 use crate::page::{
     scale::{Px, Scale},
-    story::{Milestone, MilestoneKind, Span},
+    view::{Milestone, MilestoneKind, Span},
 };
 
 const ROW_HEIGHT: f64 = 14.0;

@@ -15,7 +15,7 @@ fn drawn(data: &TrialData) -> String {
         within_ms: 15_000.0,
     };
     timeline(
-        &Story::of(data, &judge(data, promise), &Logs::default()),
+        &TrialView::of(data, &judge(data, promise), &Logs::default()),
         "a timeline",
     )
     .into_string()
@@ -81,10 +81,10 @@ fn ticks_that_would_touch_are_one_bar() {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    let mut story = Story::of(&data, &judge(&data, promise), &Logs::default());
+    let mut view = TrialView::of(&data, &judge(&data, promise), &Logs::default());
     let span = Span::new(0.0, 1000.0);
-    story.whole = span;
-    let panel = Panel::new(&story, span, 0.0, true);
+    view.whole = span;
+    let panel = Panel::new(&view, span, 0.0, true);
     let pixel = span.length() / (RIGHT - LEFT);
     let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
     let path = |gap| panel.ticks("writes", &moments, 7.0, gap).into_string();

@@ -1,8 +1,8 @@
 //! Whether the rig was in trouble while the run waited for something that did not come: then the operator can't be blamed.
 
 use crate::{
-    context::Scene,
-    observe::{observations::Seen, observers::Witnesses},
+    context::RunContext,
+    observe::{observations::Seen, observers::Observers},
 };
 use failover_judging::{
     clock::Stamp,
@@ -12,39 +12,39 @@ use failover_rig::progress::chain;
 
 /// Looks at the rig from a moment on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lookout {
+pub(super) struct RigWatch {
     since: Stamp,
     /// How many faults of the rig belong to what was before.
     known: usize,
 }
 
-impl Lookout {
+impl RigWatch {
     /// Begins to look.
-    pub(super) fn begin(scene: &Scene<'_>) -> Self {
+    pub(super) fn begin(context: &RunContext<'_>) -> Self {
         Self {
-            since: scene.journal.now(),
-            known: scene.journal.read(|seen| seen.rig.len()),
+            since: context.observations.now(),
+            known: context.observations.read(|seen| seen.rig.len()),
         }
     }
 
     /// What was wrong since, if anything; asks the API server once more to find out.
     pub(super) async fn trouble(
         &self,
-        scene: &Scene<'_>,
-        witnesses: &mut Witnesses,
+        context: &RunContext<'_>,
+        observers: &mut Observers,
     ) -> Option<String> {
-        if let Some(error) = witnesses.ended() {
+        if let Some(error) = observers.ended() {
             return Some(chain(error));
         }
-        if !scene.repairs.is_clear() {
+        if !context.undo_log.is_clear() {
             return Some("what an earlier fault did is not undone".to_owned());
         }
-        let path = scene.target.lease_path();
-        if let Err(error) = scene.requests.get("lookout", &path).await {
+        let path = context.target.lease_path();
+        if let Err(error) = context.requests.get("rig_watch", &path).await {
             return Some(chain(&error));
         }
-        scene
-            .journal
+        context
+            .observations
             .read(|seen| trouble_in(seen, self.since, self.known))
     }
 }

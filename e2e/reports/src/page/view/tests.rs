@@ -12,19 +12,18 @@ use failover_judging::{
     observed::trial::Strike,
 };
 
-fn story(data: &TrialData) -> Story {
+fn view(data: &TrialData) -> TrialView {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    Story::of(data, &judge(data, promise), &Logs::default())
+    TrialView::of(data, &judge(data, promise), &Logs::default())
 }
 
-fn event<'a>(story: &'a Story, what: &str) -> &'a Event {
-    story
-        .events
+fn event<'a>(view: &'a TrialView, what: &str) -> &'a Event {
+    view.events
         .iter()
         .find(|event| event.what.contains(what))
-        .unwrap_or_else(|| panic!("no {what:?} in {:#?}", story.events))
+        .unwrap_or_else(|| panic!("no {what:?} in {:#?}", view.events))
 }
 
 fn about(found: Option<f64>, expected: f64) -> bool {
@@ -33,11 +32,11 @@ fn about(found: Option<f64>, expected: f64) -> bool {
 
 #[test]
 fn the_old_leader_comes_first_and_the_new_one_second() {
-    let story = story(&recorded());
-    let lanes: Vec<(&str, &str)> = story
+    let view = view(&recorded());
+    let lanes: Vec<(&str, &str)> = view
         .lanes
         .iter()
-        .map(|lane| (story.names.short(&lane.name), lane.role))
+        .map(|lane| (view.names.short(&lane.name), lane.role))
         .collect();
     assert_eq!(
         lanes,
@@ -52,9 +51,9 @@ fn the_old_leader_comes_first_and_the_new_one_second() {
 
 #[test]
 fn a_lane_goes_through_the_states_of_its_pod() {
-    let story = story(&recorded());
+    let view = view(&recorded());
     let states = |index: usize| {
-        story.lanes[index]
+        view.lanes[index]
             .states
             .iter()
             .map(|(_, state)| *state)
@@ -63,7 +62,7 @@ fn a_lane_goes_through_the_states_of_its_pod() {
     assert_eq!(states(0), [State::Ready, State::Terminating, State::Down]);
     assert_eq!(states(1), [State::Ready]);
     assert_eq!(states(3), [State::Starting, State::NotReady, State::Ready]);
-    for lane in &story.lanes {
+    for lane in &view.lanes {
         for pair in lane.states.windows(2) {
             assert_eq!(pair[0].0.to, pair[1].0.from, "{lane:?}");
         }
@@ -72,16 +71,16 @@ fn a_lane_goes_through_the_states_of_its_pod() {
 
 #[test]
 fn the_lease_passes_from_one_pod_to_the_next_with_a_gap() {
-    let story = story(&recorded());
-    let [old, new] = story.terms.as_slice() else {
-        panic!("{:?}", story.terms);
+    let view = view(&recorded());
+    let [old, new] = view.terms.as_slice() else {
+        panic!("{:?}", view.terms);
     };
     assert!(old.holder.ends_with("26tcn") && new.holder.ends_with("nz7zr"));
-    assert!(old.span.to < new.span.from, "{:?}", story.terms);
+    assert!(old.span.to < new.span.from, "{:?}", view.terms);
     assert_eq!((old.silent, new.silent), (None, None));
-    assert_eq!(story.lanes[0].holds.len(), 1);
+    assert_eq!(view.lanes[0].holds.len(), 1);
     assert_eq!(
-        story.lanes[0].holds[0].from, story.whole.from,
+        view.lanes[0].holds[0].from, view.whole.from,
         "it held the Lease from the start"
     );
 }
@@ -89,18 +88,18 @@ fn the_lease_passes_from_one_pod_to_the_next_with_a_gap() {
 #[test]
 fn the_turning_points_are_events_of_their_own() {
     let data = recorded();
-    let story = story(&data);
-    assert_eq!(event(&story, "fault: graceful").at, Some(0.0));
-    let released = event(&story, "Lease released").at.unwrap();
-    let taken = event(&story, "Lease taken, says: released");
-    let last = event(&story, "last write of the old leader").at.unwrap();
-    let first = event(&story, "first write of the new leader");
+    let view = view(&data);
+    assert_eq!(event(&view, "fault: graceful").at, Some(0.0));
+    let released = event(&view, "Lease released").at.unwrap();
+    let taken = event(&view, "Lease taken, says: released");
+    let last = event(&view, "last write of the old leader").at.unwrap();
+    let first = event(&view, "first write of the new leader");
     assert!(last < released && released < taken.at.unwrap() && taken.at < first.at);
     assert!(taken.detail.contains("revision 2170"), "{taken:?}");
     assert_eq!(first.who, "nz7zr");
-    assert!(event(&story, "asked to stop").at.unwrap() > 0.0);
+    assert!(event(&view, "asked to stop").at.unwrap() > 0.0);
     assert!(
-        event(&story, "metrics read")
+        event(&view, "metrics read")
             .detail
             .contains("nz7zr: leading")
     );
@@ -109,15 +108,15 @@ fn the_turning_points_are_events_of_their_own() {
 #[test]
 fn writes_that_follow_each_other_are_one_event_and_every_one_a_tick() {
     let data = recorded();
-    let story = story(&data);
-    let ticks: usize = story.lanes.iter().map(|lane| lane.writes.len()).sum();
+    let view = view(&data);
+    let ticks: usize = view.lanes.iter().map(|lane| lane.writes.len()).sum();
     let writes = data
         .calls
         .iter()
         .filter(|call| call.user == data.operator && call.is_work_write() && call.accepted())
         .count();
     assert_eq!(ticks, writes);
-    let told = story
+    let told = view
         .events
         .iter()
         .filter(|event| event.glyph == Glyph::Writes)
@@ -127,16 +126,16 @@ fn writes_that_follow_each_other_are_one_event_and_every_one_a_tick() {
 
 #[test]
 fn a_longer_trial_has_hardly_more_to_tell() {
-    let short = story(&recorded()).events.len();
-    let long = story(&drawn_out(Duration::from_secs(40))).events.len();
+    let short = view(&recorded()).events.len();
+    let long = view(&drawn_out(Duration::from_secs(40))).events.len();
     // The canary of the recorded trial pauses once in each of the ten rounds.
     assert!(long <= short + 10, "{short} and {long}");
 }
 
 #[test]
 fn renewals_that_follow_each_other_are_one_event_on_either_side_of_the_fault() {
-    let story = story(&recorded());
-    let runs: Vec<&Event> = story
+    let view = view(&recorded());
+    let runs: Vec<&Event> = view
         .events
         .iter()
         .filter(|event| event.glyph == Glyph::Renewal)
@@ -149,15 +148,15 @@ fn renewals_that_follow_each_other_are_one_event_on_either_side_of_the_fault() {
         before.until.unwrap() < 0.0 && after.at.unwrap() > 0.0,
         "{runs:#?}"
     );
-    assert!(story.renewals.len() > 2, "every one is a dot");
+    assert!(view.renewals.len() > 2, "every one is a dot");
 }
 
 #[test]
 fn what_the_work_rule_ignores_is_no_work_here_either() {
     let mut data = recorded();
     data.work.ignore = vec!["scheduledmachines.5spot.finos.org/status".parse().unwrap()];
-    let story = story(&data);
-    assert!(story.lanes.iter().all(|lane| lane.writes.is_empty()));
+    let view = view(&data);
+    assert!(view.lanes.iter().all(|lane| lane.writes.is_empty()));
 }
 
 #[test]
@@ -166,8 +165,8 @@ fn requests_that_fail_again_and_again_are_one_event() {
     for own in data.own.iter_mut().take(20) {
         own.code = 0;
     }
-    let story = story(&data);
-    let failed: Vec<&Event> = story
+    let view = view(&data);
+    let failed: Vec<&Event> = view
         .events
         .iter()
         .filter(|event| event.glyph == Glyph::Failed)
@@ -180,11 +179,11 @@ fn requests_that_fail_again_and_again_are_one_event() {
 
 #[test]
 fn stray_and_refused_writes_are_told_apart() {
-    let story = story(&troubled());
-    let stray = event(&story, "stray write");
+    let view = view(&troubled());
+    let stray = event(&view, "stray write");
     assert_eq!((stray.glyph, stray.track), (Glyph::Stray, Track::Writes(0)));
     assert!(stray.detail.contains("audit stray-1"), "{stray:?}");
-    let refused = event(&story, "1 work write refused");
+    let refused = event(&view, "1 work write refused");
     assert_eq!(refused.glyph, Glyph::Refused);
     assert!(
         refused.detail.contains("(403)") && refused.detail.contains("audit stray-3"),
@@ -194,15 +193,15 @@ fn stray_and_refused_writes_are_told_apart() {
 
 #[test]
 fn a_request_that_hung_lasts_and_the_rig_has_its_say_first() {
-    let story = story(&troubled());
-    let hung = event(&story, "no answer");
+    let view = view(&troubled());
+    let hung = event(&view, "no answer");
     assert!(
         about(hung.at, 400.0) && about(hung.until, 1900.0),
         "{hung:?}"
     );
-    assert_eq!(story.events[0].at, None);
+    assert_eq!(view.events[0].at, None);
     assert!(
-        story.events[0]
+        view.events[0]
             .detail
             .contains("the watch on pods was broken for 1500 ms")
     );
@@ -210,7 +209,7 @@ fn a_request_that_hung_lasts_and_the_rig_has_its_say_first() {
 
 #[test]
 fn a_short_takeover_has_a_close_up_and_a_long_one_has_none() {
-    let told = story(&recorded());
+    let told = view(&recorded());
     let close_up = told.close_up.unwrap();
     let first = event(&told, "first write of the new leader").at.unwrap();
     assert!(close_up.holds(0.0) && close_up.holds(first), "{close_up:?}");
@@ -219,7 +218,7 @@ fn a_short_takeover_has_a_close_up_and_a_long_one_has_none() {
     data.strike = Strike::between(data.strike.issued + Duration::ZERO, data.strike.returned);
     data.ended = data.strike.issued + Duration::from_millis(300);
     data.began = data.strike.issued;
-    assert_eq!(story(&data).close_up, None);
+    assert_eq!(view(&data).close_up, None);
 }
 
 #[test]
@@ -230,8 +229,8 @@ fn a_takeover_that_begins_later_has_its_close_up_then() {
     };
     let mut result = judge(&data, promise);
     result.phases.onset_ms = 1000.0;
-    let story = Story::of(&data, &result, &Logs::default());
-    let close_up = story.close_up.unwrap();
+    let view = TrialView::of(&data, &result, &Logs::default());
+    let close_up = view.close_up.unwrap();
     assert!(
         close_up.from > 900.0 && close_up.holds(1097.3),
         "{close_up:?}"
@@ -255,10 +254,10 @@ fn a_silent_holder_is_drawn_silent_until_another_takes_the_lease() {
         seen.at = seen.at + Duration::from_secs(16);
     }
     data.ended = data.ended + Duration::from_secs(16);
-    let story = story(&data);
-    let silent = story.terms[0].silent.unwrap();
-    assert_eq!(silent.to, story.terms[1].span.from);
-    let lapse = event(&story, "right to the Lease lapses");
+    let view = view(&data);
+    let silent = view.terms[0].silent.unwrap();
+    assert_eq!(silent.to, view.terms[1].span.from);
+    let lapse = event(&view, "right to the Lease lapses");
     assert!(about(lapse.at, silent.from + 15_000.0), "{lapse:?}");
     assert!(lapse.detail.contains("15.00 s"), "{lapse:?}");
 }
@@ -267,16 +266,16 @@ fn a_silent_holder_is_drawn_silent_until_another_takes_the_lease() {
 fn without_a_clock_map_the_page_says_what_it_can_not_place() {
     let mut data = recorded();
     data.own.clear();
-    let story = story(&data);
-    assert_eq!(story.events[0].what, "clocks");
-    assert!(story.lanes.iter().all(|lane| lane.writes.is_empty()));
+    let view = view(&data);
+    assert_eq!(view.events[0].what, "clocks");
+    assert!(view.lanes.iter().all(|lane| lane.writes.is_empty()));
 }
 
-fn story_with(data: &TrialData, logs: &Logs) -> Story {
+fn view_with(data: &TrialData, logs: &Logs) -> TrialView {
     let promise = Promise {
         within_ms: 15_000.0,
     };
-    Story::of(data, &judge(data, promise), logs)
+    TrialView::of(data, &judge(data, promise), logs)
 }
 
 #[test]
@@ -286,13 +285,13 @@ fn lines_that_a_pod_wrote_at_once_are_one_mark_in_its_lane() {
     let lines = ["stopping", "released"].map(|text| said_at(&data, 90.0, text));
     logs.add(data.before.pod(), &lines.concat());
     logs.add(data.before.pod(), &said_at(&data, 300.0, "E1125 gone"));
-    let story = story_with(&data, &logs);
-    let said = event(&story, "log, 2 lines");
+    let view = view_with(&data, &logs);
+    let said = event(&view, "log, 2 lines");
     assert_eq!((said.track, said.glyph), (Track::Log(0), Glyph::Log));
     assert_eq!(said.detail, "stopping ⏎ released");
     assert!(about(said.at, 90.0), "{said:?}");
     let warned = |event: &&Event| event.glyph == Glyph::Warning;
-    assert_eq!(story.events.iter().filter(warned).count(), 1);
+    assert_eq!(view.events.iter().filter(warned).count(), 1);
 }
 
 #[test]
@@ -311,8 +310,8 @@ fn of_a_long_log_the_warnings_and_what_is_near_the_takeover_are_shown_and_the_re
         })
         .collect();
     logs.add(data.before.pod(), &lines.concat());
-    let story = story_with(&data, &logs);
-    let shown: Vec<&Event> = story
+    let view = view_with(&data, &logs);
+    let shown: Vec<&Event> = view
         .events
         .iter()
         .filter(|event| matches!(event.track, Track::Log(_)))
@@ -324,7 +323,7 @@ fn of_a_long_log_the_warnings_and_what_is_near_the_takeover_are_shown_and_the_re
         shown[1..].iter().all(|said| said.at.unwrap() > -1100.0),
         "{shown:#?}"
     );
-    assert_eq!(story.events[0].detail, "all are in the folder logs");
+    assert_eq!(view.events[0].detail, "all are in the folder logs");
 }
 
 #[test]
@@ -333,7 +332,7 @@ fn a_trial_that_failed_has_more_room_for_its_logs() {
         let mut logs = Logs::default();
         let line = said_at(data, 90.0, &"x".repeat(100));
         logs.add(data.before.pod(), &line.repeat(50));
-        event(&story_with(data, &logs), "log, ").detail.len()
+        event(&view_with(data, &logs), "log, ").detail.len()
     };
     assert!(said(&troubled()) > 2 * said(&recorded()));
 }
@@ -342,7 +341,7 @@ fn a_trial_that_failed_has_more_room_for_its_logs() {
 fn a_container_that_is_about_to_run_is_no_event() {
     let mut data = recorded();
     let creating = |data: &TrialData| {
-        let events = story(data).events;
+        let events = view(data).events;
         events.iter().any(|event| event.what.contains("waiting: "))
     };
     assert!(!creating(&data));
@@ -357,13 +356,13 @@ fn a_container_that_is_about_to_run_is_no_event() {
 #[test]
 fn pods_on_several_nodes_say_which() {
     let mut data = recorded();
-    assert!(story(&data).lanes.iter().all(|lane| lane.node.is_none()));
+    assert!(view(&data).lanes.iter().all(|lane| lane.node.is_none()));
     let old = data.before.pod().to_owned();
     for pod in &mut data.pods {
         let agent = i32::from(pod.name != old);
         pod.node = Some(format!("five-spot-agent-{agent}"));
     }
-    let lanes = story(&data).lanes;
+    let lanes = view(&data).lanes;
     let nodes: Vec<Option<&str>> = lanes.iter().map(|lane| lane.node.as_deref()).collect();
     assert_eq!(nodes[..2], [Some("0"), Some("1")]);
 }
@@ -381,11 +380,11 @@ fn evictions_are_told_in_the_lane_of_their_pod() {
         by_budget,
     };
     data.strike.evictions = vec![eviction(1, 429, true), eviction(20, 201, false)];
-    let story = story(&data);
-    let refused = event(&story, "eviction refused by the disruption budget");
+    let view = view(&data);
+    let refused = event(&view, "eviction refused by the disruption budget");
     assert_eq!(
         (refused.track, refused.glyph),
         (Track::Pod(0), Glyph::Refused)
     );
-    assert_eq!(event(&story, "eviction allowed").glyph, Glyph::Pod);
+    assert_eq!(event(&view, "eviction allowed").glyph, Glyph::Pod);
 }

@@ -8,7 +8,7 @@ use failover_judging::{
 
 use crate::page::words::Names;
 
-/// What the parts of a story are told from.
+/// What the parts of a view are made from.
 pub(super) struct Source<'a> {
     pub(super) data: &'a TrialData,
     pub(super) result: &'a TrialResult,

@@ -36,9 +36,9 @@ const CLOSE_UP_BELOW: f64 = 0.2;
 /// The shortest time that a close-up shows after the fault, in milliseconds.
 const SHORTEST_CLOSE_UP_MS: Millis = 60.0;
 
-/// The story of one trial.
+/// What is drawn of one trial.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct TrialView {
     /// From the first look to the last.
     pub(super) whole: Span,
     /// The takeover, where it is short against the whole.
@@ -65,7 +65,7 @@ pub(super) struct Story {
     pub(super) unseen: Vec<&'static str>,
 }
 
-impl Story {
+impl TrialView {
     /// Whether anything of this pod is worth to be seen closely: it is one of the leaders, or something happens to it.
     pub(super) fn takes_part(&self, lane: usize, within: Span) -> bool {
         let leads = |lane: &Lane| lane.holds.iter().any(|span| span.within(within).is_some());
@@ -82,8 +82,8 @@ impl Story {
     }
 }
 
-impl Story {
-    /// The story of the trial that `data` was seen of and `result` was found of.
+impl TrialView {
+    /// The view of the trial that `data` was seen of and `result` was found of.
     pub(super) fn of(data: &TrialData, result: &TrialResult, logs: &Logs) -> Self {
         let map = ClockMap::measure(&data.own, &data.calls);
         let source = Source {

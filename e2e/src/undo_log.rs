@@ -1,7 +1,7 @@
 //! What faults have done to the cluster and still have to undo.
 //!
-//! A fault that lasts writes down how to undo it *before* it does it. The list outlives the trial: it is settled when
-//! the trial has seen enough, and again at the end of the run, however that ends.
+//! A fault that lasts records how to undo it *before* it does it. The log outlives the trial: it is undone when the trial
+//! has seen enough, and again at the end of the run, however that ends.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use failover_rig::cluster::{Cluster, ClusterError};
 
 /// One way to undo something. Each may be done twice.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Repair {
+pub enum Undo {
     /// Run a command on a node.
     OnNode {
         /// The node.
@@ -50,20 +50,20 @@ pub enum Due {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Owed {
+struct Entry {
     what: String,
     due: Due,
-    repair: Repair,
+    undo: Undo,
 }
 
 /// What is still to be undone.
 #[derive(Debug, Default)]
-pub struct Repairs(Mutex<Vec<Owed>>);
+pub struct UndoLog(Mutex<Vec<Entry>>);
 
-/// Something could not be undone. It stays on the list.
+/// Something could not be undone. It stays in the log.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to undo what a fault did: {what}")]
-pub struct RepairError {
+pub struct UndoError {
     what: String,
     #[source]
     source: Cause,
@@ -83,34 +83,30 @@ pub enum Cause {
     Build(#[from] http::Error),
 }
 
-impl Repairs {
-    /// Writes down how to undo `what`.
-    pub fn owe(&self, due: Due, what: impl Into<String>, repair: Repair) {
-        let owed = Owed {
+impl UndoLog {
+    /// Records how to undo `what`.
+    pub fn record(&self, due: Due, what: impl Into<String>, undo: Undo) {
+        let entry = Entry {
             what: what.into(),
             due,
-            repair,
+            undo,
         };
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What the last trial did once more has to be undone once.
-        if !list.contains(&owed) {
-            list.push(owed);
+        if !entries.contains(&entry) {
+            entries.push(entry);
         }
     }
 
     /// Undoes what is due after a trial, last first, and goes on after a failure; gives the first failure.
-    pub async fn settle_trial(
-        &self,
-        cluster: &Cluster,
-        client: &Client,
-    ) -> Result<(), RepairError> {
-        self.settle(Due::AfterTrial, cluster, client).await
+    pub async fn undo_trial(&self, cluster: &Cluster, client: &Client) -> Result<(), UndoError> {
+        self.undo(Due::AfterTrial, cluster, client).await
     }
 
     /// Undoes everything that is left, last first, and goes on after a failure; gives the first failure.
-    pub async fn settle_all(&self, cluster: &Cluster, client: &Client) -> Result<(), RepairError> {
-        let trial = self.settle(Due::AfterTrial, cluster, client).await;
-        let run = self.settle(Due::AfterRun, cluster, client).await;
+    pub async fn undo_all(&self, cluster: &Cluster, client: &Client) -> Result<(), UndoError> {
+        let trial = self.undo(Due::AfterTrial, cluster, client).await;
+        let run = self.undo(Due::AfterRun, cluster, client).await;
         trial.and(run)
     }
 
@@ -119,19 +115,14 @@ impl Repairs {
         self.due(Due::AfterTrial).is_empty()
     }
 
-    async fn settle(
-        &self,
-        due: Due,
-        cluster: &Cluster,
-        client: &Client,
-    ) -> Result<(), RepairError> {
+    async fn undo(&self, due: Due, cluster: &Cluster, client: &Client) -> Result<(), UndoError> {
         let mut first = Ok(());
-        for owed in self.due(due).into_iter().rev() {
-            match owed.repair.execute(cluster, client).await {
-                Ok(()) => self.strike_off(&owed),
+        for entry in self.due(due).into_iter().rev() {
+            match entry.undo.execute(cluster, client).await {
+                Ok(()) => self.remove(&entry),
                 Err(source) => {
-                    first = first.and(Err(RepairError {
-                        what: owed.what.clone(),
+                    first = first.and(Err(UndoError {
+                        what: entry.what.clone(),
                         source,
                     }));
                 }
@@ -140,21 +131,22 @@ impl Repairs {
         first
     }
 
-    fn due(&self, due: Due) -> Vec<Owed> {
-        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        list.iter()
-            .filter(|owed| owed.due == due)
+    fn due(&self, due: Due) -> Vec<Entry> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries
+            .iter()
+            .filter(|entry| entry.due == due)
             .cloned()
             .collect()
     }
 
-    fn strike_off(&self, done: &Owed) {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        list.retain(|owed| owed != done);
+    fn remove(&self, done: &Entry) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry != done);
     }
 }
 
-impl Repair {
+impl Undo {
     /// A command on a node.
     pub fn on_node(node: &str, command: &[&str]) -> Self {
         Self::OnNode {
@@ -199,31 +191,31 @@ impl Repair {
 mod tests {
     use super::*;
 
-    fn delete(path: &str) -> Repair {
-        Repair::Delete {
+    fn delete(path: &str) -> Undo {
+        Undo::Delete {
             path: path.to_owned(),
         }
     }
 
     #[test]
     fn what_is_owed_is_due_at_its_time_and_once() {
-        let repairs = Repairs::default();
-        assert!(repairs.is_clear());
-        repairs.owe(Due::AfterRun, "the annotation", delete("/c"));
+        let undo_log = UndoLog::default();
+        assert!(undo_log.is_clear());
+        undo_log.record(Due::AfterRun, "the annotation", delete("/c"));
         assert!(
-            repairs.is_clear(),
+            undo_log.is_clear(),
             "the end of the run is not the end of a trial"
         );
         for _ in 0..2 {
-            repairs.owe(Due::AfterTrial, "the policy", delete("/a"));
+            undo_log.record(Due::AfterTrial, "the policy", delete("/a"));
         }
-        repairs.owe(Due::AfterTrial, "the binding", delete("/b"));
-        let due: Vec<_> = repairs.due(Due::AfterTrial);
+        undo_log.record(Due::AfterTrial, "the binding", delete("/b"));
+        let due: Vec<_> = undo_log.due(Due::AfterTrial);
         assert_eq!(due.len(), 2);
-        repairs.strike_off(&due[1]);
-        assert!(!repairs.is_clear());
-        repairs.strike_off(&due[0]);
-        assert!(repairs.is_clear());
-        assert_eq!(repairs.due(Due::AfterRun).len(), 1);
+        undo_log.remove(&due[1]);
+        assert!(!undo_log.is_clear());
+        undo_log.remove(&due[0]);
+        assert!(undo_log.is_clear());
+        assert_eq!(undo_log.due(Due::AfterRun).len(), 1);
     }
 }
