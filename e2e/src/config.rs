@@ -16,7 +16,7 @@ use toml::Spanned;
 use crate::deploy::{LeaseDuration, Seconds, Switch};
 use failover_judging::{
     fault::FaultKind,
-    observed::{holder::HolderIdentity, work::ResourceName},
+    observed::{HolderIdentity, ResourceName},
     report::BudgetShape,
 };
 

@@ -10,20 +10,11 @@ use tokio::time::timeout;
 
 use crate::{
     deploy::{Target, rollout::RolloutCommand},
-    observe::{
-        canary::{Canary, Pace},
-        observations::Observations,
-        requests::Requests,
-        silent_listener::SilentListener,
-    },
+    observe::{Canary, Observations, Pace, Requests, SilentListener},
     undo_log::UndoLog,
 };
 use failover_judging::{
-    observed::{
-        roles::{LeaderMetric, Role, RolesSeen},
-        trial::{PodSeen, Unobserved, present},
-        work::WorkRule,
-    },
+    observed::{LeaderMetric, PodSeen, Role, RolesSeen, Unobserved, WorkRule, trial::present},
     settings::LeaseSettings,
 };
 use failover_rig::{cluster::Cluster, progress::Progress};

@@ -17,6 +17,7 @@ mod target;
 pub(crate) use apply::resolve;
 pub use apply::{Applied, ApplyError, apply, remove};
 pub use budget_shape::NoBudget;
+pub(crate) use budget_shape::selects;
 pub use election::{GivenSettings, LeaseDuration, SettingsError};
 pub use existing::{ExistingError, take};
 pub use inventory::take_over;
@@ -26,3 +27,6 @@ pub use overrides::{EnvOverride, Overrides};
 pub use seconds::Seconds;
 pub use switches::{NoFence, Switch, Switches, has_fence};
 pub use target::{Naming, Target, TargetError};
+
+#[cfg(test)]
+pub(crate) use target::tests;

@@ -56,6 +56,7 @@ pub struct InitCommand {
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum InitError {
     /// It exists.
     #[error("--out={}: exists already and is left alone; remove it or name another file", .0.display())]
@@ -63,41 +64,30 @@ pub enum InitError {
     /// The cluster can't be reached.
     #[error("--kubeconfig={path}: can't be used")]
     Kubeconfig {
-        /// Where it was read from.
         path: String,
-        /// Why.
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
     /// Something named is not there.
     #[error("{flag}={name}: namespace {namespace} has no such {kind}")]
     Absent {
-        /// The flag.
         flag: &'static str,
-        /// Its value.
         name: String,
-        /// The namespace.
         namespace: String,
-        /// The kind.
         kind: &'static str,
     },
     /// The API server did not answer as it should.
     #[error("failed to {action} in namespace {namespace}")]
     Api {
-        /// What was attempted.
         action: &'static str,
-        /// The namespace.
         namespace: String,
-        /// What was answered.
         #[source]
         source: Box<kube::Error>,
     },
     /// The file can't be written.
     #[error("failed to write {}", .path.display())]
     Write {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

@@ -6,3 +6,10 @@ pub mod observers;
 pub mod requests;
 pub mod run_clock;
 pub mod silent_listener;
+
+pub use canary::{Canary, CanaryError, CanarySpec, Pace};
+pub use observations::{Observations, Seen};
+pub use observers::{ObserverError, Observers};
+pub use requests::{Answer, RequestError, Requests};
+pub use run_clock::RunClock;
+pub use silent_listener::SilentListener;

@@ -22,15 +22,12 @@ use crate::{
     context::RunContext,
     deploy::{self, Applied, Target},
     fault::{Need, action},
-    observe::{
-        canary::Canary, observations::Observations, observers::Observers, requests::Requests,
-        run_clock::RunClock, silent_listener::SilentListener,
-    },
+    observe::{Canary, Observations, Observers, Requests, RunClock, SilentListener},
     undo_log::UndoLog,
 };
 use failover_judging::{
     fault::FaultKind,
-    observed::holder::HolderIdentity,
+    observed::HolderIdentity,
     report::{Provider, Report},
 };
 use failover_reports::{archive, folder::Folder, outputs, page};

@@ -1,7 +1,7 @@
 //! The one clock of a run: `CLOCK_MONOTONIC` of the machine the harness runs on.
 //!
 //! Everything that the harness sees is stamped on arrival. Times that others wrote (the Lease, the audit log) come from
-//! other clocks and are brought onto this one with a measured error, see [`crate::observed::audit::ClockMap`].
+//! other clocks and are brought onto this one with a measured error, see [`crate::observed::ClockMap`].
 
 use std::time::Duration;
 

@@ -6,11 +6,12 @@ pub mod comparison;
 pub mod gate;
 pub mod precision;
 
-use crate::{
-    criteria::{baseline::Baseline, gate::Gate, precision::Goal},
-    report::Report,
-    verdict::CheckId,
-};
+pub use baseline::{Baseline, NoPercentage, Percent};
+pub use comparison::{Comparisons, Difference, Pair, Sample, Unmatched};
+pub use gate::{Gate, GateError};
+pub use precision::{Goal, GoalError, Precision, Unreachable};
+
+use crate::{report::Report, verdict::CheckId};
 
 /// What the user asks of a run.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,9 +13,12 @@ mod reading;
 mod result;
 pub mod takeover;
 
+pub use exclusion::{Boundary, Exclusion, StrayWrite, Take, Tenure};
+pub use takeover::{Evidence, Reason, Takeover};
+
 use reading::Reading;
 
-use crate::{observed::trial::TrialData, verdict::Verdict};
+use crate::{observed::TrialData, verdict::Verdict};
 
 pub use measure::{CanaryCount, MeasuringError, Phases};
 pub use reading::merged_history;

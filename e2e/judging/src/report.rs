@@ -15,13 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Millis,
     fault::FaultKind,
-    judge::{Promise, TrialResult, disruption::Disruption, idle::Idle, takeover::Reason},
+    judge::{Promise, Reason, TrialResult, disruption::Disruption, idle::Idle},
     limit::TakeoverLimits,
     settings::LeaseSettings,
-    statistics::{
-        figure::{Phase, Statistic},
-        percentile::Summary,
-    },
+    statistics::{Phase, Statistic, Summary},
     verdict::{Check, Verdict},
 };
 

@@ -3,3 +3,6 @@
 pub mod figure;
 pub mod percentile;
 pub mod rank_test;
+
+pub use figure::{Figure, FigureError, Phase, Statistic};
+pub use percentile::{Interval, IntervalMethod, Method, Summary};

@@ -5,9 +5,20 @@ use serde::{Deserialize, Serialize};
 
 /// How a run, or one of its checks, came out.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Verdict {
     /// What was promised was seen.
     Pass,
@@ -19,9 +30,21 @@ pub enum Verdict {
 
 /// What is checked. The names are part of the report's format.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum CheckId {
     /// There is a standby that could take over.
     Standby,
@@ -104,54 +127,6 @@ impl Verdict {
     }
 }
 
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Pass => "PASS",
-            Self::Fail => "FAIL",
-            Self::Inconclusive => "INCONCLUSIVE",
-        })
-    }
-}
-
-impl CheckId {
-    /// The name as in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Standby => "standby",
-            Self::WorstCase => "worst-case",
-            Self::LeaseDuration => "lease-duration",
-            Self::SteadyState => "steady-state",
-            Self::Idle => "idle",
-            Self::DisruptionBudget => "disruption-budget",
-            Self::Takeover => "takeover",
-            Self::Reason => "reason",
-            Self::LeaseFailover => "lease-failover",
-            Self::WorkFailover => "work-failover",
-            Self::Within => "within",
-            Self::Overlap => "overlap",
-            Self::OnlyHolderWrites => "only-holder-writes",
-            Self::SteppedDown => "stepped-down",
-            Self::Led => "led",
-            Self::Survived => "survived",
-            Self::Drained => "drained",
-            Self::Gate => "gate",
-            Self::Precision => "precision",
-            Self::Regression => "regression",
-            Self::OneLeader => "one-leader",
-            Self::Canary => "canary",
-            Self::Restored => "restored",
-            Self::Evidence => "evidence",
-        }
-    }
-}
-
-impl std::fmt::Display for CheckId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 impl Check {
     /// A promise that was kept.
     pub fn pass(id: CheckId, scope: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -228,7 +203,7 @@ mod tests {
             CheckId::LeaseFailover,
             CheckId::Evidence,
         ] {
-            assert_eq!(serde_json::to_value(id).unwrap(), id.name());
+            assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
         }
     }
 }

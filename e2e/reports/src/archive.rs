@@ -6,8 +6,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::folder;
 use failover_judging::{
-    criteria::baseline::{Baseline, Percent},
-    observed::trial::TrialData,
+    criteria::{Baseline, Percent},
+    observed::TrialData,
     report::{FORMAT_VERSION, Report},
 };
 
@@ -27,24 +27,20 @@ pub struct Archive {
 
 /// Why an earlier run can't be read. All of these are the user's to mend.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ReadError {
     /// There is no such file.
     #[error("failed to read {}", .path.display())]
     Open {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is not what it should be.
     #[error("{} is no {what}", .path.display())]
     Json {
-        /// The file.
         path: PathBuf,
-        /// What it should be.
         what: &'static str,
-        /// Where it is not.
         #[source]
         source: serde_json::Error,
     },
@@ -53,12 +49,7 @@ pub enum ReadError {
         "{}: format_version is {found}, this failover reads {FORMAT_VERSION}: read it with the version that wrote it, or \
          measure again", .path.display()
     )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
+    Version { path: PathBuf, found: u32 },
 }
 
 /// What every version of the report has.

@@ -11,10 +11,13 @@ use crate::{
 };
 use failover_judging::{
     clock::Millis,
-    criteria::comparison::{ALPHA, Comparisons, Pair, Sample, differences},
+    criteria::{
+        Comparisons, Pair, Sample,
+        comparison::{ALPHA, differences},
+    },
     fault::FaultKind,
     report::Report,
-    statistics::figure::Phase,
+    statistics::Phase,
 };
 
 /// How runs are called, in order.
@@ -189,7 +192,7 @@ mod tests {
     use super::*;
     use failover_judging::{
         fault::FaultKind,
-        judge::takeover::Reason,
+        judge::Reason,
         samples::{crashes, trial},
     };
 

@@ -3,7 +3,7 @@
 use failover_judging::{
     clock::Millis,
     report::{Group, Report},
-    statistics::percentile::{Interval, Summary},
+    statistics::{Interval, Summary},
     verdict::Verdict,
 };
 
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use failover_judging::{
         fault::FaultKind,
-        judge::takeover::Reason,
+        judge::Reason,
         samples::{report, trial},
         verdict::{Check, CheckId},
     };

@@ -34,7 +34,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::folder::{Folder, WriteError, trial_file};
-use failover_judging::{observed::trial::TrialData, report::Report};
+use failover_judging::{observed::TrialData, report::Report};
 pub use logs::Logs;
 
 const STYLE: &str = include_str!("page/page.css");

@@ -10,14 +10,9 @@ use crate::{
     outputs,
 };
 use failover_judging::{
-    criteria::{
-        Criteria,
-        baseline::Percent,
-        gate::{Gate, GateError},
-        precision::{Goal, GoalError},
-    },
+    criteria::{Criteria, Gate, GateError, Goal, GoalError, Percent},
     judge::judge,
-    observed::trial::TrialData,
+    observed::TrialData,
     report::Report,
     verdict::CheckId,
 };
@@ -63,6 +58,7 @@ pub struct Replayed {
 
 /// Why a run can't be judged again.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ReplayError {
     /// It can't be read.
     #[error(transparent)]
@@ -76,18 +72,14 @@ pub enum ReplayError {
     /// Its own limits can't be read.
     #[error("run.gates has {gate:?}")]
     Gate {
-        /// The limit.
         gate: String,
-        /// Why not.
         #[source]
         source: GateError,
     },
     /// Its own goals can't be read.
     #[error("run.until_confident has {goal:?}")]
     Goal {
-        /// The goal.
         goal: String,
-        /// Why not.
         #[source]
         source: GoalError,
     },

@@ -6,7 +6,7 @@ use failover_judging::{
     clock::Millis,
     judge::idle::{Idle, per_minute},
     report::{Group, Report},
-    statistics::percentile::{CONFIDENCE, Interval, Summary},
+    statistics::{Interval, Summary, percentile::CONFIDENCE},
     verdict::Verdict,
 };
 
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use failover_judging::{
         fault::FaultKind,
-        judge::takeover::Reason,
+        judge::Reason,
         samples::{report, trial},
         verdict::{Check, CheckId},
     };

@@ -2,7 +2,7 @@
 
 use clap::{Args, builder::RangedU64ValueParser};
 
-use failover_judging::criteria::precision::Goal;
+use failover_judging::criteria::Goal;
 
 /// How many trials are made beside those asked for.
 #[derive(Clone, Debug, Args)]
@@ -18,30 +18,4 @@ pub struct PrecisionArgs {
     /// Trials of each fault with each number of replicas at most, for --until-confident [default: 120, or --trials]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1000))]
     pub max_trials: Option<u32>,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use failover_reports::replay::BaselineArgs;
-
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        _precision: PrecisionArgs,
-        #[command(flatten)]
-        _baseline: BaselineArgs,
-    }
-
-    #[rstest::rstest]
-    #[case(&["--until-confident", "crash.work.p50"], "such as crash.work.p50<=50ms")]
-    #[case(&["--warm-up", "101"], "101 is not in 0..=100")]
-    #[case(&["--baseline", "a", "--regression", "20"], "such as 20%")]
-    fn bad_input_is_a_usage_error_that_names_it(#[case] flags: &[&str], #[case] named: &str) {
-        let error = Command::try_parse_from([&["failover"], flags].concat()).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains(named), "{error}");
-    }
 }

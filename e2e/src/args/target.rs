@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::deploy::{LeaseDuration, Seconds};
-use failover_judging::observed::holder::HolderIdentity;
+use failover_judging::observed::HolderIdentity;
 
 /// What is put to the test.
 #[derive(Clone, Debug, Default, Args)]

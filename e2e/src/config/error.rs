@@ -4,24 +4,18 @@ use std::path::{Path, PathBuf};
 
 /// Why a `failover.toml` can't be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ConfigError {
     /// It can't be read.
     #[error("--config={}: can't be read", .file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// Something in it is wrong.
     #[error("{place}: {rule}")]
-    Wrong {
-        /// File, line, column and key.
-        place: Place,
-        /// What is wrong, with the value and the rule.
-        rule: String,
-    },
+    Wrong { place: Place, rule: String },
 }
 
 /// A place in a file, for messages.

@@ -1,20 +1,17 @@
 //! Asks for evictions, by the eviction API as a drain asks it
 //! (<https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/>), and reads the budgets that answer.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::{
-    api::{EvictParams, ListParams},
-    core::{Selector, SelectorExt},
-};
+use kube::api::{EvictParams, ListParams};
 use tokio::time::{Instant, sleep};
 
-use crate::context::RunContext;
-use failover_judging::{judge::disruption::BudgetSeen, observed::eviction::Eviction};
+use crate::{context::RunContext, deploy::selects};
+use failover_judging::{judge::disruption::BudgetSeen, observed::Eviction};
 
 /// How long the disruption controller gets to count the replicas anew after one of them changed.
 const COUNT_LIMIT: Duration = Duration::from_secs(10);
+
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The cause that the API server gives for a refusal by a disruption budget.
@@ -103,12 +100,4 @@ pub async fn counted(context: &RunContext<'_>, replicas: u32) -> Result<Vec<Budg
         }
         sleep(PAUSE).await;
     }
-}
-
-/// Whether a budget's selector selects pods with these labels: an empty one of policy/v1 selects every pod, a missing one
-/// none.
-pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
-    selector.is_some_and(|selector| {
-        Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
-    })
 }

@@ -53,30 +53,23 @@ impl Applied {
 
 /// Why the operator could not be put into the cluster, or taken out of it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ApplyError {
     /// A call failed.
     #[error("failed to {action} {kind} {name}")]
     Call {
-        /// What was attempted.
         action: &'static str,
-        /// Kind.
         kind: String,
-        /// Name.
         name: String,
-        /// What the API server answered.
         #[source]
         source: Box<kube::Error>,
     },
     /// A kind is not served.
     #[error("failed to apply {name}: the API server does not serve {kind} ({api_version})")]
     UnknownKind {
-        /// apiVersion.
         api_version: String,
-        /// Kind.
         kind: String,
-        /// Name.
         name: String,
-        /// What discovery answered.
         #[source]
         source: Box<kube::Error>,
     },
@@ -91,12 +84,7 @@ pub enum ApplyError {
     Inventory(#[source] serde_json::Error),
     /// Something did not go away.
     #[error("{kind} {name} is still there {} s after it was deleted", SETTLE_LIMIT.as_secs())]
-    StillThere {
-        /// Kind.
-        kind: String,
-        /// Name.
-        name: String,
-    },
+    StillThere { kind: String, name: String },
 }
 
 /// Applies all objects in order, and notes in `applied` what it created, also when it does not get to the end. What

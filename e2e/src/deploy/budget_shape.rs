@@ -1,10 +1,12 @@
 //! Gives the operator's disruption budget another shape, so that each can be put to the test.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
 use serde_json::{Value, json};
 
 use super::{Manifests, Target, is_a};
-use crate::context::disruption;
 use failover_judging::report::BudgetShape;
 
 const KIND: &str = "PodDisruptionBudget";
@@ -38,7 +40,7 @@ impl Manifests {
             };
             let Some(spec) = spec
                 .as_object_mut()
-                .filter(|spec| selects(spec.get("selector"), target))
+                .filter(|spec| selects_target(spec.get("selector"), target))
             else {
                 continue;
             };
@@ -58,38 +60,30 @@ impl Manifests {
     }
 }
 
-fn selects(selector: Option<&Value>, target: &Target) -> bool {
+fn selects_target(selector: Option<&Value>, target: &Target) -> bool {
     let selector: Option<LabelSelector> =
         selector.and_then(|selector| serde_json::from_value(selector.clone()).ok());
-    disruption::selects(selector.as_ref(), &target.selector)
+    selects(selector.as_ref(), &target.selector)
+}
+
+/// Whether a budget's selector selects pods with these labels: an empty one of policy/v1 selects every pod, a missing one
+/// none.
+pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
+    selector.is_some_and(|selector| {
+        Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use clap::ValueEnum;
 
     use super::*;
-    use failover_judging::observed::holder::HolderIdentity;
-
-    fn target() -> Target {
-        Target {
-            namespace: "n".to_owned(),
-            deployment: "operator".to_owned(),
-            container: "c".to_owned(),
-            image: "i".to_owned(),
-            lease: "l".to_owned(),
-            holder: HolderIdentity::default(),
-            user: "u".to_owned(),
-            selector: BTreeMap::from([("app".to_owned(), "operator".to_owned())]),
-            first_port: None,
-        }
-    }
+    use crate::deploy::tests::target;
 
     fn manifests(app: &str) -> Manifests {
         let budget = json!({
-            "apiVersion": "policy/v1", "kind": KIND, "metadata": {"name": "b", "namespace": "n"},
+            "apiVersion": "policy/v1", "kind": KIND, "metadata": {"name": "b", "namespace": "5spot-system"},
             "spec": {"minAvailable": "50%", "unhealthyPodEvictionPolicy": "AlwaysAllow",
                      "selector": {"matchLabels": {"app": app}}},
         });
@@ -103,7 +97,7 @@ mod tests {
     #[case(BudgetShape::MaxUnavailable1, json!({"maxUnavailable": 1}))]
     #[case(BudgetShape::AsIs, json!({"minAvailable": "50%"}))]
     fn the_rule_is_replaced_and_nothing_else(#[case] shape: BudgetShape, #[case] rule: Value) {
-        let mut manifests = manifests("operator");
+        let mut manifests = manifests("5spot-controller");
         manifests.shape_budget(shape, &target()).unwrap();
         let mut spec = manifests.objects[0].data["spec"].clone();
         let spec = spec.as_object_mut().unwrap();
@@ -120,7 +114,7 @@ mod tests {
             .unwrap_err();
         let message = error.to_string();
         assert!(
-            message.contains("--budget=max-unavailable-1") && message.contains("operator"),
+            message.contains("--budget=max-unavailable-1") && message.contains("5spot-controller"),
             "{message}"
         );
         assert!(

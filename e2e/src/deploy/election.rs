@@ -11,7 +11,7 @@ use super::{
     container::{DURATION, RENEW_DEADLINE, RETRY_PERIOD, containers, elected, variable},
     seconds::Seconds,
 };
-use failover_judging::{observed::lease::LeaseRecord, settings::LeaseSettings};
+use failover_judging::{observed::LeaseRecord, settings::LeaseSettings};
 
 /// How long a Lease may take to be held after the Deployment was made.
 const HELD_LIMIT: Duration = Duration::from_secs(90);
@@ -38,6 +38,7 @@ pub struct GivenSettings {
 
 /// Why the election settings are not known.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum SettingsError {
     /// Neither the Deployment nor the user says it.
     #[error(
@@ -45,15 +46,10 @@ pub enum SettingsError {
          failover.toml) must be given"
     )]
     Missing {
-        /// The Deployment.
         deployment: String,
-        /// The elected container.
         container: String,
-        /// The variable.
         variable: &'static str,
-        /// The flag.
         flag: &'static str,
-        /// The key.
         key: &'static str,
     },
     /// Both the Deployment and the user say it.
@@ -61,37 +57,25 @@ pub enum SettingsError {
         "{flag} (target.election.{key} in failover.toml) must be left out, because Deployment {deployment} has {variable}={value}"
     )]
     Twice {
-        /// The Deployment.
         deployment: String,
-        /// The variable.
         variable: &'static str,
-        /// Its value.
         value: String,
-        /// The flag.
         flag: &'static str,
-        /// The key.
         key: &'static str,
     },
     /// A lease setting can't be used.
     #[error("Deployment {deployment}: {name}={value} must be a whole number of seconds above 0")]
     NotSeconds {
-        /// The Deployment.
         deployment: String,
-        /// The variable.
         name: &'static str,
-        /// Its value.
         value: String,
     },
     /// They are in no order that an election works with.
     #[error("Deployment {deployment}: {shorter} must be {rule} {longer}")]
     Order {
-        /// The Deployment.
         deployment: String,
-        /// The setting that is too long, with its value, flag, key and variable.
         shorter: String,
-        /// How it has to be to the other.
         rule: &'static str,
-        /// The other one.
         longer: String,
     },
     /// The Lease does not tell.
@@ -100,11 +84,8 @@ pub enum SettingsError {
         HELD_LIMIT.as_secs()
     )]
     Lease {
-        /// The Lease.
         lease: String,
-        /// What it lacks.
         why: String,
-        /// What the API server answered, if it failed.
         #[source]
         source: Option<Box<kube::Error>>,
     },

@@ -12,17 +12,14 @@ use crate::undo_log::{Due, Undo, UndoLog};
 
 /// Why a Deployment that is to run already can't be put to the test.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ExistingError {
     /// It can't be read or changed.
     #[error("failed to {action} Deployment {name} in namespace {namespace}")]
     Call {
-        /// What was attempted.
         action: &'static str,
-        /// Its name.
         name: String,
-        /// Its namespace.
         namespace: String,
-        /// What the API server answered.
         #[source]
         source: Box<kube::Error>,
     },
@@ -32,9 +29,7 @@ pub enum ExistingError {
     /// It has no shape to put back.
     #[error("failed to write down Deployment {name} as it was found")]
     Shape {
-        /// Its name.
         name: String,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },

@@ -26,6 +26,7 @@ pub struct Manifests {
 
 /// Why manifests can't be deployed.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ManifestError {
     /// The folder has no kustomization.
     #[error(
@@ -33,38 +34,29 @@ pub enum ManifestError {
         .path.display()
     )]
     NoKustomization {
-        /// The folder.
         path: PathBuf,
-        /// Why there is nothing to read.
         #[source]
         source: std::io::Error,
     },
     /// The kustomization is more than a list of resources.
     #[error("{}: may have the fields apiVersion, kind and resources only", .file.display())]
     Kustomization {
-        /// The file.
         file: PathBuf,
-        /// What is wrong, with the field and its line.
         #[source]
         source: Box<serde_saphyr::Error>,
     },
     /// A resource can't be read.
     #[error("the manifest {} can't be read", .file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// A resource is not a Kubernetes object.
     #[error("{}: document {number} is not a Kubernetes object", .file.display())]
     NotAnObject {
-        /// The file.
         file: PathBuf,
-        /// Which document of it, from 1.
         number: usize,
-        /// What is wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

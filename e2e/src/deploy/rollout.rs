@@ -34,24 +34,20 @@ impl fmt::Display for RolloutCommand {
 
 /// Why the Deployment is not rolled out anew.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum RolloutError {
     /// The command can't be run.
     #[error("--rollout (run.rollout): failed to run `{command}`")]
     Run {
-        /// The command.
         command: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It failed.
     #[error("--rollout (run.rollout): `{command}` ended with {status}: {stderr}")]
     Failed {
-        /// The command.
         command: String,
-        /// How it ended.
         status: std::process::ExitStatus,
-        /// What it wrote about that.
         stderr: String,
     },
 }

@@ -10,7 +10,7 @@ use super::{
     container::{LEASE_NAME, containers, elected, first_port, label_selector, variable},
     is_a,
 };
-use failover_judging::{observed::holder::HolderIdentity, report::TargetInfo};
+use failover_judging::{observed::HolderIdentity, report::TargetInfo};
 
 /// The pod annotation that tells one content of the operator's image from another of the same name.
 const IMAGE_ANNOTATION: &str = "five-spot.e2e/image";
@@ -58,65 +58,45 @@ pub struct Naming {
 
 /// Why there is nothing to put to the test.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum TargetError {
     /// None or several Deployments take part in an election.
     #[error(
         "--deploy: exactly one Deployment must have a container with the variable {LEASE_NAME}, found {found}; name it with \
          --deployment (target.deployment in failover.toml)"
     )]
-    Deployments {
-        /// How many do.
-        found: usize,
-    },
+    Deployments { found: usize },
     /// The Deployment that is named is not in the manifests.
     #[error(
         "--deployment={name} (target.deployment): must be one of the manifests' Deployments: {available}"
     )]
-    NoDeployment {
-        /// Its name.
-        name: String,
-        /// Those that are there.
-        available: String,
-    },
+    NoDeployment { name: String, available: String },
     /// The Deployment that is named is in another namespace than the one that is named.
     #[error(
         "--namespace={namespace} (target.namespace): Deployment {name} is in namespace {others}"
     )]
     OtherNamespace {
-        /// The namespace that was named.
         namespace: String,
-        /// The Deployment.
         name: String,
-        /// Where it is.
         others: String,
     },
     /// The name alone does not tell which Deployment is meant.
     #[error(
         "--namespace (target.namespace) must tell which Deployment {name} is meant: {available}"
     )]
-    SeveralDeployments {
-        /// Its name.
-        name: String,
-        /// Those that have it.
-        available: String,
-    },
+    SeveralDeployments { name: String, available: String },
     /// A Deployment is not one.
     #[error("the manifest of Deployment {name} does not have the shape of apps/v1")]
     Shape {
-        /// Its name.
         name: String,
-        /// What is wrong.
         #[source]
         source: serde_json::Error,
     },
     /// Something is not said that has to be.
     #[error("Deployment {deployment}: {field} must be set{or_given}")]
     Missing {
-        /// The Deployment.
         deployment: String,
-        /// The field.
         field: &'static str,
-        /// The flag and key that help, if any.
         or_given: &'static str,
     },
     /// Which container is elected is not clear.
@@ -124,9 +104,7 @@ pub enum TargetError {
         "Deployment {deployment}: --container (target.container) must name one of its containers: {available}"
     )]
     Container {
-        /// The Deployment.
         deployment: String,
-        /// Its containers.
         available: String,
     },
 }
@@ -382,4 +360,4 @@ fn list(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -8,7 +8,7 @@ use super::error::FaultError;
 use crate::context::RunContext;
 use failover_judging::{
     clock::Stamp,
-    observed::trial::{PodSeen, Strike},
+    observed::{PodSeen, Strike},
 };
 
 /// Something that is done to the leader, or for it, and can fail.

@@ -18,11 +18,5 @@ pub(super) async fn create(
 ) -> Result<(), FaultError> {
     let answer = context.requests.create("fault", collection, object).await;
     let answer = answer.map_err(FaultError::request("create the rule of admission"))?;
-    if answer.code.is_success() {
-        Ok(())
-    } else {
-        let (code, message) = (answer.code, answer.message());
-        let detail = format!("the rule of admission could not be created: {code} {message}");
-        Err(FaultError::NoEffect(detail))
-    }
+    FaultError::unless_accepted(&answer, "the rule of admission could not be created")
 }

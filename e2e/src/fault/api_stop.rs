@@ -13,7 +13,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// The processes that serve the API, by their names: upstream's, and k3s's.
 const SERVERS: [&str; 3] = ["pidof", "kube-apiserver", "k3s-server"];

@@ -14,7 +14,7 @@ use super::{
     error::FaultError,
 };
 use crate::context::RunContext;
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// An image that no registry has and no node can pull: `localhost` serves none, and no other host is asked.
 pub(crate) const NO_IMAGE: &str = "localhost/failover/kept-down:crash-loop";

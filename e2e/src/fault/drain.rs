@@ -24,10 +24,7 @@ use crate::{
     context::{RunContext, disruption},
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::{
-    eviction::Eviction,
-    trial::{PodSeen, Strike, present},
-};
+use failover_judging::observed::{Eviction, PodSeen, Strike, trial::present};
 use failover_rig::cluster::is_ready;
 
 /// Pause before an eviction that was refused is asked for again; kubectl waits 5 s.
@@ -155,7 +152,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use failover_judging::{observed::trial::Presence, samples::pod};
+    use failover_judging::{observed::Presence, samples::pod};
 
     #[test]
     fn a_node_is_empty_when_the_last_of_its_replicas_is_gone() {

@@ -1,11 +1,15 @@
 //! Why a fault could not be done.
 
-use crate::{deploy::rollout::RolloutError, observe::requests::RequestError};
-use failover_judging::observed::trial::PodSeen;
+use crate::{
+    deploy::rollout::RolloutError,
+    observe::{Answer, RequestError},
+};
+use failover_judging::observed::PodSeen;
 use failover_rig::cluster::ClusterError;
 
 /// Why a fault could not be done.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum FaultError {
     /// The leader's pod has no container to act on.
     #[error("pod {0} has no running container")]
@@ -13,29 +17,22 @@ pub enum FaultError {
     /// The node refused.
     #[error("failed to act on the node of pod {pod}")]
     Node {
-        /// The pod.
         pod: String,
-        /// Why.
         #[source]
         source: ClusterError,
     },
     /// The API server refused.
     #[error("failed to {action} {name}")]
     Api {
-        /// What was attempted.
         action: &'static str,
-        /// On what.
         name: String,
-        /// Why.
         #[source]
         source: Box<kube::Error>,
     },
     /// The API server did not answer.
     #[error("failed to {action}")]
     Request {
-        /// What was attempted.
         action: &'static str,
-        /// Why.
         #[source]
         source: RequestError,
     },
@@ -65,6 +62,15 @@ impl FaultError {
     pub(super) fn node(pod: &PodSeen) -> impl FnOnce(ClusterError) -> Self {
         let pod = pod.name.clone();
         move |source| Self::Node { pod, source }
+    }
+
+    /// What a timed request met, unless the API server accepted it; `refused` begins the message.
+    pub(super) fn unless_accepted(answer: &Answer, refused: &str) -> Result<(), Self> {
+        if answer.code.is_success() {
+            return Ok(());
+        }
+        let (code, message) = (answer.code, answer.message());
+        Err(Self::NoEffect(format!("{refused}: {code} {message}")))
     }
 
     /// A timed request that was not answered.

@@ -6,7 +6,7 @@ use kube::api::DeleteParams;
 
 use super::{action::Action, error::FaultError};
 use crate::context::RunContext;
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 

@@ -10,7 +10,7 @@ use super::{action::Action, error::FaultError};
 use crate::context::RunContext;
 use failover_judging::{
     fault::STRANGER,
-    observed::trial::{PodSeen, Strike},
+    observed::{PodSeen, Strike},
 };
 
 pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
@@ -33,11 +33,6 @@ async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, F
     let answer = context.requests.merge("fault", &path, &change).await;
     let answer = answer.map_err(FaultError::request("overwrite the Lease"))?;
     let returned = context.observations.now();
-    if answer.code.is_success() {
-        Ok(Strike::between(issued, returned))
-    } else {
-        let (code, message) = (answer.code, answer.message());
-        let detail = format!("the Lease could not be overwritten: {code} {message}");
-        Err(FaultError::NoEffect(detail))
-    }
+    FaultError::unless_accepted(&answer, "the Lease could not be overwritten")?;
+    Ok(Strike::between(issued, returned))
 }

@@ -20,7 +20,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// How long the leader goes on while its packets are held back: the canary changes ten times in it, so it writes.
 const WRITES_ON: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@
 
 use super::{action::Action, error::FaultError};
 use crate::context::RunContext;
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action::of(|context, leader| Box::pin(strike(context, leader)));
 
@@ -17,11 +17,6 @@ async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, F
         .await;
     let answer = answer.map_err(FaultError::request("delete the Lease"))?;
     let returned = context.observations.now();
-    if answer.code.is_success() {
-        Ok(Strike::between(issued, returned))
-    } else {
-        let (code, message) = (answer.code, answer.message());
-        let detail = format!("the Lease could not be deleted: {code} {message}");
-        Err(FaultError::NoEffect(detail))
-    }
+    FaultError::unless_accepted(&answer, "the Lease could not be deleted")?;
+    Ok(Strike::between(issued, returned))
 }

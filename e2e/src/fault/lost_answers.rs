@@ -24,7 +24,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// How a record of application data begins: its type, and the version that every record names. As it stands, because a way
 /// onto the node may lead through a shell, which would read the usual ways of writing bytes as its own.

@@ -19,7 +19,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Presence, Strike};
+use failover_judging::observed::{PodSeen, Presence, Strike};
 
 /// How long a node that is started again may take until it runs pods.
 const RETURN_LIMIT: Duration = Duration::from_mins(2);

@@ -11,7 +11,7 @@ use super::{
     process,
 };
 use crate::context::RunContext;
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {

@@ -17,7 +17,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 pub(super) const ACTION: Action = Action {
     needs: Some(Need::Node),

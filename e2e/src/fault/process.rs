@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::error::FaultError;
 use crate::context::RunContext;
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 use failover_rig::cluster::{ClusterError, Signal};
 
 /// Names a container's sandbox in what the runtime tells of it.

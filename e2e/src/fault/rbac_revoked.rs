@@ -14,7 +14,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
@@ -47,10 +47,7 @@ async fn strike(context: &RunContext<'_>, _leader: &PodSeen) -> Result<Strike, F
         let change = json!({"rules": without_leases(&role.rules)});
         let answer = context.requests.merge("fault", &role.path, &change).await;
         let answer = answer.map_err(FaultError::request("take the rights away"))?;
-        if !answer.code.is_success() {
-            let detail = format!("{}: {} {}", role.path, answer.code, answer.message());
-            return Err(FaultError::NoEffect(detail));
-        }
+        FaultError::unless_accepted(&answer, &role.path)?;
     }
     Ok(Strike::between(issued, context.observations.now()))
 }

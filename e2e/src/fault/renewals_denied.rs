@@ -18,7 +18,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// The name of the policy and of its binding.
 const POLICY: &str = "failover-renewals-denied";

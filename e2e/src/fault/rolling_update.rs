@@ -19,7 +19,7 @@ use crate::{
     undo_log::{Due, Undo},
 };
 use failover_judging::{
-    observed::trial::{PodSeen, Strike},
+    observed::{PodSeen, Strike},
     report::Provider,
 };
 

@@ -18,7 +18,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// The annotation by which Kubernetes chooses among pods that are equally fit to stay.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";

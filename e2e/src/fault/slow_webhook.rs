@@ -21,10 +21,10 @@ use super::{
 };
 use crate::{
     context::RunContext,
-    observe::silent_listener::SilentListener,
+    observe::SilentListener,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 
 /// The name of the configuration.
 const NAME: &str = "failover-slow-webhook";

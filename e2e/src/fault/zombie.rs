@@ -14,7 +14,7 @@ use crate::{
     context::RunContext,
     undo_log::{Due, Undo},
 };
-use failover_judging::observed::trial::{PodSeen, Strike};
+use failover_judging::observed::{PodSeen, Strike};
 use failover_rig::cluster::Signal;
 
 pub(super) const ACTION: Action = Action {

@@ -1,7 +1,7 @@
 //! The words of a first `failover.toml`: what was guessed, with why, and what is left to say as comments.
 
 use super::guess::{Guess, GuessedSettings};
-use failover_judging::observed::holder::HolderIdentity;
+use failover_judging::observed::HolderIdentity;
 
 /// The file for a guess.
 pub fn draft(guess: &Guess) -> String {

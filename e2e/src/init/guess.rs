@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use crate::deploy::container::{
     LEASE_NAME, SETTINGS, containers, elected, first_port, label_selector, variable,
 };
-use failover_judging::observed::{holder::HolderIdentity, lease::LeaseRecord};
+use failover_judging::observed::{HolderIdentity, LeaseRecord};
 
 /// What was found in the cluster.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ use crate::{
     observe::requests::{RequestError, Requests},
     undo_log::{Due, Undo, UndoLog},
 };
-use failover_judging::observed::{audit::purpose::CANARY, work::Answer};
+use failover_judging::observed::{Answer, audit::purpose::CANARY};
 
 pub use change::{COUNTER, has_counter};
 use change::{filled, inverse};
@@ -68,45 +68,35 @@ pub struct Canary {
 
 /// Why there is no canary.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum CanaryError {
     /// Its kind is not served.
     #[error("the canary {name} can't be made")]
     Kind {
-        /// Its name.
         name: String,
-        /// What discovery answered.
         #[source]
         source: ApplyError,
     },
     /// The API server did not answer.
     #[error("failed to {action} the canary {name}")]
     Request {
-        /// What was attempted.
         action: &'static str,
-        /// Its name.
         name: String,
-        /// Why there is no answer.
         #[source]
         source: RequestError,
     },
     /// The API server refused it.
     #[error("failed to {action} the canary {name}: {code} {message}")]
     Refused {
-        /// What was attempted.
         action: &'static str,
-        /// Its name.
         name: String,
-        /// HTTP status.
         code: u16,
-        /// Why.
         message: String,
     },
     /// It has no shape.
     #[error("failed to write down the canary {name}")]
     Shape {
-        /// Its name.
         name: String,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },

@@ -13,10 +13,8 @@ use crate::observe::run_clock::RunClock;
 use failover_judging::{
     clock::Stamp,
     observed::{
-        audit::{ApiCall, OwnCall},
-        holder::HolderIdentity,
-        lease::{self, LeaseRecord, LeaseSeen},
-        trial::{PodSeen, RigFault, Stall, present},
+        ApiCall, HolderIdentity, LeaseRecord, LeaseSeen, OwnCall, PodSeen, RigFault, Stall, lease,
+        trial::present,
     },
 };
 
@@ -196,7 +194,10 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use failover_judging::{observed::trial::Presence, samples::call};
+    use failover_judging::{
+        observed::Presence,
+        samples::{self, call},
+    };
 
     const USUAL: HolderIdentity = HolderIdentity::NameSuffix;
 
@@ -214,18 +215,8 @@ mod tests {
 
     fn pod(name: &str, presence: Presence) -> PodSeen {
         PodSeen {
-            at: Stamp::from_micros(0),
-            name: name.to_owned(),
-            uid: name.to_owned(),
-            resource_version: 1,
-            node: None,
-            container_id: None,
-            ready: true,
             presence,
-            restarts: 0,
-            running: true,
-            last_words: Vec::new(),
-            waiting: None,
+            ..samples::pod(name)
         }
     }
 

@@ -26,10 +26,9 @@ use crate::{
 use failover_judging::{
     clock::Stamp,
     observed::{
+        HolderIdentity, LeaseRecord, LeaseSeen, PodSeen, Presence, RigFault,
         audit::purpose::{LOOK, MARK},
-        holder::HolderIdentity,
-        lease::{LeaseRecord, LeaseSeen, parse_resource_version},
-        trial::{PodSeen, Presence, RigFault},
+        lease::parse_resource_version,
     },
 };
 use failover_rig::cluster::{Cluster, ClusterError};

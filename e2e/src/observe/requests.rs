@@ -1,6 +1,6 @@
 //! The harness's own requests to the API server: timed, and found again in the audit log.
 //!
-//! They calibrate the clocks ([`failover_judging::observed::audit::ClockMap`]), so each is stamped right before it is sent and right after
+//! They calibrate the clocks ([`failover_judging::observed::ClockMap`]), so each is stamped right before it is sent and right after
 //! its answer is there.
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use kube::{Client, client::Body};
 use tokio::time::timeout;
 
 use crate::observe::observations::Observations;
-use failover_judging::observed::audit::OwnCall;
+use failover_judging::observed::OwnCall;
 
 /// A request that has no answer after this long is given up.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -7,10 +7,10 @@ use crate::{
     deploy::{
         ApplyError, ExistingError, ManifestError, NoBudget, NoFence, SettingsError, TargetError,
     },
-    observe::canary::CanaryError,
+    observe::CanaryError,
 };
 use failover_judging::{
-    criteria::{gate::Gate, precision::Unreachable},
+    criteria::{Gate, Unreachable},
     report::BudgetShape,
 };
 use failover_reports::{archive::ReadError, folder::WriteError};
@@ -18,6 +18,7 @@ use failover_rig::cluster::ClusterError;
 
 /// Why a run has no report.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum RunError {
     /// The configuration file can't be used.
     #[error(transparent)]
@@ -52,9 +53,7 @@ pub enum RunError {
          would not be put back as it is: --running measures it as it runs"
     )]
     RunsAlready {
-        /// Its namespace.
         namespace: String,
-        /// Its name.
         deployment: String,
     },
     /// A Deployment that runs already is not named.
@@ -73,19 +72,12 @@ pub enum RunError {
     /// Something is asked for that counts only beside something else.
     #[error("{given} only counts with {needs}")]
     Alone {
-        /// What is given.
         given: &'static str,
-        /// What is not.
         needs: &'static str,
     },
     /// A limit is for a fault that is not tried.
     #[error("{place} {gate}: the fault {fault} is not among --faults (run.faults)", fault = .gate.fault())]
-    GateWithoutTrial {
-        /// The limit.
-        gate: Gate,
-        /// The flag, or the place in the file.
-        place: String,
-    },
+    GateWithoutTrial { gate: Gate, place: String },
     /// There can't be as many trials as are asked for.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
@@ -119,9 +111,7 @@ pub enum RunError {
     /// The Deployment can't be read back.
     #[error("failed to read Deployment {name}")]
     Deployment {
-        /// Its name.
         name: String,
-        /// Why.
         #[source]
         source: Box<kube::Error>,
     },
@@ -130,12 +120,7 @@ pub enum RunError {
     Client(#[source] Box<kube::Error>),
     /// It was ended from outside.
     #[error("ended by {by}")]
-    Interrupted {
-        /// By what.
-        by: &'static str,
-        /// The folder with what was found until then.
-        folder: PathBuf,
-    },
+    Interrupted { by: &'static str, folder: PathBuf },
     /// The operator's image can't be had.
     #[error("{0}")]
     Image(String),

@@ -6,11 +6,11 @@ use tokio::time::sleep;
 
 use crate::{
     context::RunContext,
-    observe::{canary::Pace, observers},
+    observe::{Pace, observers},
 };
 use failover_judging::{
     judge::idle::{Idle, count, judge},
-    observed::{audit::ClockMap, trial::RigFault},
+    observed::{ClockMap, RigFault},
 };
 
 /// How long the replicas get to finish what the canary gave them to do.

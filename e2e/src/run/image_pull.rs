@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Event;
 use kube::{Api, ResourceExt, api::ListParams};
 
 use crate::{context::RunContext, fault::NO_IMAGE};
-use failover_judging::observed::trial::RigFault;
+use failover_judging::observed::RigFault;
 
 /// The pulls that the namespace's events tell of: by event its revision, which changes when it happens again, and what
 /// kubelet says.

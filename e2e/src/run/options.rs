@@ -18,12 +18,12 @@ use crate::{
         GivenSettings, Manifests, Naming, Overrides, Switches, Target, is_a,
         rollout::RolloutCommand,
     },
-    observe::canary::CanarySpec,
+    observe::CanarySpec,
 };
 use failover_judging::{
-    criteria::{Criteria, precision::Precision},
+    criteria::{Criteria, Precision},
     fault::FaultKind,
-    observed::{roles::LeaderMetric, work::WorkRule},
+    observed::{LeaderMetric, WorkRule},
     report::BudgetShape,
 };
 

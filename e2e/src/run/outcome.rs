@@ -7,7 +7,7 @@ use crate::{context::RunContext, deploy::Switch};
 use failover_judging::{
     clock::duration_millis,
     judge::Promise,
-    observed::lease::LeaseRecord,
+    observed::LeaseRecord,
     report::{FORMAT_VERSION, Report, RunInfo},
     settings::LeaseSettings,
     verdict::{Check, CheckId, Verdict},

@@ -2,7 +2,7 @@
 
 use crate::{
     context::RunContext,
-    observe::{observations::Seen, observers::Observers},
+    observe::{Observers, Seen},
 };
 use failover_judging::{
     clock::Stamp,
@@ -55,7 +55,7 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
     }
     let own = seen.own.iter().filter(|own| own.sent >= since);
     let slowest = own
-        .map(failover_judging::observed::audit::OwnCall::latency_ms)
+        .map(failover_judging::observed::OwnCall::latency_ms)
         .fold(0.0, f64::max);
     if slowest > LATENCY_LIMIT_MS {
         return Some(format!(
@@ -74,10 +74,7 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use failover_judging::observed::{
-        audit::OwnCall,
-        trial::{RigFault, Stall},
-    };
+    use failover_judging::observed::{OwnCall, RigFault, Stall};
 
     fn stamp(ms: i64) -> Stamp {
         Stamp::from_micros(ms * 1000)

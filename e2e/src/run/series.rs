@@ -11,7 +11,7 @@ use super::{RunError, RunOptions, outcome, rig_watch::RigWatch};
 use crate::{
     context::RunContext,
     fault::{Need, action},
-    observe::{canary::Pace, observers::Observers},
+    observe::{Observers, Pace},
     run::{
         cluster_state, evictions, idle,
         steady::{self, Steady, Unsteady},
@@ -22,7 +22,7 @@ use failover_judging::{
     clock::duration_millis,
     fault::FaultKind,
     judge::{Promise, TrialResult, judge},
-    observed::trial::TrialId,
+    observed::TrialId,
     plan::{self, Part},
     report::Report,
     verdict::{Check, CheckId, Verdict},
@@ -367,10 +367,9 @@ fn summary(result: &TrialResult) -> String {
     let seconds = |value: Option<f64>| {
         value.map_or_else(|| "-".to_owned(), |ms| format!("{:.3} s", ms / 1000.0))
     };
-    let reason = result.reason.map_or(
-        "no takeover",
-        failover_judging::judge::takeover::Reason::name,
-    );
+    let reason = result
+        .reason
+        .map_or_else(|| "no takeover".to_owned(), |reason| reason.to_string());
     let warm_up = if result.warm_up { " (warm-up)" } else { "" };
     format!(
         "{}{warm_up}: {} {reason}, lease {}, work {} (±{:.1} ms)",

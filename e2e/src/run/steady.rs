@@ -11,15 +11,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     context::{RunContext, disruption},
-    observe::observations::Seen,
+    observe::Seen,
 };
 use failover_judging::{
     clock::{Stamp, duration_millis},
     observed::{
-        audit::{ApiCall, ClockMap, purpose::CANARY},
-        lease::LeaseSeen,
-        trial::{PodSeen, Presence, RigFault, present},
-        work::WorkRule,
+        ApiCall, ClockMap, LeaseSeen, PodSeen, Presence, RigFault, WorkRule,
+        audit::purpose::CANARY, trial::present,
     },
 };
 
@@ -43,31 +41,20 @@ pub(super) struct Steady {
 
 /// What the system was still missing when time was up.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub(super) enum Unsteady {
     /// The operator does not settle.
     #[error("not steady after {} s: {waiting_for}", .limit.as_secs())]
     TimeUp {
-        /// What is missing.
         waiting_for: String,
-        /// How long was waited.
         limit: Duration,
     },
     /// Several replicas are one to the election.
     #[error("not steady after {} s: {why}", .limit.as_secs())]
-    SharedIdentity {
-        /// Which, and by what name.
-        why: String,
-        /// How long was waited.
-        limit: Duration,
-    },
+    SharedIdentity { why: String, limit: Duration },
     /// The image can't be had.
     #[error("--image: the node can't start {image}: {why}")]
-    Image {
-        /// The image.
-        image: String,
-        /// What kubelet says.
-        why: String,
-    },
+    Image { image: String, why: String },
     /// The node can't run the replicas.
     #[error("the node can't run the replicas: {0}")]
     Node(String),
@@ -420,8 +407,8 @@ pub(super) async fn recovery(
     replicas: u32,
     budget: bool,
     limit: Duration,
-) -> failover_judging::observed::trial::Recovery {
-    let mut recovery = failover_judging::observed::trial::Recovery::default();
+) -> failover_judging::observed::Recovery {
+    let mut recovery = failover_judging::observed::Recovery::default();
     let deadline = Instant::now() + limit;
     loop {
         let now = context.observations.now();

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     context::{RunContext, disruption},
     fault::action,
-    observe::{canary::Pace, observations::Seen, observers},
+    observe::{Pace, Seen, observers},
     run::{
         image_pull::Pulls,
         steady::{self, Steady},
@@ -23,10 +23,8 @@ pub(super) use course::{RESTORE_LIMIT, undo};
 use failover_judging::{
     clock::{Stamp, duration_millis},
     observed::{
-        audit::{ApiCall, ClockMap, purpose::CANARY},
-        lease::LeaseRecord,
-        roles::RolesSeen,
-        trial::{PodSeen, RigFault, TrialData, TrialId, present},
+        ApiCall, ClockMap, LeaseRecord, PodSeen, RigFault, RolesSeen, TrialData, TrialId,
+        audit::purpose::CANARY, trial::present,
     },
 };
 use failover_rig::progress::chain;

@@ -9,7 +9,7 @@ use std::{
 
 use failover_judging::{
     judge::TrialResult,
-    observed::trial::TrialData,
+    observed::TrialData,
     verdict::{CheckId, Verdict},
 };
 use failover_rig::cluster::Cluster;

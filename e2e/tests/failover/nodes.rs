@@ -4,7 +4,7 @@
 use std::future::pending;
 
 use failover_judging::{
-    judge::takeover::Reason,
+    judge::Reason,
     report::Report,
     verdict::{CheckId, Verdict},
 };

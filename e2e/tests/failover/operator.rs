@@ -5,7 +5,7 @@ use std::future::pending;
 
 use failover_judging::{
     fault::FaultKind,
-    judge::takeover::Reason,
+    judge::Reason,
     report::{Provider, Report},
     verdict::Verdict,
 };

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use failover_judging::{
     fault::FaultKind,
-    judge::takeover::Reason,
+    judge::Reason,
     verdict::{CheckId, Verdict},
 };
 use five_spot_e2e::run::Outcome;

@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use failover_judging::{
-    judge::{TrialResult, takeover::Reason},
-    observed::trial::TrialData,
+    judge::{Reason, TrialResult},
+    observed::TrialData,
     verdict::{CheckId, Verdict},
 };
 use five_spot_e2e::run::Outcome;
@@ -121,7 +121,7 @@ fn longest_gap(folder: &Path, result: &TrialResult) -> f64 {
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
     let trial: TrialData = serde_json::from_str(&text).unwrap();
     let is_work =
-        |call: &&failover_judging::observed::audit::ApiCall| call.accepted() && trial.is_work(call);
+        |call: &&failover_judging::observed::ApiCall| call.accepted() && trial.is_work(call);
     let mut writes: Vec<_> = trial
         .calls
         .iter()

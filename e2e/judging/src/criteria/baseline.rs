@@ -120,7 +120,7 @@ impl Baseline {
             self.scope(),
             pair.replicas,
             pair.fault,
-            pair.phase.name()
+            pair.phase
         );
         let (before, after) = (pair.before.summary, pair.after.summary);
         let change = pair.ratio().map_or_else(

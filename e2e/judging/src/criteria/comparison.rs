@@ -11,8 +11,7 @@ use crate::{
     judge::TrialResult,
     report::Report,
     statistics::{
-        figure::Phase,
-        percentile::Summary,
+        Phase, Summary,
         rank_test::{attainable, corrected, larger},
     },
 };
@@ -75,7 +74,8 @@ pub struct Sample {
 }
 
 /// What can be said of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Difference {
     /// The later run is slower.
     Slower,
@@ -84,6 +84,7 @@ pub enum Difference {
     /// There is none that noise would not explain.
     Noise,
     /// There are too few trials to say.
+    #[strum(to_string = "too few")]
     TooFew,
 }
 
@@ -223,20 +224,9 @@ impl std::fmt::Display for Unmatched {
             "{} replicas, {}, {}: only the {} run has it",
             self.replicas,
             self.fault,
-            self.phase.name(),
+            self.phase,
             if self.is_new { "later" } else { "earlier" }
         )
-    }
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Slower => "slower",
-            Self::Faster => "faster",
-            Self::Noise => "noise",
-            Self::TooFew => "too few",
-        })
     }
 }
 

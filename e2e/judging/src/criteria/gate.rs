@@ -10,10 +10,7 @@ use crate::{
     clock::{Millis, duration_millis},
     fault::FaultKind,
     judge::TrialResult,
-    statistics::{
-        figure::{self, Figure, FigureError},
-        percentile::Summary,
-    },
+    statistics::{Figure, FigureError, Summary, figure},
     verdict::{Check, CheckId},
 };
 

@@ -11,10 +11,7 @@ use crate::{
     clock::{Millis, duration_millis},
     fault::FaultKind,
     judge::TrialResult,
-    statistics::{
-        figure::{self, Figure, FigureError},
-        percentile::{self, Summary},
-    },
+    statistics::{Figure, FigureError, Summary, figure, percentile},
     verdict::{Check, CheckId},
 };
 
@@ -60,33 +57,23 @@ pub enum GoalError {
 
 /// Why a goal can't be reached.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum Unreachable {
     /// Its fault is not tried.
     #[error("--until-confident {goal}: the fault {fault} is not among --faults", fault = .goal.fault())]
-    NotTried {
-        /// The goal.
-        goal: Goal,
-    },
+    NotTried { goal: Goal },
     /// There may not be as many trials as an interval takes.
     #[error(
         "--until-confident {goal}: an interval takes {needed} trials, more than --max-trials {max_trials}"
     )]
     TooFew {
-        /// The goal.
         goal: Goal,
-        /// How many it takes.
         needed: usize,
-        /// How many may be made.
         max_trials: u32,
     },
     /// There are to be more trials than there may be.
     #[error("--max-trials {max_trials}: is less than --trials {trials}")]
-    Bounds {
-        /// How many are asked for.
-        trials: u32,
-        /// How many may be made.
-        max_trials: u32,
-    },
+    Bounds { trials: u32, max_trials: u32 },
 }
 
 impl FromStr for Goal {
@@ -211,7 +198,7 @@ impl std::fmt::Display for Goal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{judge::takeover::Reason, samples::trial, verdict::Verdict};
+    use crate::{judge::Reason, samples::trial, verdict::Verdict};
 
     /// Trials whose lease failovers lie `step` ms apart.
     fn trials(n: u32, step: f64) -> Vec<TrialResult> {

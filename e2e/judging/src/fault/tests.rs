@@ -3,13 +3,7 @@
 use std::time::Duration;
 
 use super::{entry::AFTERMATH, *};
-use crate::clock::duration_millis;
-
-const SETTINGS: LeaseSettings = LeaseSettings {
-    duration_seconds: 15,
-    renew_deadline_seconds: 10,
-    retry_period_seconds: 2,
-};
+use crate::{clock::duration_millis, samples::SETTINGS};
 
 #[rstest::rstest]
 #[case(FaultKind::Graceful, 2_000.0, "LEASE_RETRY_PERIOD_SECONDS=2")]

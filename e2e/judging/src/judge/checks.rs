@@ -14,11 +14,8 @@ use super::{
 };
 use crate::{
     clock::duration_millis,
-    observed::{
-        audit::purpose::LOOK_PERIOD,
-        trial::{RigFault, Unobserved},
-    },
-    verdict::{Check, CheckId, Verdict},
+    observed::{RigFault, Unobserved, audit::purpose::LOOK_PERIOD},
+    verdict::{Check, CheckId},
 };
 
 /// All checks of one trial.
@@ -103,7 +100,7 @@ fn evidence(reading: &Reading<'_>) -> Check {
             reading.error.watch_lag_ms,
             reading.slowest_own_call_ms()
         );
-        reading.check(CheckId::Evidence, Verdict::Pass, detail)
+        reading.pass(CheckId::Evidence, detail)
     } else if missing.is_empty() {
         let samples = reading.map.map_or(0, |map| map.samples);
         let detail = format!(
@@ -115,9 +112,9 @@ fn evidence(reading: &Reading<'_>) -> Check {
             reading.slowest_own_call_ms(),
             reading.longest_stall_ms()
         );
-        reading.check(CheckId::Evidence, Verdict::Pass, detail)
+        reading.pass(CheckId::Evidence, detail)
     } else {
-        reading.check(CheckId::Evidence, Verdict::Inconclusive, missing.join("; "))
+        reading.inconclusive(CheckId::Evidence, missing.join("; "))
     }
 }
 
@@ -134,7 +131,7 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
         0 if reading.takeover.is_some() => {
             let leader = &data.before.holder;
             let detail = format!("{leader} went on");
-            vec![reading.check(CheckId::Takeover, Verdict::Pass, detail)]
+            vec![reading.pass(CheckId::Takeover, detail)]
         }
         0 => vec![reading.timing(
             CheckId::Takeover,
@@ -152,14 +149,13 @@ fn takeover(reading: &Reading<'_>) -> Vec<Check> {
                 hops.join(", then ")
             ),
         )],
-        hops_made if hops_made > allowed => vec![reading.check(
+        hops_made if hops_made > allowed => vec![reading.fail(
             CheckId::Takeover,
-            Verdict::Fail,
             format!(
                 "{hops_made} takeovers after one fault: {}",
                 hops.join(", then ")
             ),
         )],
-        _ => vec![reading.check(CheckId::Takeover, Verdict::Pass, hops.join(", then "))],
+        _ => vec![reading.pass(CheckId::Takeover, hops.join(", then "))],
     }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    observed::eviction::Eviction,
+    observed::Eviction,
     verdict::{Check, CheckId, Verdict},
 };
 

@@ -10,10 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Millis,
     judge::takeover::Takeover,
-    observed::{
-        audit::{ApiCall, ClockMap, Wall},
-        lease::LeaseSeen,
-    },
+    observed::{ApiCall, ClockMap, LeaseSeen, Wall},
 };
 
 /// How long before its arrival on the watch a Lease write may have been received, where the audit log does not say.

@@ -11,10 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Millis, duration_millis},
-    observed::{
-        audit::{ApiCall, Wall},
-        work::WorkRule,
-    },
+    observed::{ApiCall, Wall, WorkRule},
     settings::LeaseSettings,
     verdict::{Check, CheckId, Verdict},
 };
@@ -171,13 +168,7 @@ fn as_float(count: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::call;
-
-    const SETTINGS: LeaseSettings = LeaseSettings {
-        duration_seconds: 15,
-        renew_deadline_seconds: 10,
-        retry_period_seconds: 2,
-    };
+    use crate::samples::{SETTINGS, call};
 
     fn renewals(count: usize) -> CallCount {
         CallCount {

@@ -8,12 +8,8 @@ use crate::{
     fault::Onset,
     judge::takeover::{Reason, Takeover},
     observed::{
-        audit::{
-            ApiCall, ClockMap, OwnCall,
-            purpose::{CANARY, LOOK, LOOK_PERIOD},
-        },
-        lease::LeaseSeen,
-        trial::{Presence, TrialData, Unobserved},
+        ApiCall, ClockMap, LeaseSeen, OwnCall, Presence, TrialData, Unobserved,
+        audit::purpose::{CANARY, LOOK, LOOK_PERIOD},
     },
 };
 

@@ -7,11 +7,7 @@ use crate::{
         takeover::{Evidence, Takeover, history_of_terms, principal, takeovers, without_stranger},
     },
     limit::TakeoverLimits,
-    observed::{
-        audit::{ApiCall, ClockMap},
-        lease::{self, LeaseSeen},
-        trial::{TrialData, Unobserved},
-    },
+    observed::{ApiCall, ClockMap, LeaseSeen, TrialData, Unobserved, lease},
 };
 
 /// A trial's data with what follows from it.

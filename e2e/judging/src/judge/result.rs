@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Millis,
     limit::TakeoverLimits,
-    observed::trial::TrialId,
+    observed::TrialId,
     verdict::{Check, Verdict},
 };
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Millis, Stamp, duration_millis},
-    observed::lease::{LeaseRecord, LeaseSeen},
+    observed::{LeaseRecord, LeaseSeen},
 };
 
 pub use claim::Evidence;
@@ -16,9 +16,20 @@ pub use succession::{history_of_terms, principal, without_stranger};
 
 /// Why another replica, or another process life, may hold the Lease.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Reason {
     /// The Lease was emptied first; by whom, only the audit log can say.
     Released,
@@ -56,27 +67,6 @@ pub struct Takeover {
     /// Why what the new holder says of its reason is not believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
-}
-
-impl Reason {
-    /// The word for it in tables and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Expired => "expired",
-            Self::Proof => "proof",
-            Self::Hint => "hint",
-            Self::Reclaimed => "reclaimed",
-            Self::Own => "own",
-            Self::Unexplained => "unexplained",
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
 }
 
 /// Every takeover after the term of `before`, in order.

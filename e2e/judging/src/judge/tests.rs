@@ -9,12 +9,8 @@ use super::*;
 use crate::{
     fault::FaultKind,
     judge::takeover::Reason,
-    observed::{
-        audit::OwnCall,
-        roles::Role,
-        trial::{PodSeen, Presence, Recovery, RigFault, Stall},
-    },
-    samples::{SETTINGS, expiry, handover, record, stamp, wall},
+    observed::{OwnCall, PodSeen, Presence, Recovery, RigFault, Role, Stall},
+    samples::{SETTINGS, expiry, handover, pod, record, stamp, wall},
     verdict::CheckId,
 };
 
@@ -376,17 +372,10 @@ fn a_graceful_process_is_dead_when_its_container_no_longer_runs() {
     let mut data = handover();
     let pod = |at, running| PodSeen {
         at: stamp(at),
-        name: "a".to_owned(),
-        uid: "u".to_owned(),
-        resource_version: 1,
-        node: None,
-        container_id: None,
         ready: running,
         presence: Presence::Terminating,
-        restarts: 0,
         running,
-        last_words: Vec::new(),
-        waiting: None,
+        ..pod("a")
     };
     data.pods = vec![pod(1010, true), pod(1180, false)];
     assert_eq!(judge(&data, PROMISE).phases.process_dead_ms, Some(180.0));

@@ -15,10 +15,21 @@ const UUID_LENGTH: usize = 36;
 
 /// How the holder that a Lease names leads to a pod.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum HolderIdentity {
     /// The holder is the name of the pod
     PodName,
@@ -32,16 +43,6 @@ pub enum HolderIdentity {
 }
 
 impl HolderIdentity {
-    /// The word for it in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PodName => "pod_name",
-            Self::NameSuffix => "name_suffix",
-            Self::HostnameUuid => "hostname_uuid",
-            Self::Any => "any",
-        }
-    }
-
     /// The pod that `holder` names, if it does. `pods` are the names of those that are there: a hostname may be a name
     /// that was cut.
     pub fn pod<'a>(self, holder: &str, pods: impl Iterator<Item = &'a str>) -> Option<String> {
@@ -70,12 +71,6 @@ impl HolderIdentity {
                 named.is_some_and(|named| pods.contains(&named.as_str()))
             })
             .unwrap_or(Self::Any)
-    }
-}
-
-impl std::fmt::Display for HolderIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Millis, fault::FaultKind, observed::holder::HolderIdentity};
+use crate::{clock::Millis, fault::FaultKind, observed::HolderIdentity};
 
 /// What was run, and where.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,9 +91,20 @@ pub struct TargetInfo {
 
 /// Where a cluster comes from.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Provider {
     /// k3s in a container, from its public image
     K3s,
@@ -103,21 +114,22 @@ pub enum Provider {
     Kubeconfig,
 }
 
-impl std::fmt::Display for Provider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::K3s => "k3s",
-            Self::Node => "node",
-            Self::Kubeconfig => "kubeconfig",
-        })
-    }
-}
-
 /// The rule of the operator's disruption budget.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum BudgetShape {
     /// As the manifests have it
     #[default]
@@ -125,21 +137,13 @@ pub enum BudgetShape {
     /// One replica must be there: of R, all but one may be disrupted at a time
     #[value(name = "min-available-1")]
     #[serde(rename = "min-available-1")]
+    #[strum(to_string = "min-available-1")]
     MinAvailable1,
     /// One replica may be missing: of any number, one may be disrupted at a time
     #[value(name = "max-unavailable-1")]
     #[serde(rename = "max-unavailable-1")]
+    #[strum(to_string = "max-unavailable-1")]
     MaxUnavailable1,
-}
-
-impl std::fmt::Display for BudgetShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::AsIs => "as-is",
-            Self::MinAvailable1 => "min-available-1",
-            Self::MaxUnavailable1 => "max-unavailable-1",
-        })
-    }
 }
 
 impl BudgetShape {

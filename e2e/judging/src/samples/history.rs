@@ -5,10 +5,8 @@ use crate::{
     clock::Stamp,
     fault::FaultKind,
     observed::{
-        audit::{OwnCall, Wall, purpose::CANARY},
-        lease::{LeaseRecord, LeaseSeen},
-        roles::{Role, RolesSeen},
-        trial::{Recovery, Strike, TrialData, TrialId},
+        LeaseRecord, LeaseSeen, OwnCall, Recovery, Role, RolesSeen, Strike, TrialData, TrialId,
+        Wall, audit::purpose::CANARY,
     },
     settings::LeaseSettings,
 };

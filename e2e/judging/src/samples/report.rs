@@ -7,13 +7,11 @@ use crate::{
     clock::Stamp,
     fault::FaultKind,
     judge::{
-        CanaryCount, MeasuringError, Phases, Promise, TrialResult,
+        CanaryCount, Exclusion, MeasuringError, Phases, Promise, Reason, StrayWrite, TrialResult,
         disruption::{BudgetSeen, Disruption},
-        exclusion::{Exclusion, StrayWrite},
         idle::{CallCount, Idle},
-        takeover::Reason,
     },
-    observed::{eviction::Eviction, holder::HolderIdentity, trial::TrialId},
+    observed::{Eviction, HolderIdentity, TrialId},
     report::{BudgetShape, FORMAT_VERSION, Provider, Report, RunInfo, TargetInfo},
     verdict::{Check, CheckId, Verdict},
 };

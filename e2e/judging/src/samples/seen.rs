@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     clock::Stamp,
-    observed::{
-        audit::{ApiCall, Wall},
-        trial::{PodSeen, Presence},
-    },
+    observed::{ApiCall, PodSeen, Presence, Wall},
 };
 
 /// Counts the events of audit logs, each of which has an id of its own.

@@ -23,13 +23,16 @@ pub struct Figure {
 }
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, strum::Display)]
 pub enum Phase {
     /// Lease failover.
+    #[strum(to_string = "lease failover")]
     Lease,
     /// Work failover.
+    #[strum(to_string = "work failover")]
     Work,
     /// Release to the next holder.
+    #[strum(to_string = "release to holder")]
     Release,
 }
 
@@ -46,6 +49,7 @@ pub enum Statistic {
 
 /// Why a text names no figure, or no time.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum FigureError {
     /// It does not have the parts of a figure.
     #[error("{0:?} must be FAULT.PHASE.STATISTIC, such as crash.work.p95")]
@@ -53,21 +57,13 @@ pub enum FigureError {
     /// A part is none of the words for it.
     #[error("{found:?} is no {part}: it is one of {known}")]
     Word {
-        /// Which part.
         part: &'static str,
-        /// What stands there.
         found: String,
-        /// What may stand there.
         known: String,
     },
     /// The time can't be read.
     #[error("{found:?} is no time, such as 500ms or 2s: {why}")]
-    Time {
-        /// What stands there.
-        found: String,
-        /// Why not.
-        why: String,
-    },
+    Time { found: String, why: String },
 }
 
 impl FromStr for Figure {
@@ -108,15 +104,6 @@ pub fn time(text: &str) -> Result<Duration, FigureError> {
 }
 
 impl Phase {
-    /// Its name in prose.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lease => "lease failover",
-            Self::Work => "work failover",
-            Self::Release => "release to holder",
-        }
-    }
-
     /// What a trial has for it, in milliseconds.
     pub fn of(self, trial: &TrialResult) -> Option<Millis> {
         match self {

@@ -1,6 +1,6 @@
 //! Links within the page.
 
-use failover_judging::observed::trial::TrialId;
+use failover_judging::observed::TrialId;
 
 /// Where the article of a trial is in the page.
 pub(super) fn anchor(id: TrialId) -> String {

@@ -12,9 +12,7 @@ use super::{
     words::{Names, column, count, millis, signed},
 };
 use crate::folder::trial_file;
-use failover_judging::{
-    judge::TrialResult, observed::trial::TrialData, report::Report, verdict::Verdict,
-};
+use failover_judging::{judge::TrialResult, observed::TrialData, report::Report, verdict::Verdict};
 
 /// The section of all trials.
 pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
@@ -104,10 +102,9 @@ fn gist(result: &TrialResult) -> String {
             |value| format!("{word} {}", millis(value)),
         )
     };
-    let reason = result.reason.map_or(
-        "no takeover",
-        failover_judging::judge::takeover::Reason::name,
-    );
+    let reason = result
+        .reason
+        .map_or_else(|| "no takeover".to_owned(), |reason| reason.to_string());
     format!(
         "{reason}, {}, {}",
         number("lease", result.phases.lease_ms),

@@ -10,7 +10,7 @@ use super::{
     FILE, Logs, policy, render,
     tests::{hostile, many, recorded, report_on, troubled},
 };
-use failover_judging::observed::trial::TrialData;
+use failover_judging::observed::TrialData;
 
 /// What a browser may be called.
 const NAMES: [&str; 4] = [

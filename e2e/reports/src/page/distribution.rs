@@ -90,7 +90,7 @@ fn rows<'a>(report: &'a Report, group: &Group) -> [Row<'a>; 2] {
     let row = |word: &str,
                limit,
                phase: &dyn Fn(&TrialResult) -> Option<Millis>,
-               summary: Option<failover_judging::statistics::percentile::Summary>| {
+               summary: Option<failover_judging::statistics::Summary>| {
         let mut values: Vec<(Millis, &TrialResult)> = report
             .trials
             .iter()
@@ -285,7 +285,7 @@ impl Row<'_> {
 mod tests {
     use super::*;
     use failover_judging::{
-        judge::takeover::Reason,
+        judge::Reason,
         samples::{report, trial},
     };
 

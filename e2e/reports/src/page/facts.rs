@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::words::millis;
 use failover_judging::{
-    observed::{trial::TrialData, work::WorkRule},
+    observed::{TrialData, WorkRule},
     report::{BudgetShape, Report, RunInfo, TargetInfo},
 };
 

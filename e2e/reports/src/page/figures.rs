@@ -8,9 +8,9 @@ use super::{
 };
 use failover_judging::{
     clock::Millis,
-    observed::trial::Unobserved,
+    observed::Unobserved,
     report::{Group, Report},
-    statistics::percentile::{CONFIDENCE, Interval, Method, Summary},
+    statistics::{Interval, Method, Summary, percentile::CONFIDENCE},
 };
 
 /// One line of the table.

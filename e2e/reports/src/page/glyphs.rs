@@ -60,7 +60,7 @@ pub(super) fn legend() -> Markup {
                         @if glyph == Glyph::Slow {
                             svg viewBox="0 0 26 16" aria-hidden="true" { rect class="hit slow" x="1" y="1" width="24" height="14" {} }
                         } @else {
-                            svg viewBox="-13 -8 26 16" aria-hidden="true" { use href=(format!("#g-{}", glyph.name())) {} }
+                            svg viewBox="-13 -8 26 16" aria-hidden="true" { use href=(format!("#g-{glyph}")) {} }
                         }
                         (word)
                     }
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn every_shape_that_is_explained_is_drawn() {
         for (glyph, word) in MARKS {
-            let drawn = DEFINITIONS.contains(&format!("id=\"g-{}\"", glyph.name()));
+            let drawn = DEFINITIONS.contains(&format!("id=\"g-{glyph}\""));
             assert!(drawn || glyph == Glyph::Slow, "{word}");
         }
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use failover_judging::observed::audit::Wall;
+use failover_judging::observed::Wall;
 
 /// A line is cut to this many characters.
 const LONGEST: usize = 140;

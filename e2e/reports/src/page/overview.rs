@@ -8,7 +8,7 @@ use super::{
 };
 use failover_judging::{
     fault::FaultKind,
-    observed::trial::TrialId,
+    observed::TrialId,
     report::Report,
     verdict::{Check, Verdict},
 };

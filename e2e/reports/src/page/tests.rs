@@ -235,10 +235,10 @@ fn what_a_pod_logged_is_in_the_page_that_is_written_beside_its_log() {
 #[test]
 fn what_the_run_did_not_look_at_is_said_at_the_top_and_where_its_figures_would_be() {
     let mut data = recorded();
-    data.unobserved = vec![failover_judging::observed::trial::Unobserved::Audit];
+    data.unobserved = vec![failover_judging::observed::Unobserved::Audit];
     data.calls.clear();
     let mut report = report_on(std::slice::from_ref(&data));
-    let missing = failover_judging::observed::trial::Unobserved::Audit.to_string();
+    let missing = failover_judging::observed::Unobserved::Audit.to_string();
     report.run.not_observed = vec![missing.clone()];
     let page = render(&report, &[data], &Logs::default());
     let header = page.split("</header>").next().unwrap();

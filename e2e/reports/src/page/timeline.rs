@@ -371,15 +371,15 @@ impl<'a> Panel<'a> {
             || (event.glyph == Glyph::Renewal && event.until.is_some());
         html! {
             @if let (Some(span), true) = (lasts, spread) {
-                rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
+                rect class=(format!("hit {}", event.glyph)) data-e=(index)
                     x=(Px(self.scale.x(span.from) - 2.0)) y=(Px(y - height / 2.0))
                     width=(Px(self.scale.x(span.to) - self.scale.x(span.from) + 4.0)) height=(Px(height)) {}
             } @else if let (Some(x), true) = (moment, bar) {
-                rect class=(format!("hit {}", event.glyph.name())) data-e=(index)
+                rect class=(format!("hit {}", event.glyph)) data-e=(index)
                     x=(Px(x - 3.0)) y=(Px(y - height / 2.0)) width="6" height=(Px(height)) {}
             }
             @if let (Some(x), false) = (moment, bar) {
-                use href=(format!("#g-{}", event.glyph.name())) data-e=(index) x=(Px(x)) y=(Px(y)) {}
+                use href=(format!("#g-{}", event.glyph)) data-e=(index) x=(Px(x)) y=(Px(y)) {}
             }
         }
     }

@@ -21,10 +21,7 @@ use super::{
 use failover_judging::{
     clock::Millis,
     judge::{TrialResult, merged_history},
-    observed::{
-        audit::ClockMap,
-        trial::{TrialData, Unobserved},
-    },
+    observed::{ClockMap, TrialData, Unobserved},
 };
 
 pub(super) use event::{Event, Glyph, Milestone, MilestoneKind, Span, Term, Track};

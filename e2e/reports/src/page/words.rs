@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use failover_judging::{clock::Millis, observed::trial::TrialData};
+use failover_judging::{clock::Millis, observed::TrialData};
 
 /// A pod's name that is longer than this is shortened in the middle where room is scarce.
 const LONGEST_LABEL: usize = 18;

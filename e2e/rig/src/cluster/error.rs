@@ -13,6 +13,7 @@ use failover_judging::report::Provider;
 
 /// Why there is no cluster, or why something could not be done to it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum ClusterError {
     /// No container engine could be used.
     #[error(transparent)]
@@ -20,11 +21,8 @@ pub enum ClusterError {
     /// A setting contradicts another one or cannot be understood.
     #[error("{field}={value}: {rule}")]
     Setting {
-        /// Flag.
         field: &'static str,
-        /// What was given.
         value: String,
-        /// What is asked of it.
         rule: String,
     },
     /// There is neither of the two images that a cluster can be made of.
@@ -33,44 +31,27 @@ pub enum ClusterError {
          build the node image with `just node`, or name your own cluster with --provider kubeconfig"
     )]
     NoClusterImage {
-        /// The image of k3s.
         k3s: String,
-        /// The node image.
         node: String,
-        /// Why the pull failed.
         why: String,
     },
     /// An image is not in the engine and nothing is going to pull it.
     #[error("the image {image} is not in the docker engine; {advice}")]
-    ImageMissing {
-        /// Its name.
-        image: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    ImageMissing { image: String, advice: &'static str },
     /// An image that was asked for could not be pulled.
     #[error("cannot pull {image}: {why}; pull it by hand, or use --provider node")]
-    Pull {
-        /// Its name.
-        image: String,
-        /// What the engine answered.
-        why: String,
-    },
+    Pull { image: String, why: String },
     /// The node image could not be built.
     #[error("cannot build the node image by {}", .program.display())]
     NodeBuild {
-        /// The program that builds it.
         program: PathBuf,
-        /// How it ended.
         #[source]
         source: std::io::Error,
     },
     /// The engine refused a call.
     #[error("cannot {action}")]
     EngineCall {
-        /// What was attempted.
         action: String,
-        /// What the engine answered.
         #[source]
         source: bollard::errors::Error,
     },
@@ -78,20 +59,12 @@ pub enum ClusterError {
     #[error(
         "the container {container} has no address on the network {network}; look into the engine's log"
     )]
-    NoAddress {
-        /// The container.
-        container: String,
-        /// The network.
-        network: String,
-    },
+    NoAddress { container: String, network: String },
     /// The container of the cluster did not start or ended at once.
     #[error("cannot start a cluster from {image}; it has been removed, the end of its log:\n{log}")]
     Start {
-        /// Its image.
         image: String,
-        /// The last lines that it wrote.
         log: String,
-        /// What testcontainers reports.
         #[source]
         source: Box<TestcontainersError>,
     },
@@ -101,62 +74,45 @@ pub enum ClusterError {
          it has been removed, the end of its log:\n{log}", .limit.as_secs()
     )]
     NotReady {
-        /// What had not come about.
         waiting_for: &'static str,
-        /// The last answer or error seen.
         last: String,
-        /// How long was waited.
         limit: Duration,
-        /// The last lines that the server wrote.
         log: String,
     },
     /// A guardian process could not be started.
     #[error("cannot start the process that removes containers of a killed run ({})", .binary.display())]
     Guardian {
-        /// The program that was to be started.
         binary: PathBuf,
-        /// What the system answered.
         #[source]
         source: std::io::Error,
     },
     /// A kubeconfig cannot be read or used.
     #[error("cannot use the kubeconfig {path}{}; check --kubeconfig and --context", .context.as_ref().map(|name| format!(" with the context {name}")).unwrap_or_default())]
     Kubeconfig {
-        /// Where it was read from.
         path: String,
-        /// The context that was asked for.
         context: Option<String>,
-        /// What is wrong with it.
         #[source]
         source: Box<KubeconfigError>,
     },
     /// The kubeconfig does not have the context that was asked for.
     #[error("the kubeconfig {path} has no context {context}; it has: {available}")]
     NoContext {
-        /// Where it was read from.
         path: String,
-        /// The context that was asked for.
         context: String,
-        /// The contexts it has.
         available: String,
     },
     /// The API server of a cluster does not answer.
     #[error("the API server at {server} did not answer within {} s; check that the cluster runs and can be reached from here", .limit.as_secs())]
     Unreachable {
-        /// Its address.
         server: String,
-        /// How long was waited.
         limit: Duration,
-        /// What the attempt met, unless it was silence.
         #[source]
         source: Option<Box<kube::Error>>,
     },
     /// A call to the API server failed.
     #[error("cannot {action}")]
     Api {
-        /// What was attempted.
         action: String,
-        /// What the server answered.
         #[source]
         source: Box<kube::Error>,
     },
@@ -165,28 +121,20 @@ pub enum ClusterError {
         "cannot {action}: this cluster was brought by its kubeconfig and there is no way onto its nodes; \
          give one with --on-node, for example --on-node 'docker exec {{node}}'"
     )]
-    NoNodeAccess {
-        /// What needs a node.
-        action: String,
-    },
+    NoNodeAccess { action: String },
     /// Nothing tells by which address the API server reaches this machine.
     #[error(
         "cannot {action}: the API server has to reach a listener of this program, and of a cluster that was brought by its \
          kubeconfig nothing tells by which address; name the address of this machine that it reaches with --listen-on"
     )]
-    NoAddressOfThisMachine {
-        /// What needs it.
-        action: String,
-    },
+    NoAddressOfThisMachine { action: String },
     /// This machine has no such address.
     #[error(
         "--listen-on={address}: no listener can be opened there; it has to be an address of this machine that the API \
          server reaches (default: the gateway of the network that the engine gave the cluster)"
     )]
     NoListener {
-        /// The address.
         address: IpAddr,
-        /// What the system answered.
         #[source]
         source: std::io::Error,
     },
@@ -195,88 +143,53 @@ pub enum ClusterError {
         "cannot {action}: it needs two nodes that take pods, and this cluster has {found}; bring one with more nodes, or \
          let the harness start one with --agents 2"
     )]
-    TooFewNodes {
-        /// What needs them.
-        action: String,
-        /// The nodes there are.
-        found: usize,
-    },
+    TooFewNodes { action: String, found: usize },
     /// No node whose loss can be undone.
     #[error(
         "cannot {action}: it takes a node away and gives it back, which the harness can do to agents that it started \
          itself and to no others; leave the cluster to it, with --agents 2"
     )]
-    NoAgents {
-        /// What needs them.
-        action: String,
-    },
+    NoAgents { action: String },
     /// There is no kept cluster of that name.
     #[error(
         "--attach={name}: no kept cluster of that name is there; {available}. `failover cluster --keep` makes one"
     )]
-    NoKeptCluster {
-        /// The name that was asked for.
-        name: String,
-        /// The kept clusters there are, in words.
-        available: String,
-    },
+    NoKeptCluster { name: String, available: String },
     /// A kept cluster is not what it was.
     #[error(
         "--attach={name}: {reason}; remove it with `docker rm -f -v {name}` and make a new one with `failover cluster --keep`"
     )]
-    KeptClusterBroken {
-        /// Name of its server's container.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    KeptClusterBroken { name: String, reason: String },
     /// No such node.
     #[error("the cluster has no node {node}; it has: {available}")]
-    NoSuchNode {
-        /// The name that was asked for.
-        node: String,
-        /// The nodes there are.
-        available: String,
-    },
+    NoSuchNode { node: String, available: String },
     /// A command on a node could not be run.
     #[error("cannot run `{command}` on the node {node}")]
     OnNode {
-        /// The node.
         node: String,
-        /// The command.
         command: String,
-        /// What the attempt met.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A command on a node ended with a failure, or ended although it should go on.
     #[error("`{command}` on the node {node} ended with status {status}: {stderr}")]
     CommandFailed {
-        /// The node.
         node: String,
-        /// The command.
         command: String,
-        /// Its exit status.
         status: i64,
-        /// What it wrote to standard error.
         stderr: String,
     },
     /// The operation is not possible with this provider.
     #[error("cannot {action} with --provider {provider}; {advice}")]
     NotWithProvider {
-        /// What was attempted.
         action: String,
-        /// The provider of the cluster.
         provider: Provider,
-        /// What to do.
         advice: &'static str,
     },
     /// A file could not be written.
     #[error("cannot write {}", .path.display())]
     Write {
-        /// The file.
         path: PathBuf,
-        /// What the system answered.
         #[source]
         source: std::io::Error,
     },

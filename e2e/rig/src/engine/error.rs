@@ -9,56 +9,41 @@ use super::plan::Refusal;
 
 /// Why no engine could be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message names each field")]
 pub enum EngineError {
     /// Nothing listens, or the address is wrong.
     #[error("no docker engine answers at {address}; {advice}")]
     Unreachable {
-        /// Where it was looked for.
         address: String,
-        /// What to do.
         advice: String,
-        /// What the attempt met.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
     /// Something listens but says nothing.
     #[error("the docker engine at {address} did not answer within {} s; look into its log, or restart it", .limit.as_secs())]
-    Silent {
-        /// Where it was looked for.
-        address: String,
-        /// How long was waited.
-        limit: Duration,
-    },
+    Silent { address: String, limit: Duration },
     /// This machine is not one that the command knows how to start an engine on.
     #[error("cannot start a docker engine here")]
     Refused(#[from] Refusal),
     /// A step of installing or starting failed.
     #[error("cannot {step}; the end of {}:\n{tail}", .log.display())]
     Step {
-        /// What was attempted.
         step: String,
-        /// Where everything it said is.
         log: PathBuf,
-        /// The last lines of that.
         tail: String,
     },
     /// A file or process of the engine could not be handled.
     #[error("cannot {action}")]
     Io {
-        /// What was attempted.
         action: String,
-        /// What the system answered.
         #[source]
         source: std::io::Error,
     },
     /// The engine that this command started did not end.
     #[error("dockerd (pid {pid}) was told to end and still runs after {} s; see {}", .limit.as_secs(), .log.display())]
     Lingers {
-        /// Its process id.
         pid: u32,
-        /// How long was waited.
         limit: Duration,
-        /// Its log.
         log: PathBuf,
     },
 }

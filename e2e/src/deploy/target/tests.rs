@@ -54,7 +54,7 @@ pub(in crate::deploy) fn deployment() -> Deployment {
 }
 
 /// The target that it is.
-pub(in crate::deploy) fn target() -> Target {
+pub(crate) fn target() -> Target {
     Naming::default().of(&deployment()).unwrap()
 }
 

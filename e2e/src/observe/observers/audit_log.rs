@@ -6,7 +6,7 @@ use futures::StreamExt;
 
 use super::error::ObserverError;
 use crate::{deploy::Target, observe::observations::Observations};
-use failover_judging::observed::{audit::ApiCall, trial::RigFault};
+use failover_judging::observed::{ApiCall, RigFault};
 use failover_rig::cluster::{ClusterError, LineStream};
 
 /// Records every line, until the log can no longer be followed.
@@ -71,10 +71,7 @@ fn lost(observations: &Observations, error: ClusterError) -> ObserverError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use failover_judging::observed::holder::HolderIdentity;
 
     #[rstest::rstest]
     #[case("5spot-system", "5spot-leader", true)]
@@ -86,17 +83,7 @@ mod tests {
         #[case] name: &str,
         #[case] own: bool,
     ) {
-        let target = Target {
-            namespace: "5spot-system".to_owned(),
-            deployment: "d".to_owned(),
-            container: "c".to_owned(),
-            image: "i".to_owned(),
-            lease: "5spot-leader".to_owned(),
-            holder: HolderIdentity::default(),
-            user: "u".to_owned(),
-            selector: BTreeMap::new(),
-            first_port: None,
-        };
+        let target = crate::deploy::tests::target();
         let mut call = failover_judging::samples::call("a", "update", "leases");
         namespace.clone_into(&mut call.namespace);
         name.clone_into(&mut call.name);

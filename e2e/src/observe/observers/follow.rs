@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::error::ObserverError;
 use crate::observe::observations::{Observations, Seen};
-use failover_judging::{clock::Stamp, observed::trial::RigFault};
+use failover_judging::{clock::Stamp, observed::RigFault};
 
 /// A watch that was away for longer than this is recorded: something may have been seen late.
 const GAP_LIMIT_MS: f64 = 250.0;

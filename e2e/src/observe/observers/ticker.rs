@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::ObserverError;
 use crate::observe::observations::Observations;
-use failover_judging::{clock::duration_millis, observed::trial::Stall};
+use failover_judging::{clock::duration_millis, observed::Stall};
 
 /// Time between two ticks.
 const PERIOD: Duration = Duration::from_millis(20);

@@ -13,21 +13,16 @@ use crate::{
     deploy::{
         EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches, rollout::RolloutCommand,
     },
-    observe::canary::{COUNTER, CanarySpec, has_counter},
+    observe::{
+        CanarySpec,
+        canary::{COUNTER, has_counter},
+    },
     run::RunError,
 };
 use failover_judging::{
-    criteria::{
-        Criteria,
-        baseline::Baseline,
-        gate::Gate,
-        precision::{MAX_TRIALS, Precision},
-    },
+    criteria::{Baseline, Criteria, Gate, Precision, precision::MAX_TRIALS},
     fault::FaultKind,
-    observed::{
-        roles::MetricSelector,
-        work::{Answer, ResourceName, WorkRule},
-    },
+    observed::{Answer, MetricSelector, ResourceName, WorkRule},
     report::{BudgetShape, Provider},
 };
 use failover_reports::archive;

@@ -1,6 +1,6 @@
 //! Where the operator and its metrics come from.
 
-use failover_judging::observed::roles::MetricSelector;
+use failover_judging::observed::MetricSelector;
 
 use crate::deploy::{Manifests, Target};
 

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::*;
 use crate::observe::canary::COUNTER;
-use failover_judging::{criteria::precision::MAX_TRIALS, observed::holder::HolderIdentity};
+use failover_judging::{criteria::precision::MAX_TRIALS, observed::HolderIdentity};
 
 #[derive(Debug, Parser)]
 struct Command {

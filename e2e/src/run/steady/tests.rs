@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use failover_judging::{
-    observed::{audit::OwnCall, lease::LeaseRecord},
+    observed::{LeaseRecord, OwnCall},
     samples::{call, pod},
 };
 

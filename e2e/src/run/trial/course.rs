@@ -7,24 +7,21 @@ use tokio::time::{sleep, timeout};
 use crate::{
     context::RunContext,
     fault::{RepeatedStrikes, action},
-    observe::{observations::Seen, observers},
+    observe::{Seen, observers},
     run::steady,
 };
 use failover_judging::{
     fault::{Hold, Successor},
     judge::{
-        exclusion::{self, Take},
-        takeover::{Takeover, history_of_terms, principal, takeovers, without_stranger},
+        Take, Takeover, exclusion,
+        takeover::{history_of_terms, principal, takeovers, without_stranger},
     },
-    observed::{
-        audit::{ApiCall, purpose::LOOK_PERIOD},
-        trial::{PodSeen, RigFault, TrialData, Unobserved},
-    },
+    observed::{ApiCall, PodSeen, RigFault, TrialData, Unobserved, audit::purpose::LOOK_PERIOD},
 };
 use failover_rig::progress::chain;
 
 /// How long replicas and disruption budget get to be restored.
-pub(in crate::run) const RESTORE_LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const RESTORE_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long a trial waits for a takeover beyond the time that the lease settings allow.
 const PATIENCE: Duration = Duration::from_secs(10);

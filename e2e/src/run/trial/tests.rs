@@ -6,7 +6,7 @@ use super::{
 };
 use failover_judging::{
     fault::FaultKind,
-    observed::{audit::OwnCall, lease::LeaseSeen},
+    observed::{LeaseSeen, OwnCall},
     samples::call,
 };
 

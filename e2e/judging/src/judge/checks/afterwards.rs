@@ -3,25 +3,17 @@
 use crate::{
     fault::Fate,
     judge::reading::Reading,
-    observed::trial::Presence,
-    verdict::{Check, CheckId, Verdict},
+    observed::Presence,
+    verdict::{Check, CheckId},
 };
 
 pub(super) fn one_leader(reading: &Reading<'_>) -> Check {
     let last = reading.takeovers.last().or(reading.takeover.as_ref());
     let Some(leader) = last.map(|takeover| takeover.to.pod()) else {
-        return reading.check(
-            CheckId::OneLeader,
-            Verdict::Inconclusive,
-            "no takeover to agree on".to_owned(),
-        );
+        return reading.inconclusive(CheckId::OneLeader, "no takeover to agree on");
     };
     let Some(last) = reading.data.roles.last() else {
-        return reading.check(
-            CheckId::OneLeader,
-            Verdict::Inconclusive,
-            "the metrics were never read".to_owned(),
-        );
+        return reading.inconclusive(CheckId::OneLeader, "the metrics were never read");
     };
     let leading = last.leading();
     if last.agree_on(leader) {
@@ -29,14 +21,14 @@ pub(super) fn one_leader(reading: &Reading<'_>) -> Check {
             "the Lease and the metrics of {} replicas agree on {leader}",
             last.roles.len()
         );
-        reading.check(CheckId::OneLeader, Verdict::Pass, detail)
+        reading.pass(CheckId::OneLeader, detail)
     } else if leading.len() > 1 {
         let detail = format!(
             "{} replicas lead by their metrics: {}",
             leading.len(),
             leading.join(", ")
         );
-        reading.check(CheckId::OneLeader, Verdict::Fail, detail)
+        reading.fail(CheckId::OneLeader, detail)
     } else {
         let detail = format!(
             "the Lease names {leader}, but by the metrics {}",
@@ -54,9 +46,8 @@ pub(super) fn canary(reading: &Reading<'_>) -> Check {
         count.changed, count.covered, count.lost, count.late
     );
     if count.changed == 0 || count.covered == 0 {
-        return reading.check(
+        return reading.inconclusive(
             CheckId::Canary,
-            Verdict::Inconclusive,
             format!("the canary shows nothing: {detail}"),
         );
     }
@@ -69,7 +60,7 @@ pub(super) fn restored(reading: &Reading<'_>) -> Check {
         Ok(allowed) => allowed.is_some_and(|allowed| allowed > 0),
         Err(why) if phases.replicas_restored_ms.is_some() => {
             let detail = format!("whether a disruption was allowed before is not known: {why}");
-            return reading.check(CheckId::Restored, Verdict::Inconclusive, detail);
+            return reading.inconclusive(CheckId::Restored, detail);
         }
         Err(_) => true,
     };
@@ -98,7 +89,7 @@ pub(super) fn restored(reading: &Reading<'_>) -> Check {
             );
         }
     };
-    reading.check(CheckId::Restored, Verdict::Pass, detail)
+    reading.pass(CheckId::Restored, detail)
 }
 
 /// Whether the disruption budget let every replica of a drained node go in the end.
@@ -114,7 +105,7 @@ pub(super) fn drained(reading: &Reading<'_>) -> Option<Check> {
         let detail = format!(
             "{allowed} evictions allowed, {refused} refused by the disruption budget before that"
         );
-        reading.check(id, Verdict::Pass, detail)
+        reading.pass(id, detail)
     } else {
         let first = evictions.iter().find(|eviction| eviction.pod == last.pod);
         let waited = last.at.since(first.unwrap_or(last).at);
@@ -122,7 +113,7 @@ pub(super) fn drained(reading: &Reading<'_>) -> Option<Check> {
             "the disruption budget refused to let {} go for {waited:.0} ms, so its node can't be drained: {}",
             last.pod, last.message
         );
-        reading.check(id, Verdict::Fail, detail)
+        reading.fail(id, detail)
     })
 }
 
@@ -140,9 +131,8 @@ pub(super) fn survived(reading: &Reading<'_>) -> Option<Check> {
         pod.presence != Presence::Staying || pod.restarts > first.restarts || pod.uid != first.uid
     });
     Some(match ended {
-        Some(pod) => reading.check(
+        Some(pod) => reading.fail(
             CheckId::Survived,
-            Verdict::Fail,
             format!(
                 "{leader} was to step down and stand by, but {:.0} ms after the fault it was {}",
                 pod.at.since(data.strike.issued),
@@ -153,9 +143,8 @@ pub(super) fn survived(reading: &Reading<'_>) -> Option<Check> {
                 }
             ),
         ),
-        None => reading.check(
+        None => reading.pass(
             CheckId::Survived,
-            Verdict::Pass,
             format!("{leader} lives on without a restart"),
         ),
     })

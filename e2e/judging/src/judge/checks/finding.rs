@@ -6,10 +6,7 @@ use crate::{
         reading::Reading,
         result::{LATENCY_LIMIT_MS, STALL_LIMIT_MS},
     },
-    observed::{
-        audit::OwnCall,
-        trial::{RigFault, Unobserved},
-    },
+    observed::{OwnCall, RigFault, Unobserved},
     verdict::{Check, CheckId, Verdict},
 };
 
@@ -19,17 +16,25 @@ impl Reading<'_> {
         self.data.observes(Unobserved::Audit)
     }
 
-    pub(super) fn scope(&self) -> String {
-        self.data.id.to_string()
-    }
-
-    pub(super) fn check(&self, id: CheckId, verdict: Verdict, detail: String) -> Check {
+    fn check(&self, id: CheckId, verdict: Verdict, detail: impl Into<String>) -> Check {
         Check {
             id,
-            scope: self.scope(),
+            scope: self.data.id.to_string(),
             verdict,
-            detail,
+            detail: detail.into(),
         }
+    }
+
+    pub(super) fn pass(&self, id: CheckId, detail: impl Into<String>) -> Check {
+        self.check(id, Verdict::Pass, detail)
+    }
+
+    pub(super) fn fail(&self, id: CheckId, detail: impl Into<String>) -> Check {
+        self.check(id, Verdict::Fail, detail)
+    }
+
+    pub(super) fn inconclusive(&self, id: CheckId, detail: impl Into<String>) -> Check {
+        self.check(id, Verdict::Inconclusive, detail)
     }
 
     pub(super) fn slowest_own_call_ms(&self) -> Millis {
@@ -81,15 +86,11 @@ impl Reading<'_> {
     }
 
     /// A timing: missed is a FAIL on a sound rig and INCONCLUSIVE on a troubled one.
-    pub(super) fn timing(&self, id: CheckId, kept: bool, detail: String) -> Check {
+    pub(super) fn timing(&self, id: CheckId, kept: bool, detail: impl Into<String>) -> Check {
         match self.rig_trouble() {
-            _ if kept => self.check(id, Verdict::Pass, detail),
-            None => self.check(id, Verdict::Fail, detail),
-            Some(trouble) => self.check(
-                id,
-                Verdict::Inconclusive,
-                format!("{detail}; but {trouble}"),
-            ),
+            _ if kept => self.pass(id, detail),
+            None => self.fail(id, detail),
+            Some(trouble) => self.inconclusive(id, format!("{}; but {trouble}", detail.into())),
         }
     }
 

@@ -6,8 +6,8 @@
 use crate::{
     clock::{Millis, Stamp},
     judge::reading::{Reading, by_operator},
-    observed::{audit::purpose::CANARY, trial::Unobserved},
-    verdict::{Check, CheckId, Verdict},
+    observed::{Unobserved, audit::purpose::CANARY},
+    verdict::{Check, CheckId},
 };
 
 /// Whether the time without a leader was never longer than one takeover may take, up to its first write.
@@ -32,7 +32,7 @@ pub(super) fn led(reading: &Reading<'_>) -> Option<Check> {
     };
     let Some(until) = until.filter(|_| !works || reading.map.is_some()) else {
         let detail = "nothing shows for how long the canary was followed".to_owned();
-        return Some(reading.check(CheckId::Led, Verdict::Inconclusive, detail));
+        return Some(reading.inconclusive(CheckId::Led, detail));
     };
     let longest = longest_gap_ms(signs, data.strike.issued, until);
     let limit = if works {

@@ -5,7 +5,7 @@ use crate::{
         reading::Reading,
         takeover::{Reason, Takeover},
     },
-    verdict::{Check, CheckId, Verdict},
+    verdict::{Check, CheckId},
 };
 
 /// Judges the takeover that the trial is about, and every other one that has no reason.
@@ -24,15 +24,12 @@ pub(super) fn reasons(reading: &Reading<'_>) -> Vec<Check> {
 
 fn reason(reading: &Reading<'_>, takeover: &Takeover) -> Check {
     let promised = takeover.from.duration_seconds.unwrap_or_default();
-    let pass = |detail: String| reading.check(CheckId::Reason, Verdict::Pass, detail);
+    let pass = |detail: String| reading.pass(CheckId::Reason, detail);
     match takeover.reason {
         Reason::Unexplained => {
             let doubt = takeover.doubt.as_ref();
             let doubt = doubt.map_or_else(String::new, |doubt| format!("; {doubt}"));
-            reading.check(
-                CheckId::Reason,
-                Verdict::Fail,
-                format!(
+            reading.fail(CheckId::Reason, format!(
                     "{} took the Lease from {} after {:.0} ms of silence: it was not released, and its \
                      leaseDurationSeconds={promised} had not passed (measuring error {:.1} ms){doubt}",
                     takeover.to.holder,
@@ -71,18 +68,12 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
         .filter(|after| reading.data.id.fault.entry().kills() && *after > reading.error.total_ms);
     if !reading.is_audited() {
         return match after_fault {
-            Some(after) => reading.check(
-                CheckId::Reason,
-                Verdict::Fail,
-                format!(
+            Some(after) => reading.fail(CheckId::Reason, format!(
                     "the Lease of {old} was emptied {after:.0} ms after its process was killed, and a killed process \
                      can't release"
                 ),
             ),
-            None => reading.check(
-                CheckId::Reason,
-                Verdict::Pass,
-                format!("released: the Lease of {old} was emptied before {new} took it, by whom is not observed"),
+            None => reading.pass(CheckId::Reason, format!("released: the Lease of {old} was emptied before {new} took it, by whom is not observed"),
             ),
         };
     }
@@ -98,7 +89,7 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
             "the Lease of {old} was emptied (resourceVersion {version}) before {new} took it, but the audit log does \
              not say by which pod"
         );
-        return reading.check(CheckId::Reason, Verdict::Inconclusive, detail);
+        return reading.inconclusive(CheckId::Reason, detail);
     };
     if pod != takeover.from.pod() {
         let detail = format!(
@@ -106,7 +97,7 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
              released by its holder (audit event {})",
             takeover.silence_ms, write.audit_id
         );
-        return reading.check(CheckId::Reason, Verdict::Fail, detail);
+        return reading.fail(CheckId::Reason, detail);
     }
     if let Some(after) = after_fault {
         let detail = format!(
@@ -114,7 +105,7 @@ fn release(reading: &Reading<'_>, takeover: &Takeover) -> Check {
              process can't release (audit event {})",
             write.audit_id
         );
-        return reading.check(CheckId::Reason, Verdict::Fail, detail);
+        return reading.fail(CheckId::Reason, detail);
     }
-    reading.check(CheckId::Reason, Verdict::Pass, format!("released by {old}"))
+    reading.pass(CheckId::Reason, format!("released by {old}"))
 }

@@ -8,7 +8,7 @@ use crate::{
         reading::Reading,
         takeover::{Reason, Takeover},
     },
-    observed::trial::{PodSeen, Presence, present},
+    observed::{PodSeen, Presence, trial::present},
 };
 
 /// How many handovers, beyond the one that every rollout makes, could not be avoided. One that was not announced could.

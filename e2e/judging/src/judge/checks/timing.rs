@@ -2,7 +2,7 @@
 
 use crate::{
     judge::{reading::Reading, result::Promise},
-    verdict::{Check, CheckId, Verdict},
+    verdict::{Check, CheckId},
 };
 
 pub(super) fn lease_failover(reading: &Reading<'_>) -> Check {
@@ -56,15 +56,14 @@ pub(super) fn work_failover(reading: &Reading<'_>) -> Check {
             reading.timing(CheckId::WorkFailover, kept, detail)
         }
         // An audit log that shows nobody's writes says nothing about this leader's.
-        _ if reading.exclusion.writes == 0 => reading.check(
+        _ if reading.exclusion.writes == 0 => reading.inconclusive(
             CheckId::WorkFailover,
-            Verdict::Inconclusive,
-            "the audit log shows no work write of any replica".to_owned(),
+            "the audit log shows no work write of any replica",
         ),
         _ => reading.timing(
             CheckId::WorkFailover,
             false,
-            "the new leader holds the Lease but no work write of it was accepted".to_owned(),
+            "the new leader holds the Lease but no work write of it was accepted",
         ),
     }
 }

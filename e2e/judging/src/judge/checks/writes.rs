@@ -4,17 +4,14 @@ use crate::{
     clock::duration_millis,
     fault::Renewals,
     judge::reading::{Reading, by_operator},
-    observed::audit::Wall,
-    verdict::{Check, CheckId, Verdict},
+    observed::Wall,
+    verdict::{Check, CheckId},
 };
 
 pub(super) fn overlap(reading: &Reading<'_>) -> Check {
     let found = &reading.exclusion.overlap;
     match found.first() {
-        Some(first) => reading.check(
-            CheckId::Overlap,
-            Verdict::Fail,
-            format!(
+        Some(first) => reading.fail(CheckId::Overlap, format!(
                 "{} accepted work writes by the old leader {} after the first one of the new leader, such as {} \
                  {:.0} ms after it (audit event {})",
                 found.len(),
@@ -25,12 +22,9 @@ pub(super) fn overlap(reading: &Reading<'_>) -> Check {
             ),
         ),
         None if reading.exclusion.writes == 0 => {
-            reading.check(CheckId::Overlap, Verdict::Inconclusive, "no work write to look at".to_owned())
+            reading.inconclusive(CheckId::Overlap, "no work write to look at")
         }
-        None => reading.check(
-            CheckId::Overlap,
-            Verdict::Pass,
-            "0 work writes of the old leader after the first one of the new leader".to_owned(),
+        None => reading.pass(CheckId::Overlap, "0 work writes of the old leader after the first one of the new leader",
         ),
     }
 }
@@ -38,10 +32,7 @@ pub(super) fn overlap(reading: &Reading<'_>) -> Check {
 pub(super) fn only_holder_writes(reading: &Reading<'_>) -> Check {
     let found = &reading.exclusion.by_non_holder;
     match found.first() {
-        Some(first) => reading.check(
-            CheckId::OnlyHolderWrites,
-            Verdict::Fail,
-            format!(
+        Some(first) => reading.fail(CheckId::OnlyHolderWrites, format!(
                 "{} accepted work writes by a replica that did not hold the Lease, such as {} by {} (audit event {})",
                 found.len(),
                 first.what,
@@ -50,12 +41,9 @@ pub(super) fn only_holder_writes(reading: &Reading<'_>) -> Check {
             ),
         ),
         None if reading.exclusion.writes == 0 => {
-            reading.check(CheckId::OnlyHolderWrites, Verdict::Inconclusive, "no work write to look at".to_owned())
+            reading.inconclusive(CheckId::OnlyHolderWrites, "no work write to look at")
         }
-        None => reading.check(
-            CheckId::OnlyHolderWrites,
-            Verdict::Pass,
-            format!(
+        None => reading.pass(CheckId::OnlyHolderWrites, format!(
                 "all {} accepted work writes by the holder of the Lease; {} were refused to their writer, {} ended \
                  with an error of the API server",
                 reading.exclusion.writes, reading.exclusion.refused, reading.exclusion.unanswered
@@ -72,7 +60,7 @@ pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
     let data = reading.data;
     let renewals = data.id.fault.entry().renewals?;
     let leader = data.before.pod();
-    let own = |call: &&crate::observed::audit::ApiCall| call.pod.as_deref() == Some(leader);
+    let own = |call: &&crate::observed::ApiCall| call.pod.as_deref() == Some(leader);
     let accepted: Vec<_> = by_operator(data)
         .filter(own)
         .filter(|call| call.is_lease() && call.is_write() && call.accepted())
@@ -104,19 +92,13 @@ pub(super) fn stepped_down(reading: &Reading<'_>) -> Option<Check> {
         .collect();
     let seconds = data.settings.renew_deadline_seconds;
     Some(match late.iter().copied().reduce(f64::max) {
-        Some(latest) => reading.check(
-            CheckId::SteppedDown,
-            Verdict::Fail,
-            format!(
+        Some(latest) => reading.fail(CheckId::SteppedDown, format!(
                 "{leader} could not renew and went on: {} accepted work writes after \
                  LEASE_RENEW_DEADLINE_SECONDS={seconds} since its last renewal, the last one {latest:.0} ms late",
                 late.len()
             ),
         ),
-        None => reading.check(
-            CheckId::SteppedDown,
-            Verdict::Pass,
-            format!("{leader} wrote nothing after LEASE_RENEW_DEADLINE_SECONDS={seconds} since its last renewal"),
+        None => reading.pass(CheckId::SteppedDown, format!("{leader} wrote nothing after LEASE_RENEW_DEADLINE_SECONDS={seconds} since its last renewal"),
         ),
     })
 }

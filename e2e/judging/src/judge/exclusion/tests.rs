@@ -1,7 +1,7 @@
 //! Hand-built histories: what is accused, and what has the benefit of the doubt.
 
 use super::*;
-use crate::{clock::Stamp, judge::takeover::takeovers, observed::lease::LeaseRecord};
+use crate::{clock::Stamp, judge::takeover::takeovers, observed::LeaseRecord};
 
 /// A Lease state with the audited write behind it, received at `at` ms and answered 4 ms later.
 fn lease(version: u64, at: i64, holder: &str) -> (LeaseSeen, ApiCall) {
@@ -208,7 +208,7 @@ fn a_restarted_process_with_a_name_of_its_own_is_not_its_predecessor() {
 fn a_lease_write_missing_from_the_log_is_placed_by_its_arrival() {
     let (history, _) = handover();
     let map = ClockMap::measure(
-        &[crate::observed::audit::OwnCall {
+        &[crate::observed::OwnCall {
             audit_id: Some("x".to_owned()),
             purpose: String::new(),
             sent: Stamp::from_micros(0),

@@ -6,10 +6,7 @@ use super::{Reason, Takeover};
 use crate::{
     clock::{Millis, Stamp},
     fault::Fate,
-    observed::{
-        lease::LeaseRecord,
-        trial::{PodSeen, TrialData},
-    },
+    observed::{LeaseRecord, PodSeen, TrialData},
 };
 
 /// The words of the annotation.

@@ -3,10 +3,7 @@
 use super::{Reason, Takeover};
 use crate::{
     fault::{FaultKind, Onset, STRANGER, Successor},
-    observed::{
-        lease::{LeaseRecord, LeaseSeen},
-        trial::Strike,
-    },
+    observed::{LeaseRecord, LeaseSeen, Strike},
 };
 
 /// The takeovers that are the replicas' doing: without the one that the fault made in a stranger's name.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    observed::{eviction::Eviction, trial::Unobserved},
+    observed::{Eviction, Unobserved},
     samples::{handover, pod},
 };
 
@@ -236,7 +236,7 @@ fn killed(says: &str, taken: i64) -> TrialData {
         .lease(21, taken, "b", "v/1")
         .work("b", 25, taken + 80, 2)
         .roles(&[("a", Role::Standby), ("b", Role::Leading)]);
-    let said = |record: &mut crate::observed::lease::LeaseRecord| {
+    let said = |record: &mut crate::observed::LeaseRecord| {
         if record.holder == "b" {
             record.takeover = Some(says.to_owned());
         }
@@ -389,7 +389,7 @@ fn a_budget_that_never_lets_the_leader_go_fails_the_drain() {
 #[test]
 fn what_is_not_observed_is_not_judged_and_the_rest_is() {
     let mut data = handover();
-    data.calls.retain(crate::observed::audit::ApiCall::is_lease);
+    data.calls.retain(crate::observed::ApiCall::is_lease);
     // The harness's own requests are all that the clocks are compared by.
     data = data.change(3, 2_000);
     data.roles.clear();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     clock::Stamp,
-    observed::{lease::LeaseSeen, trial::Unobserved},
+    observed::{LeaseSeen, Unobserved},
     samples::{begun, pod},
 };
 

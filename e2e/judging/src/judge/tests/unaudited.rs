@@ -2,11 +2,8 @@
 
 use super::*;
 use crate::observed::{
-    audit::{
-        ApiCall,
-        purpose::{CANARY, LOOK},
-    },
-    trial::Unobserved,
+    ApiCall, Unobserved,
+    audit::purpose::{CANARY, LOOK},
 };
 
 /// The trial as a cluster without an audit log shows it: by the watch alone, with a read of the Lease at these moments.
@@ -139,7 +136,7 @@ fn a_standby_that_empties_an_expired_lease_before_it_takes_it_had_a_right_to() {
 #[test]
 fn the_answer_of_a_foreign_leader_is_found_by_the_clock() {
     let mut data = handover();
-    data.work.answer = Some(crate::observed::work::Answer {
+    data.work.answer = Some(crate::observed::Answer {
         is_canary: false,
         resource: "configmaps".parse().unwrap(),
         name: Some("output".to_owned()),

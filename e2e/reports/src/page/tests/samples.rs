@@ -7,11 +7,7 @@ use failover_judging::{
     clock::Stamp,
     fault::FaultKind,
     judge::{Promise, judge},
-    observed::{
-        audit::{ApiCall, ClockMap, OwnCall, Wall},
-        roles::Role,
-        trial::{RigFault, TrialData},
-    },
+    observed::{ApiCall, ClockMap, OwnCall, RigFault, Role, TrialData, Wall},
     report::{Report, TargetInfo},
     samples::report,
     verdict::{Check, CheckId},
@@ -238,7 +234,7 @@ pub(super) fn run_target(report: &mut Report, text: &str) {
         deployment: text.to_owned(),
         container: text.to_owned(),
         lease: text.to_owned(),
-        holder: failover_judging::observed::holder::HolderIdentity::Any,
+        holder: failover_judging::observed::HolderIdentity::Any,
     });
 }
 

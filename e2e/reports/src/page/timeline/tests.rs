@@ -7,7 +7,7 @@ use crate::page::{
 };
 use failover_judging::{
     judge::{Promise, judge},
-    observed::trial::TrialData,
+    observed::TrialData,
 };
 
 fn drawn(data: &TrialData) -> String {

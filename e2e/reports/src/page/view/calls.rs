@@ -10,7 +10,7 @@ use super::{
 use crate::page::words::count;
 use failover_judging::{
     clock::{Millis, duration_millis},
-    observed::audit::ApiCall,
+    observed::ApiCall,
 };
 
 /// Work writes that are no further apart than this are told as one event.
@@ -159,7 +159,7 @@ enum Stray {
 impl Stray {
     fn of(source: &Source<'_>, call: &ApiCall) -> Option<Self> {
         let exclusion = &source.result.exclusion;
-        let among = |strays: &[failover_judging::judge::exclusion::StrayWrite]| {
+        let among = |strays: &[failover_judging::judge::StrayWrite]| {
             strays.iter().any(|stray| stray.audit_id == call.audit_id)
         };
         if among(&exclusion.overlap) {

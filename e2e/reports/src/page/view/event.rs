@@ -55,7 +55,8 @@ pub(in crate::page) enum Track {
 }
 
 /// What a mark looks like. Shapes differ, not only colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub(in crate::page) enum Glyph {
     Fault,
     Undone,
@@ -122,37 +123,6 @@ impl Span {
     pub(in crate::page) fn within(self, frame: Self) -> Option<Self> {
         let part = Self::new(self.from.max(frame.from), self.to.min(frame.to));
         (part.from < part.to).then_some(part)
-    }
-}
-
-impl Glyph {
-    /// The name of its drawing.
-    pub(in crate::page) fn name(self) -> &'static str {
-        match self {
-            Self::Fault => "fault",
-            Self::Undone => "undone",
-            Self::Renewal => "renewal",
-            Self::Taken => "taken",
-            Self::Released => "released",
-            Self::Deleted => "deleted",
-            Self::Lapsed => "lapsed",
-            Self::LeaseRefused => "lease-refused",
-            Self::Pod => "pod",
-            Self::Dead => "dead",
-            Self::Writes => "writes",
-            Self::LastWrite => "last-write",
-            Self::FirstWrite => "first-write",
-            Self::Refused => "refused",
-            Self::Unanswered => "unanswered",
-            Self::Stray => "stray",
-            Self::Slow => "slow",
-            Self::Failed => "failed",
-            Self::Metrics => "metrics",
-            Self::Restored => "restored",
-            Self::Log => "log",
-            Self::Warning => "warning",
-            Self::None => "none",
-        }
     }
 }
 

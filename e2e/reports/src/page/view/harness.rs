@@ -8,7 +8,7 @@ use super::{
 use crate::page::words::millis;
 use failover_judging::{
     clock::{Millis, Stamp},
-    observed::{audit::OwnCall, roles::Role, trial::Unobserved},
+    observed::{OwnCall, Role, Unobserved},
 };
 
 /// A request of the harness that took longer than this is worth a mark.

@@ -8,7 +8,7 @@ use crate::page::words::millis;
 use failover_judging::{
     clock::{Millis, duration_millis},
     fault::STRANGER,
-    observed::lease::{LeaseRecord, LeaseSeen},
+    observed::{LeaseRecord, LeaseSeen},
 };
 
 /// A holder that has not written for this many retry periods has fallen silent.

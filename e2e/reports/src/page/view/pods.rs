@@ -9,7 +9,7 @@ use super::{
 use crate::page::words::{Names, millis};
 use failover_judging::{
     clock::Millis,
-    observed::trial::{PodSeen, Presence},
+    observed::{PodSeen, Presence},
 };
 
 /// What kubelet says of a waiting container is cut to this many characters.
@@ -36,11 +36,13 @@ pub(crate) struct Lane {
 }
 
 /// The state of a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum State {
     /// Its container does not run yet.
     Starting,
     /// It runs, and is not Ready.
+    #[strum(to_string = "not ready")]
     NotReady,
     /// It is Ready.
     Ready,
@@ -53,13 +55,7 @@ pub(crate) enum State {
 impl State {
     /// The word for it.
     pub(in crate::page) fn word(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::NotReady => "not ready",
-            Self::Ready => "ready",
-            Self::Terminating => "terminating",
-            Self::Down => "down",
-        }
+        self.into()
     }
 
     /// The class that fills its bar.

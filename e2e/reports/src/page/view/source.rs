@@ -3,7 +3,7 @@
 use failover_judging::{
     clock::{Millis, Stamp},
     judge::TrialResult,
-    observed::{audit::ClockMap, trial::TrialData},
+    observed::{ClockMap, TrialData},
 };
 
 use crate::page::words::Names;

@@ -9,7 +9,7 @@ use crate::page::{
 };
 use failover_judging::{
     judge::{Promise, judge},
-    observed::trial::Strike,
+    observed::Strike,
 };
 
 fn view(data: &TrialData) -> TrialView {
@@ -370,7 +370,7 @@ fn pods_on_several_nodes_say_which() {
 #[test]
 fn evictions_are_told_in_the_lane_of_their_pod() {
     let mut data = recorded();
-    let eviction = |ms, code, by_budget| failover_judging::observed::eviction::Eviction {
+    let eviction = |ms, code, by_budget| failover_judging::observed::Eviction {
         pod: data.before.pod().to_owned(),
         leader: true,
         at: data.strike.issued + Duration::from_millis(ms),
