@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use failover_judging::{
     judge::TrialResult,
-    observed::{ApiCall, LeaseSeen, TrialData, TrialId},
+    observed::{ApiCall, ClockMap, LeaseSeen, TrialData, TrialId},
 };
 
 /// The folder of raw data in the folder of a run.
@@ -179,7 +179,7 @@ fn lease_lines(leases: &[LeaseSeen], data: &TrialData) -> String {
 
 /// Writes and Lease calls in the audit log, in the API server's order.
 fn audit_lines(calls: &[ApiCall], data: &TrialData) -> String {
-    let map = failover_judging::observed::ClockMap::measure(&data.own, calls);
+    let map = ClockMap::measure(&data.own, calls);
     let mut text = "ms from fault, revision, code, who, what, audit event\n".to_owned();
     let mut told: Vec<&ApiCall> = calls
         .iter()

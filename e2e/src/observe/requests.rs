@@ -1,7 +1,7 @@
 //! The harness's own requests to the API server: timed, and found again in the audit log.
 //!
-//! They calibrate the clocks ([`failover_judging::observed::ClockMap`]), so each is stamped right before it is sent and right after
-//! its answer is there.
+//! They calibrate the clocks ([`failover_judging::observed::ClockMap`]), so each is stamped right before it is sent and
+//! right after its answer is there.
 
 use std::{sync::Arc, time::Duration};
 

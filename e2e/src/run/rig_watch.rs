@@ -7,6 +7,7 @@ use crate::{
 use failover_judging::{
     clock::Stamp,
     judge::{LATENCY_LIMIT_MS, STALL_LIMIT_MS},
+    observed::OwnCall,
 };
 use failover_rig::progress::chain;
 
@@ -54,9 +55,7 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
         return Some(fault.to_string());
     }
     let own = seen.own.iter().filter(|own| own.sent >= since);
-    let slowest = own
-        .map(failover_judging::observed::OwnCall::latency_ms)
-        .fold(0.0, f64::max);
+    let slowest = own.map(OwnCall::latency_ms).fold(0.0, f64::max);
     if slowest > LATENCY_LIMIT_MS {
         return Some(format!(
             "a request of the harness itself took {slowest:.0} ms (limit {LATENCY_LIMIT_MS:.0} ms)"

@@ -28,6 +28,7 @@ use failover_judging::{
     verdict::{Check, CheckId, Verdict},
 };
 use failover_reports::{folder::Folder, outputs};
+use failover_rig::progress::chain;
 
 /// How often a standby is moved to another node than the leader's; what that does not achieve, the fault says.
 const SPREAD_ATTEMPTS: u32 = 3;
@@ -300,7 +301,7 @@ impl<'a> Series<'a> {
                 .step(&format!("{id} ({which}): {}", kind.entry().about));
             self.trial(id, moment, &steady, nth.is_none()).await?;
             if let Some(error) = self.observers.ended() {
-                let detail = failover_rig::progress::chain(error);
+                let detail = chain(error);
                 self.report.checks.push(Check::inconclusive(
                     CheckId::Evidence,
                     "the rest of the run",
@@ -354,7 +355,7 @@ fn cut_short(report: &Report, error: RunError) -> Result<Check, RunError> {
     if report.trials.is_empty() {
         return Err(error);
     }
-    let detail = failover_rig::progress::chain(&error);
+    let detail = chain(&error);
     Ok(Check::inconclusive(
         CheckId::Evidence,
         "the rest of the run",

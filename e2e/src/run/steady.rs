@@ -16,7 +16,7 @@ use crate::{
 use failover_judging::{
     clock::{Stamp, duration_millis},
     observed::{
-        ApiCall, ClockMap, LeaseSeen, PodSeen, Presence, RigFault, WorkRule,
+        ApiCall, ClockMap, LeaseSeen, PodSeen, Presence, Recovery, RigFault, WorkRule,
         audit::purpose::CANARY, trial::present,
     },
 };
@@ -407,8 +407,8 @@ pub(super) async fn recovery(
     replicas: u32,
     budget: bool,
     limit: Duration,
-) -> failover_judging::observed::Recovery {
-    let mut recovery = failover_judging::observed::Recovery::default();
+) -> Recovery {
+    let mut recovery = Recovery::default();
     let deadline = Instant::now() + limit;
     loop {
         let now = context.observations.now();

@@ -1,9 +1,9 @@
 //! Two runs side by side: for each number of replicas, fault and phase the two samples, and whether they differ by more
 //! than noise.
 //!
-//! Differing is judged by the ranks of the raw values ([`crate::statistics::rank_test`]) and not by the medians alone, which two runs
-//! of the very same operator never have in common. Every pair of samples is one more chance of a false alarm, so the
-//! probabilities are corrected for how many there are.
+//! Differing is judged by the ranks of the raw values ([`crate::statistics::rank_test`]) and not by the medians alone, which
+//! two runs of the very same operator never have in common. Every pair of samples is one more chance of a false alarm, so
+//! the probabilities are corrected for how many there are.
 
 use crate::{
     clock::Millis,

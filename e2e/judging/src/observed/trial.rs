@@ -109,14 +109,24 @@ pub struct Strike {
 }
 
 /// Something that a run does not look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unobserved {
     /// The leader's work: no canary gives it any.
+    #[strum(
+        to_string = "work failover, and whether the leader's work is done: no canary gives it any ([canary] in failover.toml)"
+    )]
     Work,
     /// What the replicas say of themselves: they have no metrics that tell.
+    #[strum(
+        to_string = "what the replicas say of themselves: their metrics are not read ([metrics] in failover.toml)"
+    )]
     Roles,
     /// Who wrote what: there is no audit log. Without it, work is not seen either.
+    #[strum(
+        to_string = "who wrote what, and so work failover, writes by a replica that does not lead, who released the Lease, and \
+                     calls while nothing changes: there is no audit log (--audit-log, --on-node)"
+    )]
     Audit,
 }
 
@@ -310,23 +320,6 @@ impl std::fmt::Display for TrialId {
             "{} replicas, {} #{}",
             self.replicas, self.fault, self.number
         )
-    }
-}
-
-impl std::fmt::Display for Unobserved {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Work => {
-                "work failover, and whether the leader's work is done: no canary gives it any ([canary] in failover.toml)"
-            }
-            Self::Roles => {
-                "what the replicas say of themselves: their metrics are not read ([metrics] in failover.toml)"
-            }
-            Self::Audit => {
-                "who wrote what, and so work failover, writes by a replica that does not lead, who released the Lease, and \
-                 calls while nothing changes: there is no audit log (--audit-log, --on-node)"
-            }
-        })
     }
 }
 

@@ -12,11 +12,13 @@ use super::{
     words::{Names, column, count, millis, signed},
 };
 use crate::folder::trial_file;
-use failover_judging::{judge::TrialResult, observed::TrialData, report::Report, verdict::Verdict};
+use failover_judging::{
+    fault::FaultKind, judge::TrialResult, observed::TrialData, report::Report, verdict::Verdict,
+};
 
 /// The section of all trials.
 pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
-    let mut seen: Vec<(u32, failover_judging::fault::FaultKind)> = Vec::new();
+    let mut seen: Vec<(u32, FaultKind)> = Vec::new();
     html! {
         section id="trials" aria-labelledby="trials-title" {
             h2 id="trials-title" { "Trials" }

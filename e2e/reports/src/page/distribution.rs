@@ -15,6 +15,7 @@ use failover_judging::{
     fault::FaultKind,
     judge::TrialResult,
     report::{Group, Report},
+    statistics::Summary,
     verdict::Verdict,
 };
 
@@ -90,7 +91,7 @@ fn rows<'a>(report: &'a Report, group: &Group) -> [Row<'a>; 2] {
     let row = |word: &str,
                limit,
                phase: &dyn Fn(&TrialResult) -> Option<Millis>,
-               summary: Option<failover_judging::statistics::Summary>| {
+               summary: Option<Summary>| {
         let mut values: Vec<(Millis, &TrialResult)> = report
             .trials
             .iter()

@@ -10,6 +10,7 @@ use super::{
 use crate::page::words::count;
 use failover_judging::{
     clock::{Millis, duration_millis},
+    judge::StrayWrite,
     observed::ApiCall,
 };
 
@@ -159,9 +160,8 @@ enum Stray {
 impl Stray {
     fn of(source: &Source<'_>, call: &ApiCall) -> Option<Self> {
         let exclusion = &source.result.exclusion;
-        let among = |strays: &[failover_judging::judge::StrayWrite]| {
-            strays.iter().any(|stray| stray.audit_id == call.audit_id)
-        };
+        let among =
+            |strays: &[StrayWrite]| strays.iter().any(|stray| stray.audit_id == call.audit_id);
         if among(&exclusion.overlap) {
             Some(Self::Overlap)
         } else if among(&exclusion.by_non_holder) {
