@@ -2,133 +2,97 @@
 
 use std::{path::Path, str::FromStr};
 
+use bundle_check::files::{FileError, Files};
 use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     csv::{Link, Maintainer, Provider},
-    files::{FileError, Files},
     reference::ImageReference,
 };
 
 /// Everything in `bundle/base`.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// `csv.yaml`.
-    pub prose: Prose,
-    /// `release.yaml`.
+    pub(crate) prose: Prose,
     pub release: Release,
-    /// `description.md`.
-    pub description: String,
-    /// `icon.svg`.
-    pub icon: Vec<u8>,
+    pub(crate) description: String,
+    pub(crate) icon: Vec<u8>,
 }
 
-/// What OLM users read about the operator, and what no code can tell.
+/// What OLM users read about the operator, and what no code can tell: `csv.yaml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Prose {
-    /// Name of the package in catalogs.
-    pub package: String,
-    /// Name for people.
-    pub display_name: String,
-    /// Registry and path of the bundle's image.
-    pub bundle_repository: String,
-    /// Registry and path of the catalog's image.
-    pub catalog_repository: String,
-    /// One sentence, of which a tile shows 135 characters.
-    pub summary: String,
-    /// Capability level, of OLM's list.
-    pub capabilities: String,
-    /// Categories, of OLM's list.
-    pub categories: Vec<String>,
-    /// Words to search by.
-    pub keywords: Vec<String>,
-    /// Free text.
-    pub maturity: String,
-    /// Oldest version of Kubernetes, without a `v`.
-    pub min_kube_version: Version,
-    /// Who provides it.
-    pub provider: Provider,
-    /// Who maintains it.
-    pub maintainers: Vec<Maintainer>,
-    /// Where to read on.
-    pub links: Vec<Link>,
-    /// Where the source is.
-    pub repository: String,
-    /// Who gives support.
-    pub support: String,
-    /// What holds of the operator, by the names that OpenShift asks for.
-    pub features: std::collections::BTreeMap<String, bool>,
+pub(crate) struct Prose {
+    pub(crate) package: String,
+    pub(crate) display_name: String,
+    pub(crate) bundle_repository: String,
+    pub(crate) catalog_repository: String,
+    pub(crate) summary: String,
+    pub(crate) capabilities: String,
+    pub(crate) categories: Vec<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) maturity: String,
+    pub(crate) min_kube_version: Version,
+    pub(crate) provider: Provider,
+    pub(crate) maintainers: Vec<Maintainer>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) repository: String,
+    pub(crate) support: String,
+    pub(crate) features: std::collections::BTreeMap<String, bool>,
 }
 
-/// What changes with every release.
+/// What changes with every release: `release.yaml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Release {
-    /// The operator's image.
-    pub operator_image: OperatorImage,
-    /// When this release was made.
-    pub created_at: Timestamp,
+    pub(crate) operator_image: OperatorImage,
+    pub(crate) created_at: Timestamp,
     /// The version that this one upgrades from; none for the first.
     pub replaces: Option<Version>,
     /// Channels that offer this version, the default one first.
-    pub channels: Vec<String>,
+    pub(crate) channels: Vec<String>,
 }
 
-/// The operator's image, by digest.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OperatorImage {
-    /// Registry and path.
-    pub repository: String,
+pub(crate) struct OperatorImage {
+    pub(crate) repository: String,
     /// Digest of its manifest, or of its index where it is of several architectures.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Architectures that it is built for, in Go's words.
-    pub architectures: Vec<String>,
+    pub(crate) architectures: Vec<String>,
 }
 
 /// What is written by hand can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
-    /// A file can't be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file is not there.
     #[error("bundle/base/{0} is missing")]
     Missing(&'static str),
-    /// A file is not what it should be.
     #[error("failed to parse bundle/base/{file}")]
     Parse {
-        /// The file.
         file: &'static str,
-        /// Where and why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A value breaks a rule.
     #[error("bundle/base/{file}: {field} is {value:?}: {rule}")]
     Invalid {
-        /// The file.
         file: &'static str,
-        /// The field.
         field: &'static str,
-        /// Its value.
         value: String,
-        /// What holds for it.
         rule: &'static str,
     },
 }
 
 impl Base {
-    /// Reads the folder `bundle/base`.
-    pub fn read(folder: &Path) -> Result<Self, BaseError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, BaseError> {
         Self::from_files(&Files::read(folder)?)
     }
 
-    /// Takes them from files that were read.
-    pub fn from_files(files: &Files) -> Result<Self, BaseError> {
+    pub(crate) fn from_files(files: &Files) -> Result<Self, BaseError> {
         let base = Self {
             prose: yaml(files, "csv.yaml")?,
             release: yaml(files, "release.yaml")?,
@@ -174,8 +138,7 @@ impl Release {
 }
 
 impl OperatorImage {
-    /// The reference by digest.
-    pub fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         format!("{}@{}", self.repository, self.digest)
     }
 }

@@ -6,70 +6,19 @@
 mod entry;
 mod release;
 
-use std::path::PathBuf;
-
-use semver::Version;
 use serde_json::Value;
 
-use crate::{
-    files::FileError, generate::GenerateError, reference::InvalidReference, sources::Sources,
-};
+use crate::{csv::Icon, sources::Sources};
 
-pub use release::{Imaged, Release, earlier, frozen};
+pub(crate) use release::{CatalogError, Imaged, Release, earlier, frozen};
 
-use entry::{Channel, ChannelEntry, Package, PackageIcon, bundle_blob};
-
-/// Where frozen releases are, below `bundle/`.
-pub const RELEASES: &str = "releases";
+use entry::{Channel, ChannelEntry, Package, bundle_blob};
 
 /// The catalog's file, below `bundle/`.
-pub const CATALOG: &str = "catalog/catalog.yaml";
-
-/// The catalog can't be made.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// A file can't be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The bundle of this version can't be made.
-    #[error(transparent)]
-    Generate(#[from] GenerateError),
-    /// An image can't be put together.
-    #[error("failed to put the bundle's image together")]
-    Image(#[source] std::io::Error),
-    /// A frozen release has no version as its name.
-    #[error("{}: the folder's name must be a semantic version", .path.display())]
-    Version {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: semver::Error,
-    },
-    /// A frozen release does not name its image.
-    #[error("{}: must hold the reference of the bundle's image by digest", .path.display())]
-    Reference {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: InvalidReference,
-    },
-    /// A bundle lacks what a catalog tells of it.
-    #[error("the bundle of version {version} has no {what}")]
-    Lacking {
-        /// The version.
-        version: Version,
-        /// What.
-        what: &'static str,
-    },
-    /// The catalog can't be written as YAML.
-    #[error("failed to write the catalog as YAML")]
-    Yaml(#[from] serde_saphyr::ser::Error),
-}
+pub(crate) const CATALOG: &str = "catalog/catalog.yaml";
 
 /// The catalog with this release and those before it, oldest first, as YAML.
-pub fn catalog(
+pub(crate) fn catalog(
     sources: &Sources,
     before: &[Release],
     this: &Release,
@@ -91,7 +40,7 @@ pub fn catalog(
         name: &prose.package,
         default_channel: names.first().map_or("", String::as_str),
         description: &sources.base.description,
-        icon: PackageIcon::svg(&sources.base.icon),
+        icon: Icon::svg(&sources.base.icon),
     };
     let mut documents = vec![serde_saphyr::to_string(&package)?];
     for channel in &channels {

@@ -1,7 +1,7 @@
 //! The architecture that a program is built for, as the header of its file says (ELF, gABI chapter 4).
 
 /// The architecture in Go's words, or the number of one that has none here; nothing where it is no ELF file.
-pub fn architecture(program: &[u8]) -> Option<String> {
+pub(crate) fn architecture(program: &[u8]) -> Option<String> {
     /// Byte order, 1 for the little end first.
     const DATA: usize = 5;
     /// `e_machine`.

@@ -14,60 +14,25 @@ mod annotations;
 mod csv;
 mod deployment;
 mod descriptors;
+mod error;
 mod metadata;
 
+use bundle_check::files::Files;
 use k8s_openapi::{
     api::{core::v1::Service, policy::v1::PodDisruptionBudget},
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use serde::Serialize;
 
-use crate::{files::Files, sources::Sources};
+use crate::sources::Sources;
 
-pub use metadata::{VERSION_LABEL, labels};
+use error::name;
 
-/// The folders of the bundle, which only the generator writes to and which are what its image holds.
-pub const FOLDERS: [&str; 3] = ["manifests", "metadata", "tests/scorecard"];
-
-/// A bundle can't be derived from its sources.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// A source lacks something that the bundle needs.
-    #[error("{source_file} has no {what}")]
-    Lacking {
-        /// The source.
-        source_file: &'static str,
-        /// What it lacks.
-        what: &'static str,
-    },
-    /// A source has something that OLM can't take.
-    #[error("{source_file}: {field} is {value:?}: {rule}")]
-    Invalid {
-        /// The source.
-        source_file: &'static str,
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// What holds for it.
-        rule: &'static str,
-    },
-    /// An object can't be written as YAML.
-    #[error("failed to write {file} as YAML")]
-    Yaml {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: serde_saphyr::ser::Error,
-    },
-    /// The sample can't be written as JSON.
-    #[error("failed to write alm-examples as JSON")]
-    Json(#[from] serde_json::Error),
-}
+pub(crate) use error::GenerateError;
+pub(crate) use metadata::FOLDERS;
 
 /// All generated files, by their path below `bundle/`.
-pub fn generate(sources: &Sources) -> Result<Files, GenerateError> {
+pub(crate) fn generate(sources: &Sources) -> Result<Files, GenerateError> {
     let package = &sources.base.prose.package;
     let (service, budget) = (service(sources)?, budget(sources)?);
     let mut files = Files::default();
@@ -145,14 +110,6 @@ fn add<T: Serialize>(
         }
         Err(source) => Err(GenerateError::Yaml { file, source }),
     }
-}
-
-/// The name of an object, which every source gives.
-fn name<'a>(metadata: &'a ObjectMeta, source_file: &'static str) -> Result<&'a str, GenerateError> {
-    metadata.name.as_deref().ok_or(GenerateError::Lacking {
-        source_file,
-        what: "metadata.name",
-    })
 }
 
 /// The Service without its namespace, which is wherever OLM installs the bundle.

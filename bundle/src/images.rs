@@ -2,28 +2,24 @@
 
 use std::{collections::BTreeMap, io};
 
+use bundle_check::{files::Files, image::VERSION_LABEL};
 use jiff::Timestamp;
 use semver::Version;
 
-use crate::{
-    files::Files,
-    generate::VERSION_LABEL,
-    oci::{ContainerSettings, Entry, Image, ImageOptions},
-};
+use crate::oci::{ContainerSettings, Entry, Image, ImageOptions};
 
 /// Where a catalog's image has its files.
-pub const CONFIGS: &str = "/configs";
+const CONFIGS: &str = "/configs";
 
 /// The user that the operator runs as; the Deployment says the same.
 const USER: &str = "65532:65532";
 
 /// What an image is labelled with beside what makes it a bundle or a catalog.
 #[derive(Clone, Debug)]
-pub struct Stamp {
-    /// Version of the content.
-    pub version: Version,
+pub(crate) struct Stamp {
+    pub(crate) version: Version,
     /// When the release was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
 }
 
 impl Stamp {
@@ -61,7 +57,7 @@ impl Stamp {
 }
 
 /// The operator's image: one static binary, the same as `deploy/Dockerfile` makes.
-pub fn operator(binary: Vec<u8>, architecture: &str, stamp: &Stamp) -> io::Result<Image> {
+pub(crate) fn operator(binary: Vec<u8>, architecture: &str, stamp: &Stamp) -> io::Result<Image> {
     let mut options = stamp.options(architecture, "5-Spot operator", BTreeMap::new());
     options.settings.user = Some(USER.to_owned());
     options.settings.entrypoint = Some(vec!["/five-spot".to_owned()]);
@@ -78,7 +74,11 @@ pub fn operator(binary: Vec<u8>, architecture: &str, stamp: &Stamp) -> io::Resul
 }
 
 /// A bundle's image: its files and nothing else. It is the same on every architecture; it says the first there is.
-pub fn bundle(files: &Files, labels: BTreeMap<String, String>, stamp: &Stamp) -> io::Result<Image> {
+pub(crate) fn bundle(
+    files: &Files,
+    labels: BTreeMap<String, String>,
+    stamp: &Stamp,
+) -> io::Result<Image> {
     Image::new(
         entries(files, ""),
         stamp.options("amd64", "5-Spot bundle", labels),
@@ -86,7 +86,7 @@ pub fn bundle(files: &Files, labels: BTreeMap<String, String>, stamp: &Stamp) ->
 }
 
 /// A catalog's image: its files, which opm serves from an image of its own.
-pub fn catalog(catalog: &str, package: &str, stamp: &Stamp) -> io::Result<Image> {
+pub(crate) fn catalog(catalog: &str, package: &str, stamp: &Stamp) -> io::Result<Image> {
     let label = (
         "operators.operatorframework.io.index.configs.v1".to_owned(),
         CONFIGS.to_owned(),

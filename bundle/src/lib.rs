@@ -1,33 +1,30 @@
-//! The bundle of 5-Spot for the Operator Lifecycle Manager (OLM): generated from the code, checked, and written as images.
+//! The bundle of 5-Spot for the Operator Lifecycle Manager (OLM): generated from the code and written as images. The checker
+//! is [`bundle_check`]. Each module uses those above it only.
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`sources`], [`base`] | what the bundle is derived from, and what is written by hand |
-//! | [`csv`] | what a ClusterServiceVersion is |
-//! | [`generate`] | what the bundle is |
-//! | [`files`], [`document`] | which files that makes, and where in them something is said |
-//! | [`bundle`] | what any bundle is made of |
-//! | [`check`], [`schema`] | whether it is a good one |
-//! | [`render`] | who gets to read that, and how |
-//! | [`oci`], [`reference`](mod@reference) | what an image is, and how it is named |
-//! | [`images`], [`catalog`] | the images of a release, and the catalog that offers it |
-//! | [`publish`], [`sbom`], [`elf`], [`push`] | what is published, what is in it and what it is built for, and where it goes |
+//! | `reference`, `csv` | how an image is named, and what a ClusterServiceVersion is |
+//! | `base`, [`sources`] | what is written by hand, and what the bundle is derived from |
+//! | `generate` | what the bundle is |
+//! | [`oci`], `images` | what an image is, and which there are of a release |
+//! | `catalog` | which releases are kept, and the catalog that offers them |
+//! | `elf`, `sbom` | what a program is built for, and what it is compiled of |
+//! | [`publish`] | what is published |
+//! | [`repository`] | what is written to the repository |
+//! | [`push`] | what is sent to a registry |
 
-pub mod base;
-pub mod bundle;
-pub mod catalog;
-pub mod check;
-pub mod csv;
-pub mod document;
-pub mod elf;
-pub mod files;
-pub mod generate;
-pub mod images;
+mod base;
+mod catalog;
+mod csv;
+mod elf;
+mod generate;
+mod images;
 pub mod oci;
 pub mod publish;
 pub mod push;
-pub mod reference;
-pub mod render;
-pub mod sbom;
-pub mod schema;
+mod reference;
+pub mod repository;
+mod sbom;
 pub mod sources;
+#[cfg(test)]
+mod tests;

@@ -3,18 +3,19 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
+use bundle_check::{
+    bundle::{Bundle, BundleError},
+    check::check,
+    document::Document,
+    finding::Level,
+    render::{Format, render, rules_table},
+};
 use clap::{Parser, Subcommand};
 use five_spot::errors::Chain;
 use five_spot_bundle::{
-    bundle::{Bundle, BundleError},
-    catalog::{CATALOG, Imaged, catalog, earlier, frozen},
-    check::{Level, check},
-    document::Document,
-    generate::FOLDERS,
     publish,
     push::{PushError, Pusher, RegistryAuth, Target},
-    render::{Format, render, rules_table},
-    sources::Sources,
+    repository,
 };
 
 /// Something was found, or failed.
@@ -124,23 +125,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Generate { root } => {
-            let sources = Sources::read(&root)?;
-            let before = earlier(&root, &sources.version)?;
-            let this = Imaged::this(&sources)?.release;
-            let catalog = catalog(&sources, &before, &this)?;
-            let mut files = this.bundle.files;
-            files.insert(CATALOG, catalog);
-            files.write(&root.join("bundle"), &FOLDERS)?;
+            repository::generate(&root)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Freeze { root } => {
-            let sources = Sources::read(&root)?;
-            let release = Imaged::this(&sources)?.release;
-            frozen(&release).write(&root.join("bundle"), &[])?;
-            print(&format!("{}\n", release.image)).map(|()| ExitCode::SUCCESS)
+            print(&format!("{}\n", repository::freeze(&root)?)).map(|()| ExitCode::SUCCESS)
         }
         Command::Pin(BinaryArgs { root, binary }) => {
-            print(&format!("{}\n", publish::pin(&root, &binary)?)).map(|()| ExitCode::SUCCESS)
+            print(&format!("{}\n", repository::pin(&root, &binary)?)).map(|()| ExitCode::SUCCESS)
         }
         Command::Images {
             binary: BinaryArgs { root, binary },

@@ -5,19 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bundle_check::files::FileError;
 use semver::Version;
 
 use crate::{
     catalog::{self, CatalogError, Imaged, Release, earlier},
     elf,
-    files::FileError,
     generate::GenerateError,
     images::{self, Stamp},
     oci::{Image, archive, artifact},
     reference::{ImageReference, InvalidReference},
-    sbom::{Bom, CYCLONEDX, CargoError, Graph},
+    sbom::{Bom, CargoError, Graph},
     sources::{SourceError, Sources},
 };
+
+pub use crate::sbom::CYCLONEDX;
 
 /// An image with its name.
 #[derive(Clone, Debug)]
@@ -107,7 +109,7 @@ pub enum PublishError {
 }
 
 /// The operator's image of this binary.
-pub fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError> {
+pub(crate) fn operator(sources: &Sources, binary: &Path) -> Result<Image, PublishError> {
     let content = fs::read(binary).map_err(FileError::of("read", binary))?;
     // There is one: Base::read sees to it.
     let architecture = sources.base.release.operator_image.architectures.first();
@@ -307,19 +309,6 @@ fn write_file(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, File
     let path = folder.join(name);
     fs::write(&path, content).map_err(FileError::of("write", &path))?;
     Ok(path)
-}
-
-/// Writes the digest of the operator's image where the bundle takes it from; gives the digest.
-pub fn pin(root: &Path, binary: &Path) -> Result<String, PublishError> {
-    let sources = Sources::read(root)?;
-    let digest = operator(&sources, binary)?.digest().to_owned();
-    let path = root.join("bundle/base/release.yaml");
-    let failed = |action| FileError::of(action, &path);
-    let text = fs::read_to_string(&path).map_err(failed("read"))?;
-    // As text, so that the comments stay.
-    let pinned = text.replace(&sources.base.release.operator_image.digest, &digest);
-    fs::write(&path, pinned).map_err(failed("write"))?;
-    Ok(digest)
 }
 
 #[cfg(test)]

@@ -8,15 +8,13 @@ use std::fmt;
 use oci_client::{
     Client, Reference, RegistryOperation,
     client::{ClientConfig, ClientProtocol},
-    errors::{OciDistributionError, OciErrorCode},
+    errors::OciDistributionError,
+    manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE},
 };
 
 pub use oci_client::secrets::RegistryAuth;
 
-use crate::{
-    oci::{INDEX, Image, Index, MANIFEST},
-    publish::Named,
-};
+use crate::{oci::Image, publish::Named};
 
 /// Where to push to.
 #[derive(Clone, Debug)]
@@ -52,8 +50,8 @@ pub enum PushError {
         #[source]
         source: OciDistributionError,
     },
-    /// An index of referrers is not what it should be.
-    #[error("failed to read or write the index of the referrers of {reference}")]
+    /// An index of referrers can't be written as JSON.
+    #[error("failed to write the index of the referrers {reference}")]
     Index {
         /// The image.
         reference: String,
@@ -115,9 +113,8 @@ impl Pusher {
         let reference = by_digest(artifact.digest())?;
         self.push_image(&reference, artifact).await?;
         let subject = by_digest(named.image.digest())?;
-        let failed = |action| registry_error(action, &subject);
         let known = self.client.pull_referrers(&subject, None).await;
-        let known = known.map_err(failed("list the referrers of"))?;
+        let mut known = known.map_err(registry_error("list the referrers of", &subject))?;
         if known
             .manifests
             .iter()
@@ -125,30 +122,14 @@ impl Pusher {
         {
             return Ok(());
         }
-        // The registry did not take note of the subject, so this is to be told by a tag.
+        // The registry took no note of the subject. The client has read the index under the tag for that, or an empty one.
         let tag = self.reference(named, &named.image.digest().replace(':', "-"))?;
-        let mut index = self.index(&tag).await?;
-        index.manifests.push(artifact.descriptor.clone());
-        let text = serde_json::to_vec(&index).map_err(index_error(&tag))?;
-        self.put(&tag, text, INDEX).await
-    }
-
-    /// The index under a tag, or an empty one where there is no such tag. As it is written, because the client's own type
-    /// forgets the types of artifacts.
-    async fn index(&self, tag: &Reference) -> Result<Index, PushError> {
-        match self
-            .client
-            .pull_manifest_raw(tag, &self.target.auth, &[INDEX])
-            .await
-        {
-            Ok((text, _)) => serde_json::from_slice(&text).map_err(index_error(tag)),
-            Err(error) if is_absent(&error) => Ok(Index {
-                schema_version: 2,
-                media_type: Some(INDEX.to_owned()),
-                manifests: Vec::new(),
-            }),
-            Err(error) => Err(registry_error("read", tag)(error)),
-        }
+        known.manifests.push(artifact.index_entry());
+        let text = serde_json::to_vec(&known).map_err(|source| PushError::Index {
+            reference: tag.to_string(),
+            source,
+        })?;
+        self.put(&tag, text, OCI_IMAGE_INDEX_MEDIA_TYPE).await
     }
 
     async fn log_in(&self, reference: &Reference) -> Result<(), PushError> {
@@ -171,7 +152,7 @@ impl Pusher {
         }
         // There is one: an image is made with its manifest.
         let manifest = image.blobs.get(image.digest()).cloned().unwrap_or_default();
-        self.put(reference, manifest, MANIFEST).await
+        self.put(reference, manifest, OCI_IMAGE_MEDIA_TYPE).await
     }
 
     async fn put(
@@ -225,23 +206,5 @@ fn registry_error(
         action,
         reference,
         source,
-    }
-}
-
-fn index_error(reference: &Reference) -> impl FnOnce(serde_json::Error) -> PushError + use<> {
-    let reference = reference.to_string();
-    move |source| PushError::Index { reference, source }
-}
-
-/// Whether a registry says that it has no such manifest.
-fn is_absent(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::ImageManifestNotFoundError(_) => true,
-        OciDistributionError::ServerError { code, .. } => *code == 404,
-        OciDistributionError::RegistryError { envelope, .. } => envelope
-            .errors
-            .iter()
-            .any(|error| error.code == OciErrorCode::ManifestUnknown),
-        _ => false,
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// A reference of an image by digest, such as `ghcr.io/finos/5spot-rs@sha256:…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ImageReference {
+pub(crate) struct ImageReference {
     repository: String,
     digest: String,
 }
@@ -13,18 +13,15 @@ pub struct ImageReference {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{value:?} must be <registry>/<path>@sha256:<64 hexadecimal digits>")]
 pub struct InvalidReference {
-    /// The text.
-    pub value: String,
+    value: String,
 }
 
 impl ImageReference {
-    /// Registry and path.
-    pub fn repository(&self) -> &str {
+    pub(crate) fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The digest, with `sha256:`.
-    pub fn digest(&self) -> &str {
+    pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
 }

@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use crate::reference::ImageReference;
 
-pub use graph::{CargoError, Graph};
+pub(crate) use graph::{CargoError, Graph};
 
 /// Media type of a CycloneDX document, and the type of the artifact that it is attached as.
 pub const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
 
 /// A bill of materials.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Bom {
+pub(crate) struct Bom {
     #[serde(rename = "bomFormat")]
     format: &'static str,
     spec_version: &'static str,
@@ -28,18 +28,17 @@ pub struct Bom {
     dependencies: Vec<Dependency>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Metadata {
     timestamp: String,
     component: Component,
 }
 
 /// Something that is part of something else.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Component {
-    #[serde(rename = "type")]
-    type_: &'static str,
+    r#type: &'static str,
     bom_ref: String,
     name: String,
     version: String,
@@ -48,12 +47,12 @@ struct Component {
     purl: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 struct License {
     expression: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Dependency {
     r#ref: String,
@@ -81,9 +80,9 @@ impl Bom {
     }
 
     /// What a program is compiled of.
-    pub fn of_program(graph: &Graph, created: Timestamp) -> Self {
-        let component = |package: &graph::Package, type_| Component {
-            type_,
+    pub(crate) fn of_program(graph: &Graph, created: Timestamp) -> Self {
+        let component = |package: &graph::Package, r#type| Component {
+            r#type,
             bom_ref: package.purl(),
             name: package.name.clone(),
             version: package.version.clone(),
@@ -113,14 +112,14 @@ impl Bom {
     }
 
     /// What an image of files refers to: other images.
-    pub fn of_references(
+    pub(crate) fn of_references(
         name: &str,
         version: &Version,
         created: Timestamp,
         images: &[ImageReference],
     ) -> Self {
         let subject = Component {
-            type_: "container",
+            r#type: "container",
             bom_ref: name.to_owned(),
             name: name.to_owned(),
             version: version.to_string(),
@@ -138,7 +137,7 @@ impl Bom {
     }
 
     /// The document, with a line break at its end.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         Ok(text)
@@ -150,7 +149,7 @@ fn container(image: &ImageReference) -> Component {
     let name = repository.rsplit('/').next().unwrap_or(repository);
     let digest = image.digest().replace(':', "%3A");
     Component {
-        type_: "container",
+        r#type: "container",
         bom_ref: image.to_string(),
         name: repository.to_owned(),
         version: image.digest().to_owned(),

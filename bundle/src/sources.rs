@@ -5,6 +5,7 @@
 
 use std::{fs, path::Path};
 
+use bundle_check::files::FileError;
 use five_spot::manifest::RenderError;
 use k8s_openapi::{
     api::{apps::v1::Deployment, core::v1::Service, policy::v1::PodDisruptionBudget},
@@ -14,30 +15,21 @@ use semver::Version;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{
-    base::{Base, BaseError},
-    files::FileError,
-};
+use crate::base::{Base, BaseError};
 
 /// Everything that a bundle is derived from.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The version of the workspace.
-    pub version: Version,
+    pub(crate) version: Version,
     /// What is written by hand.
     pub base: Base,
-    /// `deploy/operator.yaml`.
-    pub deployment: Deployment,
-    /// `deploy/service.yaml`.
-    pub service: Service,
-    /// `deploy/pdb.yaml`.
-    pub budget: PodDisruptionBudget,
-    /// `deploy/sample.yaml`.
-    pub sample: Value,
+    pub(crate) deployment: Deployment,
+    pub(crate) service: Service,
+    pub(crate) budget: PodDisruptionBudget,
+    pub(crate) sample: Value,
     /// The definition of `ScheduledMachine`, as `five-spot crd` prints it.
-    pub definition_yaml: String,
-    /// The same as a type.
-    pub definition: CustomResourceDefinition,
+    pub(crate) definition_yaml: String,
+    pub(crate) definition: CustomResourceDefinition,
 }
 
 /// A source can't be used.

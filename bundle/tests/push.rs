@@ -14,12 +14,11 @@ use std::{
     time::Duration,
 };
 
+use bundle_check::files::Files;
 use five_spot_bundle::{
-    files::Files,
     oci::{ContainerSettings, Entry, Image, ImageOptions, artifact},
-    publish::Named,
+    publish::{CYCLONEDX, Named},
     push::{Pusher, RegistryAuth, Target},
-    sbom::CYCLONEDX,
 };
 use oci_client::{
     Client, Reference,
@@ -184,6 +183,7 @@ fn workspace(binary: &Path) -> tempfile::TempDir {
         "src",
         "e2e",
         "bundle/Cargo.toml",
+        "bundle/check",
         "bundle/src",
     ] {
         std::os::unix::fs::symlink(from.canonicalize().unwrap().join(same), to.join(same)).unwrap();

@@ -1,40 +1,25 @@
 //! The documents of a file-based catalog (operator-registry, `alpha/declcfg`), as types.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{CatalogError, Release};
+use super::release::{CatalogError, Release};
+use crate::csv::Icon;
 
 /// `olm.package`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Package<'a> {
     pub(super) schema: &'static str,
     pub(super) name: &'a str,
     pub(super) default_channel: &'a str,
     pub(super) description: &'a str,
-    pub(super) icon: PackageIcon,
-}
-
-/// A picture; other than in a ClusterServiceVersion, there is one and no list.
-#[derive(Debug, Serialize)]
-pub(super) struct PackageIcon {
-    base64data: String,
-    mediatype: &'static str,
-}
-
-impl PackageIcon {
-    pub(super) fn svg(picture: &[u8]) -> Self {
-        Self {
-            base64data: BASE64_STANDARD.encode(picture),
-            mediatype: "image/svg+xml",
-        }
-    }
+    /// Other than in a ClusterServiceVersion, it is not a list.
+    pub(super) icon: Icon,
 }
 
 /// `olm.channel`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Channel<'a> {
     pub(super) schema: &'static str,
     pub(super) package: &'a str,
@@ -43,7 +28,7 @@ pub(super) struct Channel<'a> {
 }
 
 /// A version that a channel offers.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChannelEntry {
     pub(super) name: String,
@@ -56,7 +41,7 @@ pub(super) struct ChannelEntry {
 }
 
 /// `olm.bundle`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BundleBlob<'a> {
     schema: &'static str,
@@ -67,10 +52,9 @@ pub(super) struct BundleBlob<'a> {
     related_images: Vec<Value>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Property {
-    #[serde(rename = "type")]
-    type_: &'static str,
+    r#type: &'static str,
     value: Value,
 }
 
@@ -105,7 +89,7 @@ pub(super) fn bundle_blob<'a>(
             metadata[field] = value.clone();
         }
     }
-    let property = |type_, value| Property { type_, value };
+    let property = |r#type, value| Property { r#type, value };
     let mut properties: Vec<_> = csv
         .list("/spec/customresourcedefinitions/owned")
         .iter()

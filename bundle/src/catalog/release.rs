@@ -1,50 +1,82 @@
 //! A version that a catalog offers, and the image of its bundle.
 
-use std::{collections::BTreeMap, path::Path, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
+use bundle_check::{
+    bundle::{ANNOTATIONS, Bundle},
+    document::Document,
+    files::{FileError, Files},
+};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{CatalogError, RELEASES};
 use crate::{
-    bundle::{ANNOTATIONS, Bundle},
-    document::Document,
-    files::Files,
-    generate::{FOLDERS, generate},
+    generate::{FOLDERS, GenerateError, generate},
     images::{self, Stamp},
     oci::Image,
-    reference::ImageReference,
+    reference::{ImageReference, InvalidReference},
     sources::Sources,
 };
+
+/// Where frozen releases are, below `bundle/`.
+pub(super) const RELEASES: &str = "releases";
 
 /// The file in a frozen release that names its image.
 const IMAGE: &str = "image";
 
 /// A version that a catalog offers.
 #[derive(Clone, Debug)]
-pub struct Release {
-    /// The version.
-    pub version: Version,
-    /// The image of the bundle.
-    pub image: ImageReference,
-    /// The bundle.
-    pub bundle: Bundle,
+pub(crate) struct Release {
+    pub(crate) version: Version,
+    pub(crate) image: ImageReference,
+    pub(crate) bundle: Bundle,
 }
 
 /// A release with the image of its bundle.
 #[derive(Clone, Debug)]
-pub struct Imaged {
-    /// The release, which refers to the image.
-    pub release: Release,
-    /// The image.
-    pub image: Image,
-    /// Version and age of the release.
-    pub stamp: Stamp,
+pub(crate) struct Imaged {
+    pub(crate) release: Release,
+    pub(crate) image: Image,
+    pub(crate) stamp: Stamp,
+}
+
+/// The catalog can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    #[error("failed to put the bundle's image together")]
+    Image(#[source] std::io::Error),
+    #[error("{}: the folder's name must be a semantic version", .path.display())]
+    Version {
+        path: PathBuf,
+        #[source]
+        source: semver::Error,
+    },
+    #[error("{}: must hold the reference of the bundle's image by digest", .path.display())]
+    Reference {
+        path: PathBuf,
+        #[source]
+        source: InvalidReference,
+    },
+    #[error("the bundle of version {version} has no {what}")]
+    Lacking {
+        version: Version,
+        what: &'static str,
+    },
+    #[error("failed to write the catalog as YAML")]
+    Yaml(#[from] serde_saphyr::ser::Error),
 }
 
 /// The releases that are kept in a repository, oldest first, but for one of this very version: what was frozen gives way to
 /// what is generated.
-pub fn earlier(root: &Path, this: &Version) -> Result<Vec<Release>, CatalogError> {
+pub(crate) fn earlier(root: &Path, this: &Version) -> Result<Vec<Release>, CatalogError> {
     let mut kept = releases(&root.join("bundle").join(RELEASES))?;
     kept.retain(|release| release.version != *this);
     Ok(kept)
@@ -81,7 +113,7 @@ pub(super) fn releases(folder: &Path) -> Result<Vec<Release>, CatalogError> {
 }
 
 /// The files of a release to keep, below `bundle/`.
-pub fn frozen(release: &Release) -> Files {
+pub(crate) fn frozen(release: &Release) -> Files {
     let folder = format!("{RELEASES}/{}", release.version);
     let mut files = Files::default();
     for (path, content) in release.bundle.files.iter() {
@@ -93,7 +125,7 @@ pub fn frozen(release: &Release) -> Files {
 
 impl Imaged {
     /// This version.
-    pub fn this(sources: &Sources) -> Result<Self, CatalogError> {
+    pub(crate) fn this(sources: &Sources) -> Result<Self, CatalogError> {
         Self::of(
             sources.version.clone(),
             &sources.base.prose.bundle_repository,
@@ -139,7 +171,7 @@ impl Release {
     ///
     /// # Errors
     /// Where it does not name its image of the operator.
-    pub fn with_operator(&self, operator: &ImageReference) -> Result<Imaged, CatalogError> {
+    pub(crate) fn with_operator(&self, operator: &ImageReference) -> Result<Imaged, CatalogError> {
         let pointer = "/metadata/annotations/containerImage";
         let named = self.csv()?.text(pointer);
         let named: ImageReference = named

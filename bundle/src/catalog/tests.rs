@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{release::releases, *};
-use crate::{document::Document, files::Files};
+use super::{
+    release::{RELEASES, releases},
+    *,
+};
+use bundle_check::{document::Document, files::Files};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::GenerateError;
+use super::error::GenerateError;
 use crate::sources::Sources;
 
 pub(super) fn annotations(sources: &Sources) -> Result<BTreeMap<String, String>, GenerateError> {

@@ -1,10 +1,9 @@
 //! The ClusterServiceVersion, put together.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use five_spot::access::{Reach, SERVICE_ACCOUNT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{GenerateError, access, annotations, deployment, descriptors};
+use super::{access, annotations, deployment, descriptors, error::GenerateError};
 use crate::{
     csv::{
         ClusterServiceVersion, Definitions, Icon, Install, InstallMode, InstallSpec, Permissions,
@@ -48,14 +47,11 @@ fn spec(sources: &Sources, replaces: Option<String>) -> Result<Spec, GenerateErr
         provider: prose.provider.clone(),
         maintainers: prose.maintainers.clone(),
         links: prose.links.clone(),
-        icon: vec![Icon {
-            base64data: BASE64_STANDARD.encode(&sources.base.icon),
-            mediatype: "image/svg+xml",
-        }],
+        icon: [Icon::svg(&sources.base.icon)],
         description: sources.base.description.clone(),
         install_modes: INSTALL_MODES
-            .map(|(type_, supported)| InstallMode { type_, supported })
-            .to_vec(),
+            .map(|(r#type, supported)| InstallMode { r#type, supported })
+            .into(),
         install: Install {
             strategy: "deployment",
             spec: InstallSpec {
@@ -70,7 +66,7 @@ fn spec(sources: &Sources, replaces: Option<String>) -> Result<Spec, GenerateErr
             owned: vec![descriptors::owned(&sources.definition)?],
         },
         related_images: vec![RelatedImage {
-            name: "operator".to_owned(),
+            name: "operator",
             image: release.operator_image.reference(),
         }],
     })

@@ -11,7 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::{GenerateError, name};
+use super::error::{GenerateError, name};
 use crate::{csv::Deployment, sources::Sources};
 
 /// The name that validators of several architectures look for.

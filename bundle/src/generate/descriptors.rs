@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
 
-use super::GenerateError;
+use super::error::{GenerateError, name};
 use crate::csv::{Descriptor, OwnedDefinition, ResourceReference};
 
 const fn lacking(what: &'static str) -> GenerateError {
@@ -35,7 +35,7 @@ pub(super) fn owned(
             .ok_or(lacking("schema of spec or status"))
     };
     Ok(OwnedDefinition {
-        name: super::name(&definition.metadata, "src/api")?.to_owned(),
+        name: name(&definition.metadata, "src/api")?.to_owned(),
         version: version.name.clone(),
         kind: spec.names.kind.clone(),
         display_name: words(&spec.names.kind),
@@ -50,9 +50,9 @@ pub(super) fn owned(
             ("Machine", "machines.cluster.x-k8s.io", "v1beta1"),
         ]
         .map(|(kind, name, version)| ResourceReference {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            version: version.to_owned(),
+            kind,
+            name,
+            version,
         })
         .into(),
         spec_descriptors: descriptors(part("spec")?)?,

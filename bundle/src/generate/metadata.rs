@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use bundle_check::image::VERSION_LABEL;
 use serde::Serialize;
 
-use super::FOLDERS;
 use crate::sources::Sources;
 
+/// The folders of the bundle, which only the generator writes to and which are what its image holds.
+pub(crate) const FOLDERS: [&str; 3] = ["manifests", "metadata", "tests/scorecard"];
+
 /// `metadata/annotations.yaml`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Annotations {
     annotations: BTreeMap<String, String>,
 }
 
 /// The labels of the bundle's image. The annotations are the same: OLM reads those, other tools the labels, and nothing
 /// upstream compares the two.
-pub fn labels(sources: &Sources) -> BTreeMap<String, String> {
+pub(super) fn labels(sources: &Sources) -> BTreeMap<String, String> {
     let (prose, release) = (&sources.base.prose, &sources.base.release);
     let bundle = |key| format!("operators.operatorframework.io.bundle.{key}");
     let mut labels: BTreeMap<String, String> = [
@@ -62,11 +65,8 @@ pub(super) fn dockerfile(sources: &Sources) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The label that tells the version of an image's content.
-pub const VERSION_LABEL: &str = "org.opencontainers.image.version";
-
 /// `tests/scorecard/config.yaml`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Scorecard {
     api_version: &'static str,
@@ -75,18 +75,18 @@ pub(super) struct Scorecard {
     stages: Vec<Stage>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct ScorecardName {
     name: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Stage {
     parallel: bool,
     tests: Vec<ScorecardTest>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct ScorecardTest {
     entrypoint: [&'static str; 2],
     image: &'static str,

@@ -3,11 +3,12 @@
 use std::io;
 
 use jiff::Timestamp;
+use oci_client::manifest::{ImageIndexEntry, OCI_IMAGE_INDEX_MEDIA_TYPE, OciImageIndex};
 use serde::Serialize;
 use serde_json::json;
 use tar::{Builder, EntryType};
 
-use super::{INDEX, Image, Index, image::header};
+use super::image::{Image, header};
 
 /// What `docker load` goes by.
 #[derive(Debug, Serialize)]
@@ -32,18 +33,21 @@ pub fn archive(image: &Image, repository: &str, tag: &str) -> io::Result<Vec<u8>
         ),
     ];
     let manifests = names.map(|(name, reference)| {
-        let mut descriptor = image.descriptor.clone();
-        descriptor.annotations = [
+        let annotations = [
             ("io.containerd.image.name".to_owned(), name),
             ("org.opencontainers.image.ref.name".to_owned(), reference),
-        ]
-        .into();
-        descriptor
+        ];
+        ImageIndexEntry {
+            annotations: Some(annotations.into()),
+            ..image.index_entry()
+        }
     });
-    let index = Index {
+    let index = OciImageIndex {
         schema_version: 2,
-        media_type: Some(INDEX.to_owned()),
+        media_type: Some(OCI_IMAGE_INDEX_MEDIA_TYPE.to_owned()),
         manifests: manifests.to_vec(),
+        artifact_type: None,
+        annotations: None,
     };
     let path = |digest: &str| format!("blobs/{}", digest.replace(':', "/"));
     let docker = [DockerManifest {

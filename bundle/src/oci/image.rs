@@ -1,14 +1,55 @@
 //! An image of one layer, and artifacts about images.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, fmt::Write as _, io};
 
 use jiff::Timestamp;
+use oci_client::manifest::{
+    IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_MEDIA_TYPE,
+    OciDescriptor, OciImageManifest,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use super::{
-    CONFIG, Configuration, ContainerSettings, Descriptor, LAYER, MANIFEST, Manifest, RootFs,
-    describe,
-};
+/// The configuration of an image. The type of oci-client has maps without an order, which would change the digest from run
+/// to run.
+#[derive(Serialize)]
+struct Configuration {
+    created: String,
+    architecture: String,
+    os: &'static str,
+    config: ContainerSettings,
+    rootfs: RootFs,
+}
+
+#[derive(Serialize)]
+struct RootFs {
+    r#type: &'static str,
+    diff_ids: [String; 1],
+}
+
+/// How containers of an image run
+/// ([OCI image specification](https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md)).
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerSettings {
+    /// User and group, by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Ports that are served, each with an empty object, which the format wants in place of a set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub exposed_ports: BTreeMap<String, Map<String, Value>>,
+    /// Program and first arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Further arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cmd: Option<Vec<String>>,
+    /// Labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
 
 /// A file of an image.
 #[derive(Clone, Debug)]
@@ -35,12 +76,12 @@ pub struct ImageOptions {
 }
 
 /// An image or artifact: a manifest, and the content that it refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Image {
     /// What the manifest is.
-    pub descriptor: Descriptor,
+    pub descriptor: OciDescriptor,
     /// The manifest.
-    pub manifest: Manifest,
+    pub manifest: OciImageManifest,
     /// All content by its digest, the manifest too.
     pub blobs: BTreeMap<String, Vec<u8>>,
 }
@@ -50,43 +91,54 @@ impl Image {
     pub fn new(mut entries: Vec<Entry>, options: ImageOptions) -> io::Result<Self> {
         entries.sort_by(|one, other| one.path.cmp(&other.path));
         let layer = layer(&entries, options.created)?;
-        let layer_descriptor = describe(LAYER, &layer);
-        let configuration = Configuration {
-            created: Some(options.created.to_string()),
+        let layer_descriptor = describe(IMAGE_LAYER_MEDIA_TYPE, &layer)?;
+        let configuration = serde_json::to_vec(&Configuration {
+            created: options.created.to_string(),
             architecture: options.architecture,
-            os: "linux".to_owned(),
+            os: "linux",
             config: options.settings,
             rootfs: RootFs {
-                type_: "layers".to_owned(),
-                diff_ids: vec![layer_descriptor.digest.clone()],
+                r#type: "layers",
+                diff_ids: [layer_descriptor.digest.clone()],
             },
-        };
-        let configuration = serde_json::to_vec(&configuration)?;
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(MANIFEST.to_owned()),
-            artifact_type: None,
-            config: describe(CONFIG, &configuration),
+        })?;
+        let annotations = Some(options.annotations).filter(|annotations| !annotations.is_empty());
+        let manifest = OciImageManifest {
+            config: describe(IMAGE_CONFIG_MEDIA_TYPE, &configuration)?,
             layers: vec![layer_descriptor],
-            subject: None,
-            annotations: options.annotations,
+            annotations,
+            ..OciImageManifest::default()
         };
         Self::of(manifest, [configuration, layer])
     }
 
-    fn of(manifest: Manifest, contents: [Vec<u8>; 2]) -> io::Result<Self> {
+    fn of(mut manifest: OciImageManifest, contents: [Vec<u8>; 2]) -> io::Result<Self> {
+        manifest.media_type = Some(OCI_IMAGE_MEDIA_TYPE.to_owned());
         let text = serde_json::to_vec(&manifest)?;
-        let mut descriptor = describe(MANIFEST, &text);
+        let mut descriptor = describe(OCI_IMAGE_MEDIA_TYPE, &text)?;
         descriptor.artifact_type.clone_from(&manifest.artifact_type);
         let contents = contents.into_iter().chain([text]);
         let blobs = contents
-            .map(|content| (super::digest(&content), content))
+            .map(|content| (digest(&content), content))
             .collect();
         Ok(Self {
             descriptor,
             manifest,
             blobs,
         })
+    }
+
+    /// The entry of an index that refers to the manifest.
+    pub fn index_entry(&self) -> ImageIndexEntry {
+        let descriptor = self.descriptor.clone();
+        ImageIndexEntry {
+            media_type: descriptor.media_type,
+            digest: descriptor.digest,
+            size: descriptor.size,
+            platform: None,
+            annotations: None,
+            artifact_type: descriptor.artifact_type,
+        }
     }
 
     /// The digest of the manifest, by which the image is named.
@@ -108,16 +160,35 @@ pub fn artifact(
         "org.opencontainers.image.created".to_owned(),
         created.to_string(),
     );
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(MANIFEST.to_owned()),
+    let manifest = OciImageManifest {
         artifact_type: Some(kind.to_owned()),
-        config: describe("application/vnd.oci.empty.v1+json", &empty),
-        layers: vec![describe(kind, &content)],
+        config: describe("application/vnd.oci.empty.v1+json", &empty)?,
+        layers: vec![describe(kind, &content)?],
         subject: Some(subject.descriptor.clone()),
-        annotations: [created].into(),
+        annotations: Some([created].into()),
+        ..OciImageManifest::default()
     };
     Image::of(manifest, [empty, content])
+}
+
+/// The digest of content, with `sha256:`.
+pub(super) fn digest(content: &[u8]) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(content) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// What refers to this content.
+fn describe(media_type: &str, content: &[u8]) -> io::Result<OciDescriptor> {
+    Ok(OciDescriptor {
+        media_type: media_type.to_owned(),
+        digest: digest(content),
+        size: i64::try_from(content.len()).map_err(io::Error::other)?,
+        ..OciDescriptor::default()
+    })
 }
 
 /// A tar of the files and their folders, in their order, owned by root and of one age.

@@ -1,11 +1,11 @@
 //! The same content is the same image; what is written can be read.
 
-use std::{io::Write, path::Path};
+use std::{collections::BTreeMap, io::Write};
 
-use flate2::{Compression, write::GzEncoder};
+use bundle_check::archive::read_image;
 use jiff::Timestamp;
 
-use super::*;
+use super::{image::digest, *};
 
 fn entry(path: &str, content: &str) -> Entry {
     Entry {
@@ -41,12 +41,6 @@ fn image() -> Image {
     .unwrap()
 }
 
-fn read_back(bytes: &[u8]) -> Result<ReadImage, ImageError> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(bytes).unwrap();
-    read_image(file.path())
-}
-
 #[test]
 fn the_same_content_in_another_order_is_the_same_image_to_the_bit() {
     let other = Image::new(
@@ -54,7 +48,7 @@ fn the_same_content_in_another_order_is_the_same_image_to_the_bit() {
         options(),
     )
     .unwrap();
-    assert_eq!(image(), other);
+    assert_eq!(image().digest(), other.digest());
     let archives = [image(), other].map(|image| archive(&image, "r.example/x", "v1").unwrap());
     assert!(archives[0] == archives[1]);
 }
@@ -92,14 +86,17 @@ fn every_reference_in_an_image_is_to_content_of_that_digest_and_size() {
     for descriptor in descriptors {
         let content = &image.blobs[&descriptor.digest];
         assert_eq!(digest(content), descriptor.digest);
-        assert_eq!(content.len() as u64, descriptor.size);
+        assert_eq!(i64::try_from(content.len()).unwrap(), descriptor.size);
     }
     assert_eq!(image.blobs.len(), 3);
 }
 
 #[test]
 fn what_is_written_is_what_is_read() {
-    let found = read_back(&archive(&image(), "r.example/x", "v1").unwrap()).unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&archive(&image(), "r.example/x", "v1").unwrap())
+        .unwrap();
+    let found = read_image(file.path()).unwrap();
     let files: Vec<_> = found.files.iter().collect();
     assert_eq!(
         files,
@@ -126,13 +123,14 @@ fn an_archive_names_the_image_by_tag_and_by_digest_and_says_so_to_docker() {
         std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
         found.insert(entry.path().unwrap().to_string_lossy().into_owned(), text);
     }
-    let index: Index = serde_json::from_slice(&found["index.json"]).unwrap();
+    let index: oci_client::manifest::OciImageIndex =
+        serde_json::from_slice(&found["index.json"]).unwrap();
     let names: Vec<_> = index
         .manifests
         .iter()
         .map(|manifest| {
             (
-                manifest.annotations["io.containerd.image.name"].as_str(),
+                manifest.annotations.as_ref().unwrap()["io.containerd.image.name"].as_str(),
                 manifest.digest.as_str(),
             )
         })
@@ -152,64 +150,6 @@ fn an_archive_names_the_image_by_tag_and_by_digest_and_says_so_to_docker() {
 }
 
 #[test]
-fn a_compressed_archive_is_read_as_well() {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder
-        .write_all(&archive(&image(), "r.example/x", "v1").unwrap())
-        .unwrap();
-    let found = read_back(&encoder.finish().unwrap()).unwrap();
-    assert_eq!(found.files.iter().count(), 2);
-}
-
-#[test]
-fn an_archive_compressed_piece_by_piece_is_read_to_its_end() {
-    let bytes = archive(&image(), "r.example/x", "v1").unwrap();
-    let half = bytes.len() / 2;
-    let members = [&bytes[..half], &bytes[half..]].map(|piece| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(piece).unwrap();
-        encoder.finish().unwrap()
-    });
-    let found = read_back(&members.concat()).unwrap();
-    assert_eq!(found.files.iter().count(), 2);
-}
-
-#[test]
-fn settings_that_a_bundle_has_no_use_for_are_told() {
-    let mut options = options();
-    options.settings.working_dir = Some("/x".to_owned());
-    options.settings.entrypoint = Some(vec!["/a".to_owned(), "b".to_owned()]);
-    let image = Image::new(vec![entry("a", "")], options).unwrap();
-    let found = read_back(&archive(&image, "r.example/x", "v1").unwrap()).unwrap();
-    let said: Vec<_> = found
-        .settings
-        .superfluous
-        .iter()
-        .map(|(text, _)| text.as_str())
-        .collect();
-    assert_eq!(said, ["WORKDIR /x", "ENTRYPOINT /a b"]);
-}
-
-#[test]
-fn what_is_no_image_is_refused_with_the_reason() {
-    let error = read_back(b"no archive at all").unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("it is no tar archive of an image"),
-        "{error}"
-    );
-    let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-    let error = read_back(&empty).unwrap_err();
-    assert!(
-        error.to_string().ends_with("it has no manifest.json"),
-        "{error}"
-    );
-    let error = read_image(Path::new("/nowhere")).unwrap_err();
-    assert_eq!(error.to_string(), "/nowhere: it can't be read");
-}
-
-#[test]
 fn an_artifact_refers_to_its_image_by_digest() {
     let image = image();
     let sbom = artifact(
@@ -219,7 +159,10 @@ fn an_artifact_refers_to_its_image_by_digest() {
         &image,
     )
     .unwrap();
-    assert_eq!(sbom.manifest.subject.as_ref(), Some(&image.descriptor));
+    assert_eq!(
+        sbom.manifest.subject.as_ref().unwrap().digest,
+        image.digest()
+    );
     assert_eq!(
         sbom.descriptor.artifact_type.as_deref(),
         Some("application/vnd.cyclonedx+json")

@@ -1,7 +1,9 @@
 //! Two builds give the same images, and the three belong together.
 
+use bundle_check::{bundle::Bundle, document::Document, files::Files};
+
 use super::*;
-use crate::{bundle::Bundle, document::Document, files::Files};
+use crate::repository::pin;
 
 /// A repository with what the bundle is derived from, and a binary.
 fn repository() -> (tempfile::TempDir, PathBuf) {
@@ -135,7 +137,7 @@ fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
     let images = all(place.path(), &binary).unwrap();
     let paths = write(&images, &place.path().join("images")).unwrap();
     let bundle = Bundle::read(&paths[1]).unwrap();
-    let report = crate::check::check(&bundle, None, None);
+    let report = bundle_check::check::check(&bundle, None, None);
     assert_eq!(report.findings, []);
     assert_eq!(bundle.image.unwrap().file, "image configuration");
 }
@@ -177,7 +179,7 @@ fn as_built_every_release_names_the_operator_of_the_binary_and_upgrades_to_the_n
         .filter(|(named, _)| named.what.starts_with("bundle"));
     for (_, path) in bundles {
         let bundle = Bundle::read(path).unwrap();
-        assert_eq!(crate::check::check(&bundle, None, None).findings, []);
+        assert_eq!(bundle_check::check::check(&bundle, None, None).findings, []);
         let text = bundle
             .files
             .get("manifests/5-spot.clusterserviceversion.yaml");

@@ -12,7 +12,7 @@ use serde::Deserialize;
 /// The crates of a program, and which needs which. Only what ends in the program counts: neither what builds it nor what
 /// tests it.
 #[derive(Clone, Debug)]
-pub struct Graph {
+pub(crate) struct Graph {
     packages: BTreeMap<String, Package>,
     edges: BTreeMap<String, BTreeSet<String>>,
     program: Package,
@@ -30,44 +30,40 @@ pub(super) struct Package {
 /// What a program is compiled of can't be told.
 #[derive(Debug, thiserror::Error)]
 pub enum CargoError {
-    /// Cargo can't be run.
     #[error("failed to run cargo metadata")]
     Run(#[source] io::Error),
-    /// Cargo failed.
     #[error("cargo metadata failed: {0}")]
     Failed(String),
-    /// Its answer is not what it should be.
     #[error("failed to parse the answer of cargo metadata")]
     Parse(#[from] serde_json::Error),
-    /// The program is no package of the workspace.
     #[error("cargo metadata knows no package {0}")]
     NoPackage(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Answer {
     packages: Vec<Package>,
     resolve: Resolve,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Resolve {
     nodes: Vec<Node>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Node {
     id: String,
     deps: Vec<Edge>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Edge {
     pkg: String,
     dep_kinds: Vec<Kind>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Kind {
     /// None for what is linked, else `dev` or `build`.
     kind: Option<String>,
@@ -75,7 +71,7 @@ struct Kind {
 
 impl Graph {
     /// Asks cargo for the crates of a program of the workspace, compiled for a target.
-    pub fn read(root: &Path, program: &str, target: &str) -> Result<Self, CargoError> {
+    pub(crate) fn read(root: &Path, program: &str, target: &str) -> Result<Self, CargoError> {
         let output = Command::new("cargo")
             .args([
                 "metadata",
