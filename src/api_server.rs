@@ -17,15 +17,15 @@ mod answers;
 mod cluster_api;
 mod faults;
 mod merge;
+mod objects;
 mod preconditions;
 mod scheduled_machines;
-mod tables;
+mod state;
+mod table;
+mod target;
 mod writes;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes, HttpBody};
 use http::{Method, Request, Response, request::Parts};
@@ -34,75 +34,13 @@ use serde_json::Value;
 use tower::{BoxError, service_fn};
 
 use answers::{answer, refused};
-pub(crate) use cluster_api::ClusterApi;
 pub(crate) use faults::{Crash, Faults};
-pub(crate) use scheduled_machines::StatusWrite;
-use tables::{Name, Table, tables};
-
-/// The kind that all is about.
-pub(crate) const SCHEDULED_MACHINES: &str = "5spot.finos.org/scheduledmachines";
-
-/// A shared handle on the server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ApiServer(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    version: u64,
-    /// By group and plural, such as `cluster.x-k8s.io/machines`.
-    tables: BTreeMap<String, Table>,
-    /// What was applied to statuses.
-    applied: BTreeMap<String, Value>,
-    held: Option<Vec<Value>>,
-    status_writes: Vec<StatusWrite>,
-    removals: Vec<Value>,
-    events: Vec<Value>,
-    /// Accepted writes, Events apart, such as `POST cluster.x-k8s.io/machines default/a`.
-    writes: Vec<String>,
-    /// Requests of each sort, and the bytes of their answers.
-    traffic: BTreeMap<String, (u64, u64)>,
-    lists: usize,
-    faults: Faults,
-    /// Writes that have arrived, and whether the crash among them has happened.
-    arrived: usize,
-    crashed: bool,
-    cluster_api: Option<ClusterApi>,
-    /// When objects are deleted.
-    deletions_at: String,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            version: 0,
-            tables: tables(),
-            applied: BTreeMap::new(),
-            held: None,
-            status_writes: Vec::new(),
-            removals: Vec::new(),
-            events: Vec::new(),
-            writes: Vec::new(),
-            traffic: BTreeMap::new(),
-            lists: 0,
-            faults: Faults::default(),
-            arrived: 0,
-            crashed: false,
-            cluster_api: None,
-            deletions_at: "2026-03-02T08:50:00Z".to_owned(),
-        }
-    }
-}
-
-/// What a request is about.
-#[derive(Debug)]
-struct Target<'a> {
-    group: &'a str,
-    version: &'a str,
-    plural: &'a str,
-    namespace: Option<&'a str>,
-    name: Option<&'a str>,
-    subresource: Option<&'a str>,
-}
+pub(crate) use state::ApiServer;
+#[cfg(test)]
+pub(crate) use state::ClusterApi;
+#[cfg(test)]
+pub(crate) use table::SCHEDULED_MACHINES;
+use target::Target;
 
 impl ApiServer {
     pub(crate) fn client(&self) -> Client {
@@ -149,10 +87,6 @@ impl ApiServer {
     #[cfg(feature = "bench")]
     pub(crate) fn take_traffic(&self) -> BTreeMap<String, (u64, u64)> {
         std::mem::take(&mut self.state().traffic)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
     }
 
     /// Answers one request.
@@ -239,78 +173,5 @@ impl ApiServer {
         let counted = state.traffic.entry("POST events".to_owned()).or_default();
         counted.0 += 1;
         answer(201, &event)
-    }
-}
-
-impl State {
-    /// Counts a write that has arrived, and whether the crash comes with it.
-    fn arrives(&mut self) -> Option<Crash> {
-        if self.crashed {
-            // Whoever still writes is dead by the rules of the test.
-            return Some(Crash::Before);
-        }
-        let (at, crash) = self.faults.crash?;
-        self.arrived += 1;
-        if self.arrived != at {
-            return None;
-        }
-        self.crashed = true;
-        Some(crash)
-    }
-}
-
-impl<'a> Target<'a> {
-    fn of(segments: &[&'a str]) -> Option<Self> {
-        let (group, version, rest) = match segments {
-            ["api", version, rest @ ..] => ("", *version, rest),
-            ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return None,
-        };
-        let (namespace, rest) = match rest {
-            ["namespaces", namespace, rest @ ..] => (Some(*namespace), rest),
-            rest => (None, rest),
-        };
-        let plural = *rest.first()?;
-        Some(Self {
-            group,
-            version,
-            plural,
-            namespace,
-            name: rest.get(1).copied(),
-            subresource: rest.get(2).copied(),
-        })
-    }
-
-    fn table(&self) -> String {
-        format!("{}/{}", self.group, self.plural)
-    }
-
-    fn key(&self) -> Name {
-        (
-            self.namespace.unwrap_or_default().to_owned(),
-            self.name.unwrap().to_owned(),
-        )
-    }
-
-    fn is_status(&self) -> bool {
-        self.subresource == Some("status")
-    }
-
-    /// Without the name.
-    fn sort(&self) -> String {
-        let subresource = self
-            .subresource
-            .map(|sub| format!("/{sub}"))
-            .unwrap_or_default();
-        format!("{}/{}{subresource}", self.group, self.plural)
-    }
-
-    fn words(&self) -> String {
-        let name = [self.namespace, self.name];
-        format!(
-            "{} {}",
-            self.sort(),
-            name.into_iter().flatten().collect::<Vec<_>>().join("/")
-        )
     }
 }

@@ -11,6 +11,7 @@
 
 mod clock;
 mod server;
+mod sizes;
 
 use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
@@ -32,19 +33,7 @@ use crate::{
 };
 use clock::BenchClock;
 pub use server::serve;
-
-/// What is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    /// All objects.
-    pub objects: usize,
-    /// Those of them whose window opens while nobody leads.
-    pub overdue: usize,
-    /// Those of them whose windows open in one second.
-    pub together: usize,
-    /// How long nothing happens.
-    pub quiet: Duration,
-}
+pub use sizes::Sizes;
 
 /// A figure with its bar.
 #[derive(Clone, Debug)]

@@ -22,14 +22,17 @@
 //! object is looked at again.
 
 mod act;
-mod announce;
 mod apply;
 mod bounded;
 mod caches;
+mod changes;
 mod clusters;
+mod context;
 mod drain;
 mod error;
+mod events;
 mod feeds;
+mod kind;
 mod metrics;
 mod objects;
 mod observe;
@@ -54,18 +57,16 @@ use tracing::{debug, info};
 
 pub use caches::Caches;
 pub use clusters::Connect;
-use error::Eviction;
 pub use error::{Category, ControllerError};
+pub use events::FIELD_MANAGER;
 pub use metrics::ControllerMetrics;
 
+use context::Context;
 use queue::{Pace, Queue};
-use reconcile::{Context, error_policy, reconcile};
+use reconcile::{error_policy, reconcile};
 use timers::Timers;
 use wall_clock::SystemClock;
 pub(crate) use wall_clock::WallClock;
-
-/// The name under which fields are owned and events reported.
-pub const FIELD_MANAGER: &str = "5spot-controller";
 
 /// How many objects are worked on at a time: enough to hide the API server's latency, few enough not to flood it.
 const CONCURRENCY: u16 = 16;
@@ -73,6 +74,9 @@ const CONCURRENCY: u16 = 16;
 /// How long the work may give no sign of progress before it is stuck. Whatever the API servers do, every call ends within
 /// 10 s, and a round at a Node within 30 s; twice that is more than a slow one can cost.
 pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+// A round at a slow Node must not look like work that is stuck.
+const _: () = assert!(STUCK_AFTER.as_secs() >= 2 * act::LONGEST_AT_A_NODE.as_secs());
 
 /// How often the work says that it has nothing to do.
 const IDLE_SIGN: Duration = Duration::from_secs(1);

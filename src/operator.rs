@@ -68,7 +68,7 @@ pub enum OperatorError {
     #[error("the caches failed")]
     Caches(#[source] ControllerError),
     /// The work of a replica that needs no leadership ended.
-    #[error("the work ended although nobody asked for it")]
+    #[error("the work ended without a request to shut down")]
     WorkStopped,
     /// A task panicked.
     #[error("a task failed")]

@@ -13,10 +13,13 @@
 
 mod boundary;
 mod grammar;
+mod week;
 
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use grammar::ScheduleError;
+
+use week::Week;
 
 /// A weekly window in a time zone.
 #[derive(Clone, Debug)]
@@ -24,13 +27,6 @@ pub struct Schedule {
     week: Week,
     zone: TimeZone,
 }
-
-/// The hours that belong to the window: one bit for each, one number for each day from Monday on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Week([u32; 7]);
-
-const HOURS_PER_DAY: u32 = 24;
-const HOURS_PER_WEEK: u32 = 7 * HOURS_PER_DAY;
 
 impl Schedule {
     /// Reads the texts of a `spec.schedule`.
@@ -79,25 +75,6 @@ impl Schedule {
         } else {
             self.next_boundary(first)
         }
-    }
-}
-
-impl Week {
-    fn of(days: u8, hours: u32) -> Self {
-        Self(std::array::from_fn(|day| {
-            if days & (1 << day) == 0 { 0 } else { hours }
-        }))
-    }
-
-    fn contains(self, hour: u32) -> bool {
-        let day = self.0.get((hour / HOURS_PER_DAY) as usize);
-        day.is_some_and(|hours| hours & (1 << (hour % HOURS_PER_DAY)) != 0)
-    }
-
-    /// How many hours after `hour` the week first differs from what it is at `hour`; `None` when it never does.
-    fn hours_to_change(self, hour: u32) -> Option<u32> {
-        let now = self.contains(hour);
-        (1..HOURS_PER_WEEK).find(|ahead| self.contains((hour + ahead) % HOURS_PER_WEEK) != now)
     }
 }
 

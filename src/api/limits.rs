@@ -10,9 +10,12 @@
 use kube::ResourceExt;
 
 use super::{
-    BOOTSTRAP_GROUPS, EmbeddedObject, FREE_METADATA_DOMAINS, INFRASTRUCTURE_GROUPS, InvalidTimeout,
-    LARGEST_PROVIDER_SPEC, MachineTemplate, RESERVED_METADATA_DOMAINS, RESERVED_METADATA_PREFIXES,
-    ScheduledMachine, ScheduledMachineSpec, parse_timeout,
+    names::{
+        BOOTSTRAP_GROUPS, FREE_METADATA_DOMAINS, INFRASTRUCTURE_GROUPS, LARGEST_PROVIDER_SPEC,
+        RESERVED_METADATA_DOMAINS, RESERVED_METADATA_PREFIXES,
+    },
+    scheduled_machine::{EmbeddedObject, MachineTemplate, ScheduledMachine, ScheduledMachineSpec},
+    timeout::{InvalidTimeout, parse_timeout},
 };
 
 /// A field that the operator can't act on.

@@ -8,7 +8,7 @@
 use schemars::Schema;
 use serde_json::{Value, json};
 
-use super::{
+use super::names::{
     BOOTSTRAP_GROUPS, INFRASTRUCTURE_GROUPS, RESERVED_METADATA_PREFIXES, RESERVED_TAINT_PREFIXES,
 };
 

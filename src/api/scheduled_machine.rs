@@ -6,7 +6,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ProviderSpec, ScheduledMachineStatus, rules};
+use super::{
+    node_taint::NodeTaint, provider_spec::ProviderSpec, rules, status::ScheduledMachineStatus,
+};
 
 /// A machine that belongs to a cluster in weekly time windows, and not outside of them.
 #[derive(Clone, Debug, PartialEq, CustomResource, Deserialize, Serialize, JsonSchema)]
@@ -145,32 +147,6 @@ pub struct MachineTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = rules::version)]
     pub version: Option<String>,
-}
-
-/// A taint for a Node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeTaint {
-    /// Key: a qualified name. Those of Kubernetes and 5-Spot are reserved.
-    pub key: String,
-
-    /// Value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-
-    /// Effect.
-    pub effect: TaintEffect,
-}
-
-/// What a taint does to pods that do not tolerate it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum TaintEffect {
-    /// New ones are not scheduled to the Node.
-    NoSchedule,
-    /// New ones are scheduled elsewhere where possible.
-    PreferNoSchedule,
-    /// Running ones are evicted too.
-    NoExecute,
 }
 
 fn default_priority() -> u8 {

@@ -1,12 +1,11 @@
 //! What the operator reports about a `ScheduledMachine`.
 
-use std::fmt;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray};
 
-use super::{NodeTaint, rules};
+use super::{node_taint::NodeTaint, rules};
 
 /// Types of conditions.
 pub mod condition {
@@ -43,6 +42,9 @@ pub mod condition {
     Deserialize,
     Serialize,
     JsonSchema,
+    Display,
+    IntoStaticStr,
+    VariantArray,
 )]
 pub enum Phase {
     /// The window is open and the machine is not there yet; also an object that no operator has looked at so far.
@@ -184,38 +186,4 @@ pub struct NodeReference {
     /// UID, which tells a Node from a later one of the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-}
-
-impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::Active,
-        Self::ShuttingDown,
-        Self::Inactive,
-        Self::Disabled,
-        Self::Terminated,
-        Self::EmergencyRemove,
-        Self::Error,
-    ];
-
-    /// The phase as it is written in a status.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Active => "Active",
-            Self::ShuttingDown => "ShuttingDown",
-            Self::Inactive => "Inactive",
-            Self::Disabled => "Disabled",
-            Self::Terminated => "Terminated",
-            Self::EmergencyRemove => "EmergencyRemove",
-            Self::Error => "Error",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, State, merge::merge_patch, tables::Name};
+use super::{
+    merge::merge_patch,
+    state::{ApiServer, ClusterApi, State},
+    table::Name,
+};
 use crate::machine::EXEMPT_FROM_DRAIN;
 
 const MACHINES: &str = "cluster.x-k8s.io/machines";
@@ -13,15 +17,6 @@ const BELONGINGS: [&str; 3] = [
     "k0smotron.io/othermachines",
 ];
 const FINALIZER: &str = "machine.cluster.x-k8s.io";
-
-/// What they do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClusterApi {
-    /// A Machine never becomes a Node.
-    pub(crate) makes_no_nodes: bool,
-    /// A Machine that is deleted stays.
-    pub(crate) deletes_nothing: bool,
-}
 
 impl ApiServer {
     /// Starts the controllers, or changes what they do.

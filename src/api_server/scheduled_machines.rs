@@ -5,26 +5,19 @@ use http::{Response, request::Parts};
 use serde_json::{Value, json};
 
 use super::{
-    ApiServer, SCHEDULED_MACHINES, Target,
     answers::{answer, refused, refused_because},
     merge::apply_status,
     preconditions::Preconditions,
-    tables::Name,
+    state::{ApiServer, StatusWrite},
+    table::{Name, SCHEDULED_MACHINES, name_of},
+    target::Target,
 };
-
-/// An accepted write of a status.
-#[derive(Clone, Debug)]
-pub(crate) struct StatusWrite {
-    pub(crate) name: String,
-    pub(crate) status: Value,
-    pub(crate) at: tokio::time::Instant,
-}
 
 impl ApiServer {
     /// Creates or replaces an object, as a user would; a change of spec counts the generation up.
     pub(crate) fn put(&self, mut object: Value) {
         let mut state = self.state();
-        let key = super::tables::name_of(&object);
+        let key = name_of(&object);
         let old = state.table(SCHEDULED_MACHINES).objects.get(&key).cloned();
         let generation = old
             .as_ref()

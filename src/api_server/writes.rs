@@ -5,10 +5,12 @@ use http::{Method, Response, request::Parts};
 use serde_json::{Value, json};
 
 use super::{
-    SCHEDULED_MACHINES, State, Target,
     answers::{answer, refused, refused_because},
     merge::merge_patch,
     preconditions::Preconditions,
+    state::State,
+    table::{SCHEDULED_MACHINES, name_of},
+    target::Target,
 };
 
 impl State {
@@ -44,7 +46,7 @@ impl State {
     }
 
     fn create(&mut self, target: &Target<'_>, mut object: Value) -> Response<Body> {
-        let key = super::tables::name_of(&object);
+        let key = name_of(&object);
         if self.table(&target.table()).objects.contains_key(&key) {
             return refused(409);
         }

@@ -4,7 +4,7 @@ use axum::{Router, body::to_bytes, extract::Request, response::IntoResponse};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::Sizes;
+use super::sizes::Sizes;
 use crate::api_server::ApiServer;
 
 /// A Monday, before anything opens.

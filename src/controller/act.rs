@@ -20,14 +20,16 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::{
-    ControllerError, FIELD_MANAGER, apply,
+    apply,
+    context::Context,
     drain::drain,
-    observe::kind_of,
+    error::{ControllerError, name_taken},
+    events::FIELD_MANAGER,
+    kind::kind_of,
     plan::{
         Action, CHANGE_REFUSED, CREATION_REFUSED, DELETION_REFUSED, DRAIN_FAILED, DrainProgress,
-        NAME_TAKEN, NodeKey, Trouble, taken,
+        NAME_TAKEN, NodeKey, Trouble,
     },
-    reconcile::Context,
     timers::Key,
 };
 use crate::{
@@ -44,10 +46,7 @@ use k8s_openapi::api::core::v1::Node;
 const NODE_ATTEMPTS: usize = 4;
 
 /// How long a round of the drain, or a change of a Node, may take; the rest of it is done in the next look.
-const LONGEST_AT_A_NODE: Duration = Duration::from_secs(30);
-
-// A round at a slow Node must not look like work that is stuck.
-const _: () = assert!(super::STUCK_AFTER.as_secs() >= 2 * LONGEST_AT_A_NODE.as_secs());
+pub(super) const LONGEST_AT_A_NODE: Duration = Duration::from_secs(30);
 
 /// How long it is waited for others who are at work with the same cluster.
 const LONGEST_FOR_A_PLACE: Duration = Duration::from_millis(100);
@@ -113,7 +112,7 @@ pub(super) async fn act(
 /// What people should know of a failure, if it is one that stays until somebody does something.
 pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Trouble> {
     let (reason, message) = match error {
-        ControllerError::NameTaken { part, .. } => (NAME_TAKEN, taken(part)),
+        ControllerError::NameTaken { part, .. } => (NAME_TAKEN, name_taken(part)),
         _ if error.is_fenced() => return None,
         // What a machine waits for on its way out has a limit, and one that fails all the time must not have none.
         ControllerError::Act { source, .. } if is_waited_for(action) => (

@@ -10,7 +10,7 @@ use lease_election::mutation::{self, Mutation};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
-use super::{ControllerError, FIELD_MANAGER, plan::left_over, reconcile::Context};
+use super::{context::Context, error::ControllerError, events::FIELD_MANAGER, plan::left_over};
 use crate::api::{ScheduledMachine, ScheduledMachineStatus};
 
 /// Whether the object was still there as it was when the status was decided on.

@@ -17,12 +17,14 @@ use tokio::sync::{broadcast, watch};
 use tracing::{debug, info, warn};
 
 use super::{
-    Category, Connect, ControllerError, ControllerMetrics,
     bounded::bounded,
-    clusters::{ClusterFeeds, Clusters},
-    feeds,
-    objects::{ObjectFeeds, Objects},
-    observe::kind_of,
+    changes::{Announcer, Change},
+    clusters::{Clusters, Connect, feed::ClusterFeeds},
+    error::{Category, ControllerError},
+    feeds::{self, WATCH_SECONDS, is_missing},
+    kind::kind_of,
+    metrics::ControllerMetrics,
+    objects::{Objects, feed::ObjectFeeds},
     retry::Retry,
     streak::{Streak, Told},
     timers,
@@ -43,29 +45,8 @@ pub struct Caches {
     clusters: Clusters,
 }
 
-/// Tells the work of a term what to look at again.
-#[derive(Clone, Debug)]
-pub(super) struct Announcer(broadcast::Sender<Change>);
-
-/// Something to look at again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// One object came, changed or went.
-    Object(ObjectRef<ScheduledMachine>),
-    /// The objects were listed afresh, so any of them may have changed.
-    All,
-}
-
-/// A term that falls further behind than this looks at everything again.
-const CHANGES_KEPT: usize = 4096;
-
 /// No replica contends before its caches are synced, so a failed list is tried again soon.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-
-/// How long a watch lasts, in seconds, before the API server ends it and it is taken up where it ended, which costs one
-/// request and no list. kube gives up a watch that is quiet for 5 s longer than that (the API server sends a bookmark
-/// shortly before the end), so this bounds how late a connection that died without a word is noticed.
-pub(super) const WATCH_SECONDS: u32 = 30;
 
 /// What `kubectl apply` leaves behind: the whole object once more, as text.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -95,7 +76,7 @@ impl Caches {
         impl Future<Output = Result<Infallible, ControllerError>> + Send + 'static,
     ) {
         let (store, writer) = reflector::store();
-        let announcer = Announcer(broadcast::channel(CHANGES_KEPT).0);
+        let announcer = Announcer::new();
         let (synced_sender, synced) = watch::channel(false);
         let (objects, kinds_asked) = Objects::new();
         let (clusters, clusters_asked) = Clusters::new();
@@ -166,7 +147,7 @@ impl Caches {
     }
 
     pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
-        self.announcer.0.subscribe()
+        self.announcer.subscribe()
     }
 
     pub(super) fn objects(&self) -> Objects {
@@ -175,23 +156,6 @@ impl Caches {
 
     pub(super) fn clusters(&self) -> Clusters {
         self.clusters.clone()
-    }
-}
-
-impl Announcer {
-    /// One object came, changed or went.
-    pub(super) fn object(&self, object: ObjectRef<ScheduledMachine>) {
-        self.tell(Change::Object(object));
-    }
-
-    /// Any object may have changed.
-    pub(super) fn all(&self) {
-        self.tell(Change::All);
-    }
-
-    fn tell(&self, change: Change) {
-        // Without a term nobody listens; a term begins with a look at everything.
-        let _listeners = self.0.send(change);
     }
 }
 
@@ -314,21 +278,11 @@ impl Feed {
                 "the custom resource definition scheduledmachines.5spot.finos.org is not installed, waiting for it"
             ),
             Told::Lasting => {
-                warn!(%error, "the watch on ScheduledMachines goes on failing and is tried again");
+                warn!(%error, "the watch on ScheduledMachines keeps failing and is retried");
             }
             Told::Nothing => debug!(%error, "the watch on ScheduledMachines failed again"),
         }
     }
-}
-
-/// Whether the API server does not know the kind (any more).
-pub(super) fn is_missing(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
-        error
-    else {
-        return false;
-    };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 fn reference(object: &DeserializeGuard<ScheduledMachine>) -> ObjectRef<ScheduledMachine> {

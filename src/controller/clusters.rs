@@ -6,7 +6,7 @@
 //!
 //! A cluster that can't be reached keeps nobody waiting but the machines that are its Nodes.
 
-mod feed;
+pub(super) mod feed;
 mod kubeconfig;
 
 use std::{
@@ -34,7 +34,6 @@ const MOST_NODES: usize = 10_000;
 /// A Node of which more bytes would have to be kept is none of a machine of ours.
 const LARGEST_NODE: usize = 16 << 10;
 
-pub(super) use feed::ClusterFeeds;
 pub use kubeconfig::Connect;
 
 /// A cluster, by the namespace and the name of its Cluster.

@@ -13,7 +13,7 @@ use kube::{
 use lease_election::term::ForeignTooSoon;
 use serde_json::json;
 
-use super::{ControllerMetrics, Eviction, plan::DrainProgress};
+use super::{error::Eviction, metrics::ControllerMetrics, plan::DrainProgress};
 use crate::errors::shortened;
 
 /// How many evictions of one Node are under way at a time.

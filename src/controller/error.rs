@@ -3,6 +3,8 @@
 use std::{error::Error, iter};
 
 use lease_election::term::Fenced;
+use strum::{IntoStaticStr, VariantArray};
+
 
 /// An operation of the controller that failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +30,7 @@ pub enum ControllerError {
         source: Box<kube::Error>,
     },
     /// There is an object of the same name that belongs to somebody else.
-    #[error("the {part} of ScheduledMachine {object} can't be created: {}", super::plan::taken(.part))]
+    #[error("the {part} of ScheduledMachine {object} can't be created: {}", name_taken(.part))]
     NameTaken {
         /// Namespace and name.
         object: String,
@@ -40,8 +42,14 @@ pub enum ControllerError {
     FeedEnded,
 }
 
+/// There is an object of the name that is somebody else's.
+pub(super) fn name_taken(part: &str) -> String {
+    format!("another {part} of this name has a different owner; it is not changed")
+}
+
 /// Kinds of failures, as a metric's label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Category {
     /// Listing or watching failed and is retried.
     Watch,
@@ -56,7 +64,8 @@ pub enum Category {
 }
 
 /// What an eviction came to, as a metric's label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum Eviction {
     /// The pod is on its way out.
     Evicted,
@@ -79,42 +88,6 @@ impl ControllerError {
             Self::WriteStatus { .. } => Category::Status,
             Self::Act { .. } | Self::NameTaken { .. } => Category::Action,
             Self::FeedEnded => Category::Watch,
-        }
-    }
-}
-
-impl Category {
-    /// All of them.
-    pub(super) const ALL: [Self; 5] = [
-        Self::Watch,
-        Self::Unreadable,
-        Self::Status,
-        Self::Action,
-        Self::Event,
-    ];
-
-    /// The category as a label's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Watch => "watch",
-            Self::Unreadable => "unreadable",
-            Self::Status => "status",
-            Self::Action => "action",
-            Self::Event => "event",
-        }
-    }
-}
-
-impl Eviction {
-    /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Evicted, Self::Held, Self::Failed];
-
-    /// The outcome as a label's value.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Evicted => "evicted",
-            Self::Held => "held",
-            Self::Failed => "failed",
         }
     }
 }

@@ -7,11 +7,17 @@ use futures::{
     future::{AbortHandle, Abortable, Aborted, BoxFuture},
     stream::FuturesUnordered,
 };
+use kube::runtime::watcher;
 use tokio::{
     sync::mpsc,
     time::{Instant, interval_at},
 };
 use tracing::info;
+
+/// How long a watch lasts, in seconds, before the API server ends it and it is taken up where it ended, which costs one
+/// request and no list. kube gives up a watch that is quiet for 5 s longer than that (the API server sends a bookmark
+/// shortly before the end), so this bounds how late a connection that died without a word is noticed.
+pub(super) const WATCH_SECONDS: u32 = 30;
 
 /// How long what nobody uses any more is watched on.
 const UNUSED_LASTS: Duration = Duration::from_mins(10);
@@ -72,4 +78,14 @@ fn end_forgotten<S: Source>(source: &S, ends: &mut HashMap<S::Key, AbortHandle>)
         }
         is_kept
     });
+}
+
+/// Whether the API server does not know the kind (any more).
+pub(super) fn is_missing(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =
+        error
+    else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }

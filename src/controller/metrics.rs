@@ -1,9 +1,8 @@
 //! Metrics of the work.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -12,36 +11,25 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use strum::VariantArray;
 
-use super::{Category, Eviction};
+use super::error::{Category, Eviction};
 use crate::api::Phase;
 
 /// Counts what the work does, and the objects that there are.
 #[derive(Clone, Debug)]
 pub struct ControllerMetrics {
-    reconciliations: Family<ResultLabels, Counter>,
+    reconciliations: Family<Label, Counter>,
     duration: Histogram,
-    errors: Family<ErrorLabels, Counter>,
-    machines: Family<PhaseLabels, Gauge>,
-    drains: Family<ResultLabels, Counter>,
-    evictions: Family<ResultLabels, Counter>,
+    errors: Family<Label, Counter>,
+    machines: Family<Label, Gauge>,
+    drains: Family<Label, Counter>,
+    evictions: Family<Label, Counter>,
     cleanup_timeouts: Counter,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    category: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabels {
-    phase: &'static str,
-}
+/// Name and value of the only label.
+type Label = [(&'static str, &'static str); 1];
 
 const SUCCESS: &str = "success";
 const ERROR: &str = "error";
@@ -68,12 +56,12 @@ impl ControllerMetrics {
         };
         registry.register(
             "reconciliations",
-            "Looks at a ScheduledMachine, by result (success or error)",
+            "Reconciles of a ScheduledMachine, by result (success or error)",
             metrics.reconciliations.clone(),
         );
         registry.register_with_unit(
             "reconciliation_duration",
-            "Time that a look at a ScheduledMachine took",
+            "Duration of a reconcile of a ScheduledMachine",
             Unit::Seconds,
             metrics.duration.clone(),
         );
@@ -89,46 +77,34 @@ impl ControllerMetrics {
         );
         registry.register(
             "node_drains",
-            "Drains that came to an end, by result: drained, timed_out, out_of_reach",
+            "Finished drains, by result: drained, timed_out, out_of_reach",
             metrics.drains.clone(),
         );
         registry.register(
             "pod_evictions",
-            "Evictions that were asked for, by result: evicted, held (by a disruption budget, and asked for again), failed",
+            "Requested evictions, by result: evicted, held (by a disruption budget, and requested again), failed",
             metrics.evictions.clone(),
         );
         registry.register(
             "finalizer_cleanup_timeouts",
-            "ScheduledMachines that were let go although objects of theirs were not gone in time",
+            "ScheduledMachines whose finalizer was removed before all of their objects were gone",
             metrics.cleanup_timeouts.clone(),
         );
         // A series that appears with its first failure can't be alerted on by its increase.
         for result in [SUCCESS, ERROR] {
-            metrics
-                .reconciliations
-                .get_or_create(&ResultLabels { result })
-                .inc_by(0);
+            let series = metrics.reconciliations.get_or_create(&of_result(result));
+            series.inc_by(0);
         }
-        for category in Category::ALL {
-            metrics
-                .errors
-                .get_or_create(&ErrorLabels {
-                    category: category.as_str(),
-                })
-                .inc_by(0);
+        for category in Category::VARIANTS {
+            let series = metrics.errors.get_or_create(&of_category(*category));
+            series.inc_by(0);
         }
         for (_reason, result) in DRAINS {
-            metrics
-                .drains
-                .get_or_create(&ResultLabels { result })
-                .inc_by(0);
+            metrics.drains.get_or_create(&of_result(result)).inc_by(0);
         }
-        for outcome in Eviction::ALL {
-            let result = outcome.as_str();
-            metrics
-                .evictions
-                .get_or_create(&ResultLabels { result })
-                .inc_by(0);
+        for outcome in Eviction::VARIANTS {
+            let result = of_result(outcome.into());
+            metrics.evictions.get_or_create(&result).inc_by(0);
         }
         metrics.recounted(std::iter::empty());
         metrics
@@ -136,18 +112,12 @@ impl ControllerMetrics {
 
     pub(super) fn reconciled(&self, took: Duration, succeeded: bool) {
         let result = if succeeded { SUCCESS } else { ERROR };
-        self.reconciliations
-            .get_or_create(&ResultLabels { result })
-            .inc();
+        self.reconciliations.get_or_create(&of_result(result)).inc();
         self.duration.observe(took.as_secs_f64());
     }
 
     pub(super) fn failed(&self, category: Category) {
-        self.errors
-            .get_or_create(&ErrorLabels {
-                category: category.as_str(),
-            })
-            .inc();
+        self.errors.get_or_create(&of_category(category)).inc();
     }
 
     /// News went out: what they are about is counted.
@@ -156,42 +126,46 @@ impl ControllerMetrics {
             self.cleanup_timeouts.inc();
         }
         if let Some((_reason, result)) = DRAINS.into_iter().find(|(known, _)| *known == reason) {
-            self.drains.get_or_create(&ResultLabels { result }).inc();
+            self.drains.get_or_create(&of_result(result)).inc();
         }
     }
 
     pub(super) fn evicted(&self, outcome: Eviction) {
-        let result = outcome.as_str();
-        self.evictions.get_or_create(&ResultLabels { result }).inc();
+        self.evictions
+            .get_or_create(&of_result(outcome.into()))
+            .inc();
     }
 
     /// An object went from one phase to another; `None` is outside of the cluster.
     pub(super) fn moved(&self, from: Option<Phase>, to: Option<Phase>) {
         if let Some(from) = from {
-            self.machines.get_or_create(&labels(from)).dec();
+            self.machines.get_or_create(&of_phase(from)).dec();
         }
         if let Some(to) = to {
-            self.machines.get_or_create(&labels(to)).inc();
+            self.machines.get_or_create(&of_phase(to)).inc();
         }
     }
 
     /// All objects are known anew. A phase without objects is a zero, not a series that is gone.
     pub(super) fn recounted(&self, phases: impl Iterator<Item = Phase>) {
-        let mut counts = Phase::ALL.map(|phase| (phase, 0));
+        let mut counts: BTreeMap<_, _> = Phase::VARIANTS.iter().map(|phase| (*phase, 0)).collect();
         for phase in phases {
-            counts
-                .iter_mut()
-                .filter(|(counted, _)| *counted == phase)
-                .for_each(|(_, count)| *count += 1);
+            *counts.entry(phase).or_default() += 1;
         }
         for (phase, count) in counts {
-            self.machines.get_or_create(&labels(phase)).set(count);
+            self.machines.get_or_create(&of_phase(phase)).set(count);
         }
     }
 }
 
-fn labels(phase: Phase) -> PhaseLabels {
-    PhaseLabels {
-        phase: phase.as_str(),
-    }
+fn of_result(result: &'static str) -> Label {
+    [("result", result)]
+}
+
+fn of_category(category: Category) -> Label {
+    [("category", category.into())]
+}
+
+fn of_phase(phase: Phase) -> Label {
+    [("phase", phase.into())]
 }

@@ -4,7 +4,7 @@
 //! for. A kind that is not served, or can't be listed, keeps nobody waiting: it is in a state that a decision can be made
 //! from, and is looked for again.
 
-mod feed;
+pub(super) mod feed;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -16,8 +16,6 @@ use tokio::sync::mpsc;
 
 use super::timers::Key;
 use crate::machine::{Kind, MachineSight, MachineVersion, Seen};
-
-pub(super) use feed::ObjectFeeds;
 
 /// More kinds than any cluster has providers, and few enough that nobody can have the operator watch without end.
 const MOST_WATCHES: usize = 64;

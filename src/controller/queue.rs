@@ -24,7 +24,8 @@ use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError};
 use tracing::{info, warn};
 
 use super::{
-    caches::{Caches, Change},
+    caches::Caches,
+    changes::Change,
     timers::{Key, Timers, reference},
     wall_clock::{Steps, WallClock},
 };

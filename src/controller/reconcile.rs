@@ -1,54 +1,30 @@
 //! One look at one object: observe, plan, apply; and again after every action, until there is nothing left to do now.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use kube::{
-    Client, ResourceExt,
-    api::DynamicObject,
-    runtime::{controller::Action, reflector::ObjectRef},
+    Resource, ResourceExt,
+    runtime::{
+        controller::Action,
+        events::{Event, EventType},
+    },
 };
 use lease_election::term::Term;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    Caches, ControllerError, ControllerMetrics,
     act::{self, Done},
-    announce::{Events, announce},
     apply,
-    bounded::bounded,
-    observe::observe,
-    plan::{Action as PlannedAction, DrainProgress, Observed, Step, Trouble, plan},
+    context::Context,
+    error::{Category, ControllerError},
+    plan::{Action as PlannedAction, Announcement, DrainProgress, Step, plan},
     retry::Retry,
-    timers::{Key, Timers},
-    wall_clock::WallClock,
-    written::Written,
 };
 use crate::{
     api::{ScheduledMachine, ScheduledMachineStatus},
-    errors::Chain,
+    errors::{Chain, shortened},
 };
-
-/// What a reconcile may use.
-pub(super) struct Context {
-    pub(super) term: Term,
-    /// The term's client: it refuses writes once the term is over.
-    pub(super) client: Client,
-    pub(super) events: Events,
-    pub(super) written: Written,
-    pub(super) metrics: ControllerMetrics,
-    pub(super) caches: Caches,
-    clock: Arc<dyn WallClock>,
-    timers: Arc<Timers>,
-    failures: Mutex<HashMap<Key, Retry>>,
-    troubles: Mutex<HashMap<Key, Vec<Trouble>>>,
-    deletions_seen: Mutex<HashMap<Key, Timestamp>>,
-}
 
 /// How many actions one look may take: all that create a machine, and some to spare.
 const MOST_ROUNDS: usize = 12;
@@ -64,118 +40,6 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// The same for a write that the fence refused: the election looks at once whether this replica still leads, and while
 /// it does, the fence is the one that is late.
 const LONGEST_RETRY_OF_FENCED: Duration = Duration::from_secs(5);
-
-impl Context {
-    pub(super) fn new(
-        term: Term,
-        client: Client,
-        caches: Caches,
-        clock: Arc<dyn WallClock>,
-        metrics: ControllerMetrics,
-        timers: Arc<Timers>,
-        pod_name: String,
-    ) -> Self {
-        let client = term.client(bounded(client));
-        Self {
-            events: Events::new(client.clone(), pod_name),
-            term,
-            client,
-            written: Written::default(),
-            metrics,
-            caches,
-            clock,
-            timers,
-            failures: Mutex::default(),
-            troubles: Mutex::default(),
-            deletions_seen: Mutex::default(),
-        }
-    }
-
-    /// Drops what is remembered of an object that is gone.
-    pub(super) fn forget(&self, object: &ObjectRef<DynamicObject>) {
-        let object = (object.namespace.clone(), object.name.clone());
-        self.failures().remove(&object);
-        self.troubles().remove(&object);
-        self.deletions_seen().remove(&object);
-        self.written.forget(&object);
-        self.timers.set(object, None);
-    }
-
-    /// Has an object looked at again as soon as the term may write to other clusters.
-    fn hold_back(&self, object: Key) {
-        self.timers.hold_back(object);
-        if self.term.check_foreign().is_ok() {
-            // It was allowed after the write was refused, and what waited has been resumed already.
-            self.timers.resume();
-        }
-    }
-
-    /// The time from now to `at`.
-    ///
-    /// Timers count whole milliseconds and round up, so a look is never early by the clock that the timer runs on. By
-    /// the wall clock, which may be set back, it can be; then this is the time that is left.
-    fn until(&self, at: Timestamp) -> Duration {
-        Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default()
-    }
-
-    fn troubles_of(&self, key: &Key) -> Vec<Trouble> {
-        self.troubles().get(key).cloned().unwrap_or_default()
-    }
-
-    /// Remembers a failure, instead of those of the same sort before, which it counts.
-    fn failed(&self, key: &Key, mut trouble: Trouble) {
-        let mut troubles = self.troubles();
-        let of = troubles.entry(key.clone()).or_default();
-        of.retain(|before| {
-            let is_replaced = trouble.action.replaces(&before.action);
-            if is_replaced {
-                trouble.times = before.times.saturating_add(1);
-            }
-            !is_replaced
-        });
-        of.push(trouble);
-    }
-
-    /// All that is known of an object, with what is remembered of it.
-    fn observe<'a>(
-        &self,
-        object: &'a ScheduledMachine,
-        drain: Option<DrainProgress>,
-    ) -> Observed<'a> {
-        let key = (object.namespace(), object.name_any());
-        let is_being_deleted = object.metadata.deletion_timestamp.is_some();
-        let seen = is_being_deleted.then(|| {
-            let mut seen = self.deletions_seen();
-            *seen.entry(key.clone()).or_insert_with(|| self.clock.now())
-        });
-        observe(object, &self.caches, self.troubles_of(&key), seen, drain)
-    }
-
-    fn deletions_seen(&self) -> MutexGuard<'_, HashMap<Key, Timestamp>> {
-        self.deletions_seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets that this action failed.
-    fn passed(&self, key: &Key, action: &PlannedAction) {
-        let mut troubles = self.troubles();
-        if let Some(of) = troubles.get_mut(key) {
-            of.retain(|before| !action.replaces(&before.action));
-            if of.is_empty() {
-                troubles.remove(key);
-            }
-        }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, HashMap<Key, Retry>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn troubles(&self) -> MutexGuard<'_, HashMap<Key, Vec<Trouble>>> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Looks at `object` and does what its spec and the time call for.
 pub(super) async fn reconcile(
@@ -287,6 +151,41 @@ async fn write(
         }
     }
     Ok(Rest::Nothing)
+}
+
+/// Writes an Event.
+async fn announce(context: &Context, object: &ScheduledMachine, announcement: Announcement) {
+    let Announcement {
+        reason,
+        action,
+        note,
+        is_warning,
+    } = announcement;
+    info!(reason, note, "news of a ScheduledMachine");
+    context.metrics.announced(reason);
+    let event = Event {
+        type_: if is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason.to_owned(),
+        note: Some(shortened(note)),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    let reference = object.object_ref(&());
+    let recorder = context.events.recorder();
+    tokio::select! {
+        written = recorder.publish(&event, &reference) => {
+            if let Err(error) = written {
+                context.metrics.failed(Category::Event);
+                warn!(error = %Chain(&error), "failed to write an Event");
+            }
+        }
+        // A release does not wait for it.
+        () = context.term.winding_down() => {}
+    }
 }
 
 /// Puts into the status what the API server refused.

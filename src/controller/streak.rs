@@ -51,7 +51,6 @@ impl Streak {
         Told::Lasting
     }
 
-    /// An attempt succeeded.
     pub(super) fn ended(&mut self) {
         *self = Self::default();
     }

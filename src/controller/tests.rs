@@ -35,8 +35,9 @@ use tokio::{
 
 use super::{
     Caches, Connect, ControllerError, ControllerMetrics,
+    context::Context,
     queue::{Pace, Queue},
-    reconcile::{Context, reconcile},
+    reconcile::reconcile,
     run_by,
     timers::Timers,
     wall_clock::WallClock,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{CLUSTER_API, Kind, MachineVersion, Part};
+use super::kind::{CLUSTER_API, Kind, MachineVersion, Part};
 use crate::api::{
     CLUSTER_NAME_LABEL, EmbeddedObject, GROUP, SCHEDULED_MACHINE_LABEL, SCHEDULED_MACHINE_UID,
     ScheduledMachine, VERSION, parse_timeout,

@@ -22,7 +22,6 @@ use crate::api::{
     reason = "each is a fact that holds by itself"
 )]
 pub(crate) struct NodeSeen {
-    /// Its UID.
     pub(crate) uid: String,
     /// What its provider calls it.
     pub(crate) provider_id: Option<String>,
@@ -54,7 +53,7 @@ pub(crate) struct NodeWish {
 /// A taint of somebody else where one of ours should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "nodeTaints: the Node has {theirs}, which somebody else put there, where the spec asks for {ours}"
+    "nodeTaints: the Node has {theirs}, which another owner put there, and the spec asks for {ours}"
 )]
 pub(crate) struct TaintConflict {
     ours: String,

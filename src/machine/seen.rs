@@ -6,23 +6,23 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Part};
+use super::{
+    kind::{CLUSTER_API, Part},
+    manifest::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN},
+};
 use crate::api::{GROUP, SCHEDULED_MACHINE_LABEL, SCHEDULED_MACHINE_UID};
 
 /// Which object it was that something was decided about, and as of when. A write that names both is refused once the object
 /// is another one or has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revision {
-    /// Its UID.
     pub(crate) uid: String,
-    /// Its resourceVersion.
     pub(crate) version: String,
 }
 
 /// An object that carries the label of a `ScheduledMachine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Its UID.
     pub(crate) uid: String,
     /// Its resourceVersion.
     version: String,
@@ -99,7 +99,7 @@ impl Seen {
             uid: metadata.uid.clone()?,
             version: metadata.resource_version.clone()?,
             is_deleting: metadata.deletion_timestamp.is_some(),
-            machine_uid: owner(super::CLUSTER_API, "Machine"),
+            machine_uid: owner(CLUSTER_API, "Machine"),
             machine: None,
             label: entry(&metadata.labels, SCHEDULED_MACHINE_LABEL).unwrap_or_default(),
             annotation: entry(&metadata.annotations, SCHEDULED_MACHINE_UID),

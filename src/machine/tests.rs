@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::fixture::office_json;
+use crate::api::{ScheduledMachine, fixture::office_json};
 
 fn office(change: &[(&str, Value)]) -> ScheduledMachine {
     let mut object = office_json("a");

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::{HOURS_PER_DAY, Week};
+use super::week::{HOURS_PER_DAY, Week};
 
 /// How far ahead a change is looked for.
 ///

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::HOURS_PER_DAY;
+use super::week::HOURS_PER_DAY;
 
 /// A part of a schedule that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -20,10 +20,11 @@ use tracing::{info, warn};
 use super::{ClusterKey, Clusters, Connect, MOST_NODES, Put, Reach, Reached, Row};
 use crate::{
     controller::{
-        Category, ControllerMetrics,
         bounded::bounded,
-        caches::{Announcer, WATCH_SECONDS},
-        feeds::Source,
+        changes::Announcer,
+        error::Category,
+        feeds::{Source, WATCH_SECONDS},
+        metrics::ControllerMetrics,
         objects::Objects,
         retry::Retry,
         timers::reference,

@@ -20,11 +20,12 @@ use super::{MOST_WATCHES, Objects, State};
 use crate::{
     api::{SCHEDULED_MACHINE_LABEL, ScheduledMachine},
     controller::{
-        Category, ControllerMetrics,
-        caches::{Announcer, WATCH_SECONDS, is_missing},
+        changes::Announcer,
         clusters::Clusters,
-        feeds::Source,
-        observe::kind_of,
+        error::Category,
+        feeds::{Source, WATCH_SECONDS, is_missing},
+        kind::kind_of,
+        metrics::ControllerMetrics,
         retry::Retry,
         streak::{Streak, Told},
         timers::{Key, reference},
@@ -301,7 +302,7 @@ impl Feed {
             Told::Lasting => warn!(
                 %kind,
                 error,
-                "the watch on a kind goes on failing and is tried again"
+                "the watch on a kind keeps failing and is retried"
             ),
             Told::Nothing => debug!(%kind, error, "the watch on a kind failed again"),
         }

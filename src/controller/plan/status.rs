@@ -6,28 +6,22 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{
-    Announcement, NodeSight, Observed, REFUSALS, Step, Trouble,
+    action::Action,
+    findings::Findings,
     life::{Cause, Goal, Life, Stage, whole_seconds},
-    window::{Window, WindowState},
+    observed::{Observed, REFUSALS, Trouble},
+    step::{Announcement, Step},
+    window::WindowState,
 };
 use crate::{
-    api::{InvalidField, NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition},
+    api::{NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition},
+    controller::clusters::NodeSight,
     machine::{Kind, MachineVersion, Part},
 };
 
 mod conditions;
 
-use conditions::Finding;
-
-/// What the spec and the time say.
-#[derive(Debug)]
-pub(super) struct Findings {
-    pub(super) window: Window,
-    pub(super) references: Result<(), InvalidField>,
-    /// What only matters to a machine that is not there yet.
-    pub(super) creation: Result<(), InvalidField>,
-    pub(super) timeouts: Result<(), InvalidField>,
-}
+use conditions::{Finding, find};
 
 /// The phase, and why.
 #[derive(Clone, Debug)]
@@ -36,25 +30,6 @@ struct Verdict {
     is_ready: bool,
     reason: &'static str,
     message: String,
-}
-
-impl Findings {
-    /// Whether the spec can be acted on.
-    pub(super) fn is_valid(&self) -> bool {
-        self.error().is_none()
-    }
-
-    fn error(&self) -> Option<(&'static str, String)> {
-        if let WindowState::Invalid(error) = &self.window.state {
-            return Some(("InvalidSchedule", error.clone()));
-        }
-        let error = |reason, checked: &Result<(), InvalidField>| {
-            let error = checked.as_ref().err()?;
-            Some((reason, error.to_string()))
-        };
-        error("InvalidReference", &self.references)
-            .or_else(|| error("InvalidTimeout", &self.timeouts))
-    }
 }
 
 /// Writes the status if it is not so yet, and tells people what changed in it.
@@ -109,30 +84,30 @@ pub(super) fn steps(
 }
 
 /// Whether the machine goes on its way out although this failed.
-fn is_done_without(life: &Life, action: &super::Action) -> bool {
+fn is_done_without(life: &Life, action: &Action) -> bool {
     let is_about_it = match action {
-        super::Action::Exempt { .. } => life.stage == Stage::Removing,
-        super::Action::DisableSchedule => true,
+        Action::Exempt { .. } => life.stage == Stage::Removing,
+        Action::DisableSchedule => true,
         _ => false,
     };
     matches!(life.goal, Goal::Gone(_)) && is_about_it
 }
 
 fn is_last(life: &Life) -> bool {
-    matches!(life.action, Some(super::Action::RemoveFinalizer { .. }))
+    matches!(life.action, Some(Action::RemoveFinalizer { .. }))
 }
 
 fn abandoned(left: &[Part]) -> Announcement {
     let left: Vec<_> = left.iter().map(|part| part.word()).collect();
     let why = if left.is_empty() {
-        "it could not be asked in time whether all of it is gone".to_owned()
+        "it timed out before it was known whether everything is gone".to_owned()
     } else {
         format!("these were not gone in time: {}", left.join(", "))
     };
     Announcement {
         reason: "CleanupTimedOut",
         action: "RemoveFinalizer",
-        note: format!("the object is let go although {why}"),
+        note: format!("finalizer removed although {why}"),
         is_warning: true,
     }
 }
@@ -420,11 +395,4 @@ pub(in crate::controller) fn left_over(
         .map(|(field, _value)| field)
         .filter(|field| field != "conditions" && !wanted.contains_key(field))
         .collect()
-}
-
-fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
 }

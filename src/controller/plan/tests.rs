@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use kube::core::DynamicObject;
 
-use super::{Action, DrainProgress, NodeSight, Observed, PartSeen, Plan, Step, plan};
+use super::{Action, DrainProgress, Observed, PartSeen, Plan, Step, plan};
 use crate::{
     api::fixture::office_json,
     api::{FINALIZER, Phase, ScheduledMachine, ScheduledMachineStatus},
+    controller::clusters::NodeSight,
     machine::{MachineVersion, NodeSeen, Part, Seen, manifest},
 };
 
@@ -369,7 +370,7 @@ fn a_schedule_without_boundaries_is_looked_at_only_when_it_changes() {
     assert_eq!(plan.look_again, None);
     assert_eq!(
         written(&plan).message.as_deref(),
-        Some("the window is open for good; the machine is being created")
+        Some("the window is open with no end; the machine is being created")
     );
     assert_eq!(
         plan_of(

@@ -1,6 +1,9 @@
 //! Caches that are fed from a watch that fails in every way.
 
+use strum::VariantArray;
+
 use super::*;
+use crate::api::Phase;
 use crate::logged::Logged;
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +55,7 @@ async fn a_storage_that_does_not_get_ready_is_warned_of_once() {
     let warnings = logged.with("WARN");
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(
-        warnings[0].contains("goes on failing") && warnings[0].contains("(re)initializing"),
+        warnings[0].contains("keeps failing") && warnings[0].contains("(re)initializing"),
         "{warnings:#?}"
     );
 }
@@ -190,7 +193,7 @@ fn every_phase_is_counted_from_the_start() {
     ControllerMetrics::register(registry.sub_registry_with_prefix("five_spot"));
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    for phase in crate::api::Phase::ALL {
+    for phase in Phase::VARIANTS {
         let series = format!("five_spot_scheduled_machines{{phase=\"{phase}\"}} 0");
         assert!(text.contains(&series), "{series} is missing:\n{text}");
     }

@@ -122,7 +122,7 @@ fn a_taint_of_somebody_else_with_another_value_is_a_conflict_and_nothing_is_put_
         .unwrap();
     assert_eq!(
         conflict.to_string(),
-        "nodeTaints: the Node has a=theirs:NoSchedule, which somebody else put there, where the spec asks for \
+        "nodeTaints: the Node has a=theirs:NoSchedule, which another owner put there, and the spec asks for \
          a=ours:NoSchedule"
     );
     assert_eq!(patch(&node, &wish), None);

@@ -5,15 +5,20 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{
-    super::{
-        Action, Announcement, DrainProgress, NodeSight, Observed, Trouble,
-        life::{DrainNews, Goal, Life, Stage},
-        window::WindowState,
+use crate::{
+    api::{ScheduledMachineStatus, condition},
+    controller::{
+        clusters::NodeSight,
+        plan::{
+            action::Action,
+            findings::Findings,
+            life::{DrainNews, Goal, Life, Stage},
+            observed::{DrainProgress, Observed, Trouble},
+            step::Announcement,
+            window::WindowState,
+        },
     },
-    Findings, find,
 };
-use crate::api::{ScheduledMachineStatus, condition};
 
 /// A condition before it has a time.
 #[derive(Clone, Debug)]
@@ -107,7 +112,7 @@ pub(super) fn machine_ready(
         (Some(machine), _) => {
             let mut message = match &machine.node {
                 Some(node) => format!("the Node {node} is not ready"),
-                None => "the Machine has become no Node yet".to_owned(),
+                None => "the Machine has no Node yet".to_owned(),
             };
             for (name, value) in [("phase", &machine.phase), ("reason", &machine.reason)] {
                 if let Some(value) = value {
@@ -183,7 +188,7 @@ pub(super) fn doing(observed: &Observed<'_>, life: &Life) -> Option<String> {
             "the Node takes no new pods, and is drained at {until}"
         )),
         Stage::OutOfReach(Some(error)) => Some(format!("the Node can't be reached: {error}")),
-        Stage::OutOfReach(None) => Some("the Node is being looked for".to_owned()),
+        Stage::OutOfReach(None) => Some("the Node has not been found yet".to_owned()),
         Stage::Draining(Some(progress)) => Some(show(progress)),
         Stage::Draining(None) => {
             // Between two looks at the pods nothing is new, and the status is not to go back and forth.
@@ -372,6 +377,14 @@ fn show(progress: &DrainProgress) -> String {
 fn until(state: &str, end: Option<Timestamp>) -> String {
     match end {
         Some(end) => format!("{state} until {end}"),
-        None => format!("{state} for good"),
+        None => format!("{state} with no end"),
     }
+}
+
+/// The condition of a status that is of this type.
+pub(super) fn find<'a>(status: &'a ScheduledMachineStatus, kind: &str) -> Option<&'a Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
 }

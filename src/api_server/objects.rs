@@ -9,77 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{
-    ApiServer, SCHEDULED_MACHINES, State, Target,
     answers::{answer, refused, refused_because},
+    merge::merge_patch,
+    state::{ApiServer, State},
+    table::{Name, SCHEDULED_MACHINES, Selector, Table, Watch, name_of, pair},
+    target::Target,
 };
-
-/// Namespace (empty where there is none) and name.
-pub(super) type Name = (String, String);
-
-/// All objects of a kind.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) kind: &'static str,
-    pub(super) versions: Vec<&'static str>,
-    pub(super) is_namespaced: bool,
-    pub(super) objects: BTreeMap<Name, Value>,
-    history: Vec<(u64, Value)>,
-    watches: Vec<Watch>,
-    /// Open, but nothing comes through any more.
-    dead_watches: Vec<Watch>,
-    /// Watches can't start before this version.
-    compacted: u64,
-}
-
-#[derive(Debug)]
-struct Watch {
-    selector: Selector,
-    news: mpsc::UnboundedSender<Value>,
-}
-
-/// The only two selectors that the operator uses.
-#[derive(Clone, Debug, Default)]
-struct Selector {
-    label: Option<String>,
-    node: Option<String>,
-}
-
-pub(super) fn tables() -> BTreeMap<String, Table> {
-    let table = |kind, versions: &[&'static str], is_namespaced| Table {
-        kind,
-        versions: versions.to_vec(),
-        is_namespaced,
-        ..Table::default()
-    };
-    [
-        (
-            SCHEDULED_MACHINES,
-            table("ScheduledMachine", &["v1alpha1"], true),
-        ),
-        (
-            "cluster.x-k8s.io/machines",
-            table("Machine", &["v1beta1", "v1beta2"], true),
-        ),
-        (
-            "bootstrap.cluster.x-k8s.io/k0sworkerconfigs",
-            table("K0sWorkerConfig", &["v1beta1"], true),
-        ),
-        (
-            "infrastructure.cluster.x-k8s.io/remotemachines",
-            table("RemoteMachine", &["v1beta1"], true),
-        ),
-        (
-            "k0smotron.io/othermachines",
-            table("OtherMachine", &["v1beta1"], true),
-        ),
-        ("/nodes", table("Node", &["v1"], false)),
-        ("/pods", table("Pod", &["v1"], true)),
-        ("/secrets", table("Secret", &["v1"], true)),
-    ]
-    .into_iter()
-    .map(|(name, table)| (name.to_owned(), table))
-    .collect()
-}
 
 impl ApiServer {
     /// Creates or replaces an object of any kind but `ScheduledMachine`, as somebody else would.
@@ -105,7 +40,7 @@ impl ApiServer {
     /// Changes fields of an object by a merge patch, as somebody else would.
     pub(crate) fn change(&self, table: &str, namespace: &str, name: &str, patch: &Value) {
         let mut object = self.get(table, namespace, name).unwrap();
-        super::merge::merge_patch(&mut object, patch);
+        merge_patch(&mut object, patch);
         let mut state = self.state();
         state.store(table, object);
         state.react();
@@ -423,50 +358,4 @@ impl State {
             _ => self.table(table).tell(&news),
         }
     }
-}
-
-impl Table {
-    pub(super) fn tell(&mut self, news: &Value) {
-        self.watches.retain(|watch| {
-            !watch.selector.matches(&news["object"]) || watch.news.send(news.clone()).is_ok()
-        });
-    }
-}
-
-impl Selector {
-    fn of(query: &str) -> Self {
-        let decoded = |value: String| value.replace("%2F", "/").replace("%3D", "=");
-        let node = pair(query, "fieldSelector").map(decoded);
-        Self {
-            label: pair(query, "labelSelector").map(decoded),
-            node: node.map(|node| node.strip_prefix("spec.nodeName=").unwrap().to_owned()),
-        }
-    }
-
-    fn matches(&self, object: &Value) -> bool {
-        self.label
-            .as_ref()
-            .is_none_or(|label| !object["metadata"]["labels"][label].is_null())
-            && self
-                .node
-                .as_ref()
-                .is_none_or(|node| object["spec"]["nodeName"] == **node)
-    }
-}
-
-pub(super) fn pair(query: &str, key: &str) -> Option<String> {
-    query.split('&').find_map(|pair| {
-        let (found, value) = pair.split_once('=')?;
-        (found == key && !value.is_empty()).then(|| value.to_owned())
-    })
-}
-
-pub(super) fn name_of(object: &Value) -> Name {
-    let text = |field: &str| {
-        object["metadata"][field]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    (text("namespace"), text("name"))
 }

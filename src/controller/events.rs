@@ -1,18 +1,14 @@
-//! Tells people what is new: an Event on the object, best effort, because the status says the same.
+//! Events on the objects, best effort, because the status says the same.
 
 use std::sync::{Mutex, PoisonError};
 
 use kube::{
-    Client, Resource,
-    runtime::events::{Event, EventType, Recorder, Reporter},
+    Client,
+    runtime::events::{Recorder, Reporter},
 };
-use tracing::{info, warn};
 
-use super::{Category, FIELD_MANAGER, plan::Announcement, reconcile::Context};
-use crate::{
-    api::ScheduledMachine,
-    errors::{Chain, shortened},
-};
+/// The name under which fields are owned and events reported.
+pub const FIELD_MANAGER: &str = "5spot-controller";
 
 /// How many Events are remembered, so that one that is repeated soon is counted and not written anew.
 ///
@@ -50,7 +46,7 @@ impl Events {
     }
 
     /// The one to write the next Event with.
-    fn recorder(&self) -> Recorder {
+    pub(super) fn recorder(&self) -> Recorder {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.written >= REMEMBERED {
             memory.recorder = Recorder::new(self.client.clone(), self.reporter.clone());
@@ -61,47 +57,13 @@ impl Events {
     }
 }
 
-/// Writes an Event.
-pub(super) async fn announce(
-    context: &Context,
-    object: &ScheduledMachine,
-    announcement: Announcement,
-) {
-    let Announcement {
-        reason,
-        action,
-        note,
-        is_warning,
-    } = announcement;
-    info!(reason, note, "news of a ScheduledMachine");
-    context.metrics.announced(reason);
-    let event = Event {
-        type_: if is_warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: reason.to_owned(),
-        note: Some(shortened(note)),
-        action: action.to_owned(),
-        secondary: None,
-    };
-    let reference = object.object_ref(&());
-    let recorder = context.events.recorder();
-    tokio::select! {
-        written = recorder.publish(&event, &reference) => {
-            if let Err(error) = written {
-                context.metrics.failed(Category::Event);
-                warn!(error = %Chain(&error), "failed to write an Event");
-            }
-        }
-        // A release does not wait for it.
-        () = context.term.winding_down() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::{
+        Resource,
+        runtime::events::{Event, EventType},
+    };
+
     use super::*;
     use crate::{api::fixture, api_server::ApiServer};
 

@@ -5,10 +5,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Action, Cause, DrainNews, Goal, Life, NodeKey, Stage, delete, whole_seconds};
+use super::{
+    action::{Action, NodeKey},
+    life::{Cause, DrainNews, Goal, Life, Stage, delete, whole_seconds},
+    observed::{Observed, PartSeen},
+};
 use crate::{
     api::{Shutdown, parse_timeout},
-    controller::plan::{NodeSight, Observed, PartSeen},
+    controller::clusters::NodeSight,
     machine::{MachineSight, NodeWish, Part, Seen, Waits},
 };
 
