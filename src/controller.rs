@@ -62,7 +62,7 @@ pub use events::FIELD_MANAGER;
 pub use metrics::ControllerMetrics;
 
 use context::Context;
-use queue::{Pace, Queue};
+use queue::{Queue, WorkSlots};
 use reconcile::{error_policy, reconcile};
 use timers::Timers;
 use wall_clock::SystemClock;
@@ -113,11 +113,11 @@ pub(crate) async fn run_by(
     pod_name: String,
 ) {
     info!(term = %term.generation(), objects = caches.store().len(), "starting the work of the term");
-    let pace = Arc::new(Pace::new(CONCURRENCY.into()));
+    let work_slots = Arc::new(WorkSlots::new(CONCURRENCY.into()));
     let timers = Arc::new(Timers::default());
     let queue = Queue::new(
         &caches,
-        Arc::clone(&pace),
+        Arc::clone(&work_slots),
         Arc::clone(&timers),
         Arc::clone(&clock),
     );
@@ -153,10 +153,12 @@ pub(crate) async fn run_by(
     .for_each(|outcome| {
         term.progress();
         match outcome {
-            Ok((object, _action)) => pace.finished(&object.erase()),
-            Err(controller::Error::ReconcilerFailed(_logged, object)) => pace.finished(&object),
+            Ok((object, _action)) => work_slots.finished(&object.erase()),
+            Err(controller::Error::ReconcilerFailed(_logged, object)) => {
+                work_slots.finished(&object);
+            }
             Err(controller::Error::ObjectNotFound(object)) => {
-                pace.finished(&object);
+                work_slots.finished(&object);
                 context.forget(&object);
             }
             // The queue can't fail; the runner fails only when the feed is gone, which ends the process elsewhere.
@@ -167,7 +169,7 @@ pub(crate) async fn run_by(
     // In the task of the work, so that it is not said where that task does not go on.
     let idle = async {
         loop {
-            if pace.is_idle() {
+            if work_slots.is_idle() {
                 term.progress();
             }
             tokio::time::sleep(IDLE_SIGN).await;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{ScheduledMachine, Subject, fixture::office_json, parse_timeout},
-    machine::{NodeSeen, NodeWish, Seen, patch},
+    machine::{DesiredNode, NodeSeen, Seen, patch},
     schedule::Schedule,
 };
 
@@ -114,8 +114,8 @@ proptest! {
         });
         let node: Node = serde_json::from_value(node).unwrap();
         prop_assert!(NodeSeen::of(&node).applied.is_empty());
-        let wish = NodeWish { cordoned: true, taints: Some(Vec::new()), clear_reclaim: false };
-        let change = patch(&node, &wish).unwrap();
+        let desired = DesiredNode { cordoned: true, taints: Some(Vec::new()), clear_reclaim: false };
+        let change = patch(&node, &desired).unwrap();
         prop_assert_eq!(&change["spec"]["unschedulable"], &json!(true));
     }
 }

@@ -11,8 +11,8 @@ mod seen;
 
 pub(crate) use kind::{CLUSTER_API, Kind, MachineVersion, Part};
 pub(crate) use manifest::{EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, manifest};
-pub(crate) use node::{NodeSeen, NodeWish, patch};
-pub(crate) use seen::{MachineSight, Revision, Seen, Waits};
+pub(crate) use node::{DesiredNode, NodeSeen, patch};
+pub(crate) use seen::{MachineState, Revision, Seen, Waits};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
 //! A wall clock that goes like the system's and can be set.
 
-use std::sync::{Mutex, PoisonError};
-
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::controller::WallClock;
@@ -16,14 +15,13 @@ impl BenchClock {
     }
 
     pub(super) fn set(&self, time: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            (time.parse().unwrap(), Instant::now());
+        *self.0.lock() = (time.parse().unwrap(), Instant::now());
     }
 }
 
 impl WallClock for BenchClock {
     fn now(&self) -> Timestamp {
-        let (time, set) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (time, set) = *self.0.lock();
         time + SignedDuration::try_from(set.elapsed()).unwrap_or_default()
     }
 }

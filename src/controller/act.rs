@@ -28,7 +28,7 @@ use super::{
     kind::kind_of,
     plan::{
         Action, CHANGE_REFUSED, CREATION_REFUSED, DELETION_REFUSED, DRAIN_FAILED, DrainProgress,
-        NAME_TAKEN, NodeKey, Trouble,
+        FailedAction, NAME_TAKEN, NodeKey,
     },
     timers::Key,
 };
@@ -36,8 +36,8 @@ use crate::{
     api::{FINALIZER, ScheduledMachine},
     errors::{Chain, shortened},
     machine::{
-        EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, NodeWish, Part, Revision, Seen,
-        Waits, manifest, patch,
+        DesiredNode, EXEMPT_BY_US, EXEMPT_FROM_DETACH, EXEMPT_FROM_DRAIN, Kind, Part, Revision,
+        Seen, Waits, manifest, patch,
     },
 };
 use k8s_openapi::api::core::v1::Node;
@@ -82,7 +82,7 @@ pub(super) async fn act(
             })
             .await
         }
-        Action::RemoveFinalizer { looks } => act.let_go(*looks).await,
+        Action::RemoveFinalizer { verify } => act.remove_finalizer(*verify).await,
         Action::DisableSchedule => {
             act.patch_object(&json!({"spec": {"schedule": {"enabled": false}}}))
                 .await
@@ -91,8 +91,8 @@ pub(super) async fn act(
         Action::Delete { part, of } => act.delete(*part, of).await,
         Action::Exempt { of, from } => act.annotate_machine(of, *from, &json!(EXEMPT_BY_US)).await,
         Action::EndExemption { of, from } => act.annotate_machine(of, *from, &Value::Null).await,
-        Action::ShapeNode { node, wish } => {
-            act.at(node, async |client| act.shape(client, node, wish).await)
+        Action::ShapeNode { node, desired } => {
+            act.at(node, async |client| act.shape(client, node, desired).await)
                 .await
         }
         Action::Drain(node) => {
@@ -110,7 +110,7 @@ pub(super) async fn act(
 }
 
 /// What people should know of a failure, if it is one that stays until somebody does something.
-pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Trouble> {
+pub(super) fn failed_action(action: &Action, error: &ControllerError) -> Option<FailedAction> {
     let (reason, message) = match error {
         ControllerError::NameTaken { part, .. } => (NAME_TAKEN, name_taken(part)),
         _ if error.is_fenced() => return None,
@@ -148,7 +148,7 @@ pub(super) fn trouble(action: &Action, error: &ControllerError) -> Option<Troubl
         }
         _ => return None,
     };
-    Some(Trouble {
+    Some(FailedAction {
         action: action.clone(),
         times: 1,
         reason,
@@ -163,7 +163,7 @@ fn is_waited_for(action: &Action) -> bool {
         | Action::Delete { .. }
         | Action::DisableSchedule
         | Action::RemoveFinalizer { .. } => true,
-        Action::ShapeNode { wish, .. } => wish.cordoned,
+        Action::ShapeNode { desired, .. } => desired.cordoned,
         _ => false,
     }
 }
@@ -208,11 +208,11 @@ impl Act<'_> {
             .await
     }
 
-    /// Removes the finalizer. What is known may be behind what an earlier leader created last, so where it `looks`,
+    /// Removes the finalizer. What is known may be behind what an earlier leader created last, so where it `verify`,
     /// an object that is there after all is kept in mind instead.
-    async fn let_go(&self, looks: bool) -> Result<Done, kube::Error> {
+    async fn remove_finalizer(&self, verify: bool) -> Result<Done, kube::Error> {
         let mut is_any_there = false;
-        for part in Part::ALL.into_iter().filter(|_| looks) {
+        for part in Part::ALL.into_iter().filter(|_| verify) {
             let Some((kind, api)) = self.api(part) else {
                 continue;
             };
@@ -381,18 +381,18 @@ impl Act<'_> {
     ) -> Result<Done, kube::Error> {
         let namespace = self.object.namespace();
         let clusters = self.context.caches.clusters();
-        let Some(way) = clusters.way(namespace.as_deref(), &key.cluster) else {
+        let Some(access) = clusters.access(namespace.as_deref(), &key.cluster) else {
             return Ok(Done::Overtaken);
         };
         // The semaphore is never closed.
-        let Ok(Ok(_place)) = timeout(LONGEST_FOR_A_PLACE, way.calls.acquire()).await else {
+        let Ok(Ok(_place)) = timeout(LONGEST_FOR_A_PLACE, access.calls.acquire()).await else {
             return Ok(Done::Busy);
         };
         let term = &self.context.term;
-        let client = if way.is_own {
-            term.client(way.client)
+        let client = if access.is_own {
+            term.client(access.client)
         } else {
-            term.client_of_other_cluster(way.client)
+            term.client_of_other_cluster(access.client)
         };
         match timeout(LONGEST_AT_A_NODE, act(client)).await {
             // Nobody waits for that here: the place is needed for others.
@@ -406,7 +406,7 @@ impl Act<'_> {
         &self,
         client: Client,
         key: &NodeKey,
-        wish: &NodeWish,
+        desired: &DesiredNode,
     ) -> Result<Done, kube::Error> {
         let nodes: Api<Node> = Api::all(client);
         for _ in 0..NODE_ATTEMPTS {
@@ -417,7 +417,7 @@ impl Act<'_> {
             if node.uid().as_deref() != Some(&key.uid) {
                 return Ok(Done::Overtaken);
             }
-            let Some(change) = patch(&node, wish) else {
+            let Some(change) = patch(&node, desired) else {
                 self.saw(key, &node);
                 return Ok(Done::Changed);
             };

@@ -12,16 +12,17 @@ mod kubeconfig;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::Arc,
 };
 
 use k8s_openapi::api::core::v1::Node;
 use kube::{Client, ResourceExt};
+use parking_lot::RwLock;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     api::is_cluster_name,
-    machine::{MachineSight, NodeSeen},
+    machine::{MachineState, NodeSeen},
 };
 
 /// Each has a watch, and all its Nodes are kept in memory.
@@ -46,13 +47,13 @@ pub(super) struct ClusterKey {
 /// What is known of all clusters. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
 pub(super) struct Clusters {
-    known: Arc<RwLock<HashMap<ClusterKey, Reach>>>,
+    known: Arc<RwLock<HashMap<ClusterKey, Connection>>>,
     asked: mpsc::UnboundedSender<ClusterKey>,
 }
 
 /// Whether a cluster can be worked with.
 #[derive(Clone, Debug, Default)]
-enum Reach {
+enum Connection {
     /// Nobody has tried yet.
     #[default]
     Unknown,
@@ -63,18 +64,18 @@ enum Reach {
     /// It is the operator's own, which is [`ClusterKey::own`].
     Own,
     /// All its Nodes have been seen once.
-    Reached(Reached),
+    Connected(Connected),
 }
 
 #[derive(Clone)]
-struct Reached {
+struct Connected {
     client: Client,
     /// Held by whoever is at work with it.
     calls: Arc<Semaphore>,
     nodes: HashMap<String, Row>,
 }
 
-impl fmt::Debug for Reached {
+impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reached")
             .field("nodes", &self.nodes)
@@ -109,7 +110,7 @@ enum Put {
 
 /// How to work with a cluster.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct ClusterAccess {
     pub(super) client: Client,
     /// Whether it is the operator's own, which may have the fence.
     pub(super) is_own: bool,
@@ -119,7 +120,7 @@ pub(super) struct Way {
 
 /// The Node of a machine, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum NodeSight {
+pub(super) enum NodeState {
     /// The machine has become none yet, or there is no machine.
     #[default]
     None,
@@ -151,89 +152,100 @@ impl Clusters {
             self.ask_for_key(key);
         } else {
             // It becomes part of the name of the Secret that is asked for.
-            let refused = Reach::Refused(format!("{cluster:?} can't be the name of a cluster"));
-            self.write().entry(key).or_insert(refused);
+            let refused =
+                Connection::Refused(format!("{cluster:?} can't be the name of a cluster"));
+            self.known.write().entry(key).or_insert(refused);
         }
     }
 
     fn ask_for_key(&self, key: ClusterKey) {
-        if self.read().contains_key(&key) {
+        if self.known.read().contains_key(&key) {
             return;
         }
-        let mut known = self.write();
+        let mut known = self.known.write();
         let watched = known.iter();
-        let watched =
-            watched.filter(|(of, reach)| !of.is_own() && !matches!(reach, Reach::Refused(_)));
+        let watched = watched.filter(|(of, connection)| {
+            !of.is_own() && !matches!(connection, Connection::Refused(_))
+        });
         let is_full = !key.is_own() && watched.count() >= MOST_CLUSTERS;
         known.entry(key.clone()).or_insert_with(|| {
             if is_full {
-                return Reach::Refused(format!(
+                return Connection::Refused(format!(
                     "{MOST_CLUSTERS} other clusters are watched, and no further one is"
                 ));
             }
             // The feed is gone only when the process ends.
             let _ = self.asked.send(key);
-            Reach::Unknown
+            Connection::Unknown
         });
     }
 
     /// Drops the clusters that are not in use any more, and those for which there was no room.
     fn keep_only(&self, used: &HashSet<ClusterKey>) {
-        let mut known = self.write();
-        let is_watched = |reach: &Reach| !matches!(reach, Reach::Refused(_));
-        known.retain(|key, reach| key.is_own() || used.contains(key) && is_watched(reach));
-        if !known.values().any(|reach| matches!(reach, Reach::Own)) {
+        let mut known = self.known.write();
+        let is_watched = |connection: &Connection| !matches!(connection, Connection::Refused(_));
+        known
+            .retain(|key, connection| key.is_own() || used.contains(key) && is_watched(connection));
+        if !known
+            .values()
+            .any(|connection| matches!(connection, Connection::Own))
+        {
             known.remove(&ClusterKey::own());
         }
     }
 
     /// The Node of a machine. One of the same name that another machine became is not it.
-    pub(super) fn node_of(&self, namespace: Option<&str>, machine: &MachineSight) -> NodeSight {
+    pub(super) fn node_of(&self, namespace: Option<&str>, machine: &MachineState) -> NodeState {
         let Some(name) = &machine.node else {
-            return NodeSight::None;
+            return NodeState::None;
         };
         let key = ClusterKey::new(namespace, &machine.cluster);
-        let known = self.read();
+        let known = self.known.read();
         if !known.contains_key(&key) {
             drop(known);
             // Dropped because it was out of use for a while.
             self.ask_for(namespace, &machine.cluster);
-            return NodeSight::Unknown;
+            return NodeState::Unknown;
         }
         match resolve(&known, &key) {
-            Reach::Unknown | Reach::Own => NodeSight::Unknown,
-            Reach::Failed(error) | Reach::Refused(error) => NodeSight::Unreachable(error.clone()),
-            Reach::Reached(reached) => match reached.nodes.get(name) {
-                Some(row) if is_of(&row.node, machine) => NodeSight::Present(Arc::clone(&row.node)),
-                Some(_) | None => NodeSight::Gone,
+            Connection::Unknown | Connection::Own => NodeState::Unknown,
+            Connection::Failed(error) | Connection::Refused(error) => {
+                NodeState::Unreachable(error.clone())
+            }
+            Connection::Connected(connected) => match connected.nodes.get(name) {
+                Some(row) if is_of(&row.node, machine) => NodeState::Present(Arc::clone(&row.node)),
+                Some(_) | None => NodeState::Gone,
             },
         }
     }
 
     /// The way to work with a cluster.
-    pub(super) fn way(&self, namespace: Option<&str>, cluster: &str) -> Option<Way> {
-        let known = self.read();
+    pub(super) fn access(&self, namespace: Option<&str>, cluster: &str) -> Option<ClusterAccess> {
+        let known = self.known.read();
         let key = ClusterKey::new(namespace, cluster);
-        let is_own = matches!(known.get(&key), Some(Reach::Own));
+        let is_own = matches!(known.get(&key), Some(Connection::Own));
         match resolve(&known, &key) {
-            Reach::Reached(reached) => Some(Way {
-                client: reached.client.clone(),
+            Connection::Connected(connected) => Some(ClusterAccess {
+                client: connected.client.clone(),
                 is_own,
-                calls: Arc::clone(&reached.calls),
+                calls: Arc::clone(&connected.calls),
             }),
-            Reach::Unknown | Reach::Own | Reach::Failed(_) | Reach::Refused(_) => None,
+            Connection::Unknown
+            | Connection::Own
+            | Connection::Failed(_)
+            | Connection::Refused(_) => None,
         }
     }
 
     /// Keeps the API server's answer to a read or a write, unless the watch has brought a newer one already.
     pub(super) fn saw(&self, namespace: Option<&str>, cluster: &str, node: &Node) {
-        let mut known = self.write();
+        let mut known = self.known.write();
         let mut key = ClusterKey::new(namespace, cluster);
-        if matches!(known.get(&key), Some(Reach::Own)) {
+        if matches!(known.get(&key), Some(Connection::Own)) {
             key = ClusterKey::own();
         }
         let row = match known.get_mut(&key) {
-            Some(Reach::Reached(reached)) => reached.nodes.get_mut(&node.name_any()),
+            Some(Connection::Connected(connected)) => connected.nodes.get_mut(&node.name_any()),
             _ => None,
         };
         let news = Row::of(node);
@@ -243,26 +255,28 @@ impl Clusters {
     }
 
     /// Whether this changes anything for those who ask.
-    fn set(&self, key: &ClusterKey, reach: Reach) -> bool {
-        let mut known = self.write();
-        let is_same = match (known.get(key), &reach) {
-            (Some(Reach::Own), Reach::Own) => true,
-            (Some(Reach::Failed(before)), Reach::Failed(now)) => before == now,
-            (Some(Reach::Reached(before)), Reach::Reached(now)) => before.nodes == now.nodes,
+    fn set(&self, key: &ClusterKey, connection: Connection) -> bool {
+        let mut known = self.known.write();
+        let is_same = match (known.get(key), &connection) {
+            (Some(Connection::Own), Connection::Own) => true,
+            (Some(Connection::Failed(before)), Connection::Failed(now)) => before == now,
+            (Some(Connection::Connected(before)), Connection::Connected(now)) => {
+                before.nodes == now.nodes
+            }
             _ => false,
         };
-        known.insert(key.clone(), reach);
+        known.insert(key.clone(), connection);
         !is_same
     }
 
     fn put(&self, key: &ClusterKey, node: &Node) -> Put {
-        let mut known = self.write();
-        let Some(Reach::Reached(reached)) = known.get_mut(key) else {
+        let mut known = self.known.write();
+        let Some(Connection::Connected(connected)) = known.get_mut(key) else {
             return Put::Same;
         };
         let row = Row::of(node);
-        let before = reached.nodes.insert(node.name_any(), row.clone());
-        if !key.is_own() && reached.nodes.len() > MOST_NODES {
+        let before = connected.nodes.insert(node.name_any(), row.clone());
+        if !key.is_own() && connected.nodes.len() > MOST_NODES {
             Put::Full
         } else if before.is_none_or(|before| before != row) {
             Put::News
@@ -272,17 +286,9 @@ impl Clusters {
     }
 
     fn remove(&self, key: &ClusterKey, name: &str) {
-        if let Some(Reach::Reached(reached)) = self.write().get_mut(key) {
-            reached.nodes.remove(name);
+        if let Some(Connection::Connected(connected)) = self.known.write().get_mut(key) {
+            connected.nodes.remove(name);
         }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<ClusterKey, Reach>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<ClusterKey, Reach>> {
-        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -335,16 +341,18 @@ impl fmt::Display for ClusterKey {
     }
 }
 
-fn resolve<'a>(known: &'a HashMap<ClusterKey, Reach>, key: &ClusterKey) -> &'a Reach {
+fn resolve<'a>(known: &'a HashMap<ClusterKey, Connection>, key: &ClusterKey) -> &'a Connection {
     match known.get(key) {
-        Some(Reach::Own) => known.get(&ClusterKey::own()).unwrap_or(&Reach::Unknown),
-        Some(reach) => reach,
-        None => &Reach::Unknown,
+        Some(Connection::Own) => known
+            .get(&ClusterKey::own())
+            .unwrap_or(&Connection::Unknown),
+        Some(connection) => connection,
+        None => &Connection::Unknown,
     }
 }
 
 /// Whether the Node is the one that the machine says it became.
-fn is_of(node: &NodeSeen, machine: &MachineSight) -> bool {
+fn is_of(node: &NodeSeen, machine: &MachineState) -> bool {
     // Cluster API finds the Node of a Machine by the provider's ID, so a Node without one is another.
     let is_same_host = machine.provider_id.is_none() || node.provider_id == machine.provider_id;
     let is_same_node = machine.node_uid.as_ref().is_none_or(|uid| *uid == node.uid);
@@ -364,18 +372,18 @@ mod tests {
         }
         let taken = std::iter::from_fn(|| asked.try_recv().ok()).count();
         assert_eq!(taken, MOST_CLUSTERS);
-        let machine = MachineSight {
+        let machine = MachineState {
             cluster: format!("lab-{MOST_CLUSTERS}"),
             node: Some("node-a".to_owned()),
-            ..MachineSight::default()
+            ..MachineState::default()
         };
         let sight = clusters.node_of(Some("default"), &machine);
-        assert!(matches!(sight, NodeSight::Unreachable(_)), "{sight:?}");
+        assert!(matches!(sight, NodeState::Unreachable(_)), "{sight:?}");
         // As soon as others are out of use there is room.
         clusters.keep_only(&[ClusterKey::new(Some("default"), "lab-0")].into());
         assert_eq!(
             clusters.node_of(Some("default"), &machine),
-            NodeSight::Unknown
+            NodeState::Unknown
         );
         assert!(asked.try_recv().is_ok());
     }
@@ -383,16 +391,16 @@ mod tests {
     #[test]
     fn what_can_be_no_cluster_is_never_asked_for() {
         let (clusters, mut asked) = Clusters::new();
-        let machine = MachineSight {
+        let machine = MachineState {
             cluster: "lab?".to_owned(),
             node: Some("node-a".to_owned()),
-            ..MachineSight::default()
+            ..MachineState::default()
         };
         clusters.ask_for(Some("default"), &machine.cluster);
         assert!(asked.try_recv().is_err());
         assert_eq!(
             clusters.node_of(Some("default"), &machine),
-            NodeSight::Unreachable("\"lab?\" can't be the name of a cluster".to_owned())
+            NodeState::Unreachable("\"lab?\" can't be the name of a cluster".to_owned())
         );
         clusters.ask_for(Some("default"), "lab");
         assert!(asked.try_recv().is_ok());
@@ -410,9 +418,9 @@ mod tests {
             "spec": {"taints": [{"key": "k", "value": "v".repeat(size), "effect": "NoSchedule"}]},
         }))
         .unwrap();
-        let machine = MachineSight {
+        let machine = MachineState {
             node_uid: Some("u-1".to_owned()),
-            ..MachineSight::default()
+            ..MachineState::default()
         };
         let seen = Row::of(&node).node;
         assert_eq!(is_of(&seen, &machine), is_kept);

@@ -1,13 +1,10 @@
 //! What a reconcile may use, and what is remembered of the objects between two of them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, api::DynamicObject, runtime::reflector::ObjectRef};
+use parking_lot::Mutex;
 
 use super::{
     bounded::bounded,
@@ -15,7 +12,7 @@ use super::{
     events::Events,
     metrics::ControllerMetrics,
     observe::observe,
-    plan::{Action, DrainProgress, Observed, Trouble},
+    plan::{Action, DrainProgress, FailedAction, Observed},
     retry::Retry,
     timers::{Key, Timers},
     wall_clock::WallClock,
@@ -36,8 +33,8 @@ pub(super) struct Context {
     pub(super) caches: Caches,
     pub(super) clock: Arc<dyn WallClock>,
     pub(super) timers: Arc<Timers>,
-    failures: Mutex<HashMap<Key, Retry>>,
-    troubles: Mutex<HashMap<Key, Vec<Trouble>>>,
+    pub(super) retries: Mutex<HashMap<Key, Retry>>,
+    pub(super) failed_actions: Mutex<HashMap<Key, Vec<FailedAction>>>,
     deletions_seen: Mutex<HashMap<Key, Timestamp>>,
 }
 
@@ -61,8 +58,8 @@ impl Context {
             caches,
             clock,
             timers,
-            failures: Mutex::default(),
-            troubles: Mutex::default(),
+            retries: Mutex::default(),
+            failed_actions: Mutex::default(),
             deletions_seen: Mutex::default(),
         }
     }
@@ -70,9 +67,9 @@ impl Context {
     /// Drops what is remembered of an object that is gone.
     pub(super) fn forget(&self, object: &ObjectRef<DynamicObject>) {
         let object = (object.namespace.clone(), object.name.clone());
-        self.failures().remove(&object);
-        self.troubles().remove(&object);
-        self.deletions_seen().remove(&object);
+        self.retries.lock().remove(&object);
+        self.failed_actions.lock().remove(&object);
+        self.deletions_seen.lock().remove(&object);
         self.written.forget(&object);
         self.timers.set(object, None);
     }
@@ -94,22 +91,26 @@ impl Context {
         Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default()
     }
 
-    pub(super) fn troubles_of(&self, key: &Key) -> Vec<Trouble> {
-        self.troubles().get(key).cloned().unwrap_or_default()
+    pub(super) fn failed_actions_of(&self, key: &Key) -> Vec<FailedAction> {
+        self.failed_actions
+            .lock()
+            .get(key)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Remembers a failure, instead of those of the same sort before, which it counts.
-    pub(super) fn failed(&self, key: &Key, mut trouble: Trouble) {
-        let mut troubles = self.troubles();
-        let of = troubles.entry(key.clone()).or_default();
+    pub(super) fn failed(&self, key: &Key, mut failed_action: FailedAction) {
+        let mut failed_actions = self.failed_actions.lock();
+        let of = failed_actions.entry(key.clone()).or_default();
         of.retain(|before| {
-            let is_replaced = trouble.action.replaces(&before.action);
+            let is_replaced = failed_action.action.replaces(&before.action);
             if is_replaced {
-                trouble.times = before.times.saturating_add(1);
+                failed_action.times = before.times.saturating_add(1);
             }
             !is_replaced
         });
-        of.push(trouble);
+        of.push(failed_action);
     }
 
     /// All that is known of an object, with what is remembered of it.
@@ -121,34 +122,26 @@ impl Context {
         let key = (object.namespace(), object.name_any());
         let is_being_deleted = object.metadata.deletion_timestamp.is_some();
         let seen = is_being_deleted.then(|| {
-            let mut seen = self.deletions_seen();
+            let mut seen = self.deletions_seen.lock();
             *seen.entry(key.clone()).or_insert_with(|| self.clock.now())
         });
-        observe(object, &self.caches, self.troubles_of(&key), seen, drain)
-    }
-
-    pub(super) fn deletions_seen(&self) -> MutexGuard<'_, HashMap<Key, Timestamp>> {
-        self.deletions_seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        observe(
+            object,
+            &self.caches,
+            self.failed_actions_of(&key),
+            seen,
+            drain,
+        )
     }
 
     /// Forgets that this action failed.
     pub(super) fn passed(&self, key: &Key, action: &Action) {
-        let mut troubles = self.troubles();
-        if let Some(of) = troubles.get_mut(key) {
+        let mut failed_actions = self.failed_actions.lock();
+        if let Some(of) = failed_actions.get_mut(key) {
             of.retain(|before| !action.replaces(&before.action));
             if of.is_empty() {
-                troubles.remove(key);
+                failed_actions.remove(key);
             }
         }
-    }
-
-    pub(super) fn failures(&self) -> MutexGuard<'_, HashMap<Key, Retry>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn troubles(&self) -> MutexGuard<'_, HashMap<Key, Vec<Trouble>>> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,10 @@
 //! Events on the objects, best effort, because the status says the same.
 
-use std::sync::{Mutex, PoisonError};
-
 use kube::{
     Client,
     runtime::events::{Recorder, Reporter},
 };
+use parking_lot::Mutex;
 
 /// The name under which fields are owned and events reported.
 pub const FIELD_MANAGER: &str = "5spot-controller";
@@ -47,7 +46,7 @@ impl Events {
 
     /// The one to write the next Event with.
     pub(super) fn recorder(&self) -> Recorder {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         if memory.written >= REMEMBERED {
             memory.recorder = Recorder::new(self.client.clone(), self.reporter.clone());
             memory.written = 0;

@@ -8,14 +8,15 @@ pub(super) mod feed;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::Arc,
 };
 
 use kube::core::ApiResource;
+use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use super::timers::Key;
-use crate::machine::{Kind, MachineSight, MachineVersion, Seen};
+use crate::machine::{Kind, MachineState, MachineVersion, Seen};
 
 /// More kinds than any cluster has providers, and few enough that nobody can have the operator watch without end.
 const MOST_WATCHES: usize = 64;
@@ -61,7 +62,7 @@ pub(super) enum State {
 
 /// One object, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum ObjectState {
     /// Its kind has not been looked at yet.
     Unknown,
     /// Its kind is not served.
@@ -90,28 +91,32 @@ impl Objects {
         if self.is_known(kind) {
             return;
         }
-        self.write().kinds.entry(kind.clone()).or_insert_with(|| {
-            // The feed is gone only when the process ends.
-            let _ = self.asked.send(kind.clone());
-            Table::default()
-        });
+        self.tables
+            .write()
+            .kinds
+            .entry(kind.clone())
+            .or_insert_with(|| {
+                // The feed is gone only when the process ends.
+                let _ = self.asked.send(kind.clone());
+                Table::default()
+            });
     }
 
     /// Drops the kinds that are not in use any more.
     fn keep_only(&self, used: &HashSet<Kind>) {
         // Only Machines have Nodes, so the table of those is not concerned.
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let is_used = |kind: &Kind| *kind == Kind::Machine || used.contains(kind);
         tables.kinds.retain(|kind, _table| is_used(kind));
     }
 
     fn is_known(&self, kind: &Kind) -> bool {
-        self.read().kinds.contains_key(kind)
+        self.tables.read().kinds.contains_key(kind)
     }
 
     /// Whether one more kind may be watched.
     fn may_watch(&self, kind: &Kind) -> bool {
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let others = tables.kinds.iter();
         let others = others.filter(|(other, table)| *other != kind && table.is_watched);
         // Without Machines nothing could leave any more, so others never take their place.
@@ -123,41 +128,40 @@ impl Objects {
     }
 
     fn is_watched_no_more(&self, kind: &Kind) {
-        if let Some(table) = self.write().kinds.get_mut(kind) {
+        if let Some(table) = self.tables.write().kinds.get_mut(kind) {
             table.is_watched = false;
         }
     }
 
     /// How many kinds are looked for that are not served.
     fn not_served(&self) -> usize {
-        let tables = self.read();
+        let tables = self.tables.read();
         let states = tables.kinds.values().map(|table| &table.state);
         states.filter(|state| **state == State::NotServed).count()
     }
 
     /// What is known of one object.
-    pub(super) fn sight(&self, kind: &Kind, key: &Key) -> Sight {
-        let tables = self.read();
+    pub(super) fn object_state(&self, kind: &Kind, key: &Key) -> ObjectState {
+        let tables = self.tables.read();
         let Some(table) = tables.kinds.get(kind) else {
             drop(tables);
             // Dropped because it was out of use for a while.
             self.ask_for(kind);
-            return Sight::Unknown;
+            return ObjectState::Unknown;
         };
         match &table.state {
-            State::Unknown => Sight::Unknown,
-            State::NotServed => Sight::NotServed,
-            State::Failed(error) => Sight::Failed(error.clone()),
-            State::Served(_) => table
-                .rows
-                .get(key)
-                .map_or(Sight::Absent, |seen| Sight::Present(Arc::clone(seen))),
+            State::Unknown => ObjectState::Unknown,
+            State::NotServed => ObjectState::NotServed,
+            State::Failed(error) => ObjectState::Failed(error.clone()),
+            State::Served(_) => table.rows.get(key).map_or(ObjectState::Absent, |seen| {
+                ObjectState::Present(Arc::clone(seen))
+            }),
         }
     }
 
     /// How a kind is served.
     pub(super) fn resource(&self, kind: &Kind) -> Option<ApiResource> {
-        match &self.read().kinds.get(kind)?.state {
+        match &self.tables.read().kinds.get(kind)?.state {
             State::Served(resource) => Some(resource.clone()),
             State::Unknown | State::NotServed | State::Failed(_) => None,
         }
@@ -170,7 +174,7 @@ impl Objects {
 
     /// Which `ScheduledMachine`s have a Node of this name.
     pub(super) fn on_node(&self, node: &str) -> Vec<Key> {
-        let tables = self.read();
+        let tables = self.tables.read();
         tables
             .by_node
             .get(node)
@@ -182,7 +186,7 @@ impl Objects {
 
     /// Which `ScheduledMachine`s have a Machine in this cluster.
     pub(super) fn in_cluster(&self, namespace: Option<&str>, cluster: &str) -> Vec<Key> {
-        let tables = self.read();
+        let tables = self.tables.read();
         tables
             .machines()
             .filter(|((of, _name), machine)| {
@@ -194,7 +198,7 @@ impl Objects {
 
     /// The clusters that Machines with a Node belong to, by namespace and name.
     pub(super) fn clusters(&self) -> HashSet<(Option<String>, String)> {
-        let tables = self.read();
+        let tables = self.tables.read();
         tables
             .machines()
             .filter(|(_key, machine)| machine.node.is_some())
@@ -207,7 +211,7 @@ impl Objects {
         let Some(version) = version.and_then(|version| version.parse::<u128>().ok()) else {
             return;
         };
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let is_news = tables
             .kinds
             .get(kind)
@@ -219,7 +223,7 @@ impl Objects {
 
     /// Keeps that an object of this UID was accepted for deletion.
     pub(super) fn deleted(&self, kind: &Kind, key: &Key, uid: &str) {
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let row = tables
             .kinds
             .get_mut(kind)
@@ -230,7 +234,7 @@ impl Objects {
     }
 
     fn set_state(&self, kind: &Kind, state: State) -> bool {
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let Some(table) = tables.kinds.get_mut(kind) else {
             return false;
         };
@@ -241,7 +245,7 @@ impl Objects {
 
     /// Replaces all rows of a kind.
     fn relist(&self, kind: &Kind, rows: Vec<(Key, Seen)>) {
-        let mut tables = self.write();
+        let mut tables = self.tables.write();
         let gone: Vec<_> = {
             let kept: HashSet<_> = rows.iter().map(|(key, _seen)| key).collect();
             let table = tables.kinds.get(kind);
@@ -257,31 +261,23 @@ impl Objects {
     }
 
     fn put(&self, kind: &Kind, key: Key, seen: Seen) {
-        self.write().put(kind, key, seen);
+        self.tables.write().put(kind, key, seen);
     }
 
     fn remove(&self, kind: &Kind, key: &Key) {
-        self.write().remove(kind, key);
+        self.tables.write().remove(kind, key);
     }
 
     fn seen_up_to(&self, kind: &Kind, version: Option<&str>) {
         let version = version.and_then(|version| version.parse().ok());
-        if let Some(table) = self.write().kinds.get_mut(kind) {
+        if let Some(table) = self.tables.write().kinds.get_mut(kind) {
             table.seen_up_to = table.seen_up_to.max(version);
         }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
-        self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tables {
-    fn machines(&self) -> impl Iterator<Item = (&Key, &MachineSight)> {
+    fn machines(&self) -> impl Iterator<Item = (&Key, &MachineState)> {
         let rows = self.kinds.get(&Kind::Machine).map(|table| &table.rows);
         let machines = rows.into_iter().flatten();
         machines.filter_map(|(key, seen)| Some((key, seen.machine.as_ref()?)))

@@ -5,10 +5,10 @@ use kube::ResourceExt;
 
 use super::{
     caches::Caches,
-    clusters::NodeSight,
+    clusters::NodeState,
     kind::kind_of,
-    objects::Sight,
-    plan::{DrainProgress, Observed, PartSeen, Trouble},
+    objects::ObjectState,
+    plan::{DrainProgress, FailedAction, Observed, PartState},
     timers::Key,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn observe<'a>(
     object: &'a ScheduledMachine,
     caches: &Caches,
-    troubles: Vec<Trouble>,
+    failed_actions: Vec<FailedAction>,
     deletion_seen: Option<Timestamp>,
     drain: Option<DrainProgress>,
 ) -> Observed<'a> {
@@ -30,22 +30,26 @@ pub(super) fn observe<'a>(
     let see = |part| {
         let Some(kind) = kind_of(part, object) else {
             // Nothing of a kind that is not allowed was ever created.
-            return PartSeen::Absent;
+            return PartState::Absent;
         };
-        match objects.sight(&kind, &key) {
-            Sight::Unknown => PartSeen::Unknown,
-            Sight::NotServed => {
-                PartSeen::NotServed(format!("{kind} is not served by the API server"))
+        match objects.object_state(&kind, &key) {
+            ObjectState::Unknown => PartState::Unknown,
+            ObjectState::NotServed => {
+                PartState::NotServed(format!("{kind} is not served by the API server"))
             }
-            Sight::Failed(error) => PartSeen::Failed(format!("{kind} can't be listed: {error}")),
-            Sight::Absent => PartSeen::Absent,
-            Sight::Present(seen) if seen.is_of(part, &key.1, &uid) => PartSeen::Present(seen),
-            Sight::Present(_) => PartSeen::Foreign,
+            ObjectState::Failed(error) => {
+                PartState::Failed(format!("{kind} can't be listed: {error}"))
+            }
+            ObjectState::Absent => PartState::Absent,
+            ObjectState::Present(seen) if seen.is_of(part, &key.1, &uid) => {
+                PartState::Present(seen)
+            }
+            ObjectState::Present(_) => PartState::Foreign,
         }
     };
     let parts = Part::ALL.map(see);
     let machine = parts[2].machine();
-    let node = machine.map_or(NodeSight::None, |machine| {
+    let node = machine.map_or(NodeState::None, |machine| {
         caches.clusters().node_of(key.0.as_deref(), machine)
     });
     Observed {
@@ -56,7 +60,7 @@ pub(super) fn observe<'a>(
         parts,
         node,
         machine_version: objects.machine_version(),
-        troubles,
+        failed_actions,
         deletion_seen,
         drain,
     }

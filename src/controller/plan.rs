@@ -21,9 +21,9 @@
 
 mod action;
 mod decide;
+mod decision;
 mod findings;
 mod leaving;
-mod life;
 mod observed;
 mod status;
 mod step;
@@ -36,8 +36,8 @@ use window::Window;
 
 pub(super) use action::{Action, NodeKey};
 pub(super) use observed::{
-    CHANGE_REFUSED, CREATION_REFUSED, DELETION_REFUSED, DRAIN_FAILED, DrainProgress, NAME_TAKEN,
-    Observed, PartSeen, Trouble,
+    CHANGE_REFUSED, CREATION_REFUSED, DELETION_REFUSED, DRAIN_FAILED, DrainProgress, FailedAction,
+    NAME_TAKEN, Observed, PartState,
 };
 pub(super) use status::left_over;
 pub(super) use step::{Announcement, Step};
@@ -48,7 +48,7 @@ pub(super) struct Plan {
     /// In this order; empty when everything is as it should be.
     pub(super) steps: Vec<Step>,
     /// The next instant at which the answer will be another one; `None` when only a change can bring it about.
-    pub(super) look_again: Option<Timestamp>,
+    pub(super) requeue_at: Option<Timestamp>,
 }
 
 /// Decides what to do at `now`.
@@ -59,7 +59,7 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     }
     let spec = &observed.object.spec;
     let window = Window::of(spec, now);
-    let boundary = window.look_again;
+    let boundary = window.requeue_at;
     let findings = findings::Findings {
         references: spec
             .check(Subject::References)
@@ -68,18 +68,18 @@ pub(super) fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
         timeouts: spec.check(Subject::Timeouts),
         window,
     };
-    let life = decide::decide(observed, &findings, now);
-    let look_again = [boundary, life.look_again].into_iter().flatten().min();
-    if life.is_unknown() {
+    let decision = decide::decide(observed, &findings, now);
+    let requeue_at = [boundary, decision.requeue_at].into_iter().flatten().min();
+    if decision.is_unknown() {
         // Decided as soon as the watches have begun; the status stays until then.
         return Plan {
             steps: Vec::new(),
-            look_again,
+            requeue_at,
         };
     }
-    let mut steps = status::steps(observed, &findings, &life, now);
-    steps.extend(life.action.map(Step::Act));
-    Plan { steps, look_again }
+    let mut steps = status::steps(observed, &findings, &decision, now);
+    steps.extend(decision.action.map(Step::Act));
+    Plan { steps, requeue_at }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     convert::Infallible,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use kube::{
         reflector::{ObjectRef, Store},
     },
 };
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError};
 use tracing::{info, warn};
 
@@ -38,9 +39,9 @@ pub(super) struct Queue {
     changes: broadcast::Receiver<Change>,
     clock: Arc<dyn WallClock>,
     steps: Steps,
-    pace: Arc<Pace>,
+    work_slots: Arc<WorkSlots>,
     timers: Arc<Timers>,
-    backlog: BTreeSet<Place>,
+    backlog: BTreeSet<QueueEntry>,
 }
 
 /// Hands out the backlog only as fast as it is worked off.
@@ -48,7 +49,7 @@ pub(super) struct Queue {
 /// The runner keeps what it can't start at once in no particular order, so handing it everything would lose the order
 /// that puts overdue objects first.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct WorkSlots {
     slots: Semaphore,
     /// Whether something in the backlog has not been handed out.
     is_waited_for: AtomicBool,
@@ -57,7 +58,7 @@ pub(super) struct Pace {
 
 /// An object's place in the order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct QueueEntry {
     urgency: Urgency,
     priority: Reverse<u8>,
     due: Option<Timestamp>,
@@ -78,7 +79,7 @@ enum Urgency {
 impl Queue {
     pub(super) fn new(
         caches: &Caches,
-        pace: Arc<Pace>,
+        work_slots: Arc<WorkSlots>,
         timers: Arc<Timers>,
         clock: Arc<dyn WallClock>,
     ) -> Self {
@@ -86,13 +87,13 @@ impl Queue {
         let changes = caches.changes();
         let store = caches.store();
         let backlog = in_order(&store.state(), clock.now());
-        pace.wait_for(&backlog);
+        work_slots.wait_for(&backlog);
         Self {
             store,
             changes,
             steps: Steps::new(Arc::clone(&clock)),
             clock,
-            pace,
+            work_slots,
             timers,
             backlog,
         }
@@ -109,7 +110,7 @@ impl Queue {
 
     async fn next(&mut self) -> ReconcileRequest<ScheduledMachine> {
         loop {
-            self.pace.wait_for(&self.backlog);
+            self.work_slots.wait_for(&self.backlog);
             tokio::select! {
                 biased;
                 change = self.changes.recv() => match change {
@@ -129,11 +130,11 @@ impl Queue {
                 due = self.timers.due() => for object in due {
                     self.enqueue(&reference(object));
                 },
-                () = self.pace.slot(), if !self.backlog.is_empty() => {
+                () = self.work_slots.slot(), if !self.backlog.is_empty() => {
                     if let Some(place) = self.backlog.pop_first() {
                         let obj_ref = reference(place.object);
-                        self.pace.take(&obj_ref);
-                        self.pace.wait_for(&self.backlog);
+                        self.work_slots.take(&obj_ref);
+                        self.work_slots.wait_for(&self.backlog);
                         return ReconcileRequest { obj_ref, reason: ReconcileReason::BulkReconcile };
                     }
                 }
@@ -152,12 +153,12 @@ impl Queue {
     /// Whether there is such an object to put into the backlog.
     fn enqueue(&mut self, object: &ObjectRef<ScheduledMachine>) -> bool {
         let object = self.store.get(object);
-        let place = object.map(|object| Place::of(&object, self.clock.now()));
+        let place = object.map(|object| QueueEntry::of(&object, self.clock.now()));
         place.map(|place| self.backlog.insert(place)).is_some()
     }
 }
 
-impl Pace {
+impl WorkSlots {
     pub(super) fn new(slots: usize) -> Self {
         Self {
             slots: Semaphore::new(slots),
@@ -172,7 +173,7 @@ impl Pace {
         let _permit = self.slots.acquire().await;
     }
 
-    fn wait_for(&self, backlog: &BTreeSet<Place>) {
+    fn wait_for(&self, backlog: &BTreeSet<QueueEntry>) {
         self.is_waited_for
             .store(!backlog.is_empty(), Ordering::Relaxed);
     }
@@ -185,7 +186,8 @@ impl Pace {
     fn take(&self, object: &ObjectRef<ScheduledMachine>) {
         // One that is already on its way needs no second slot.
         if self
-            .taken()
+            .taken
+            .lock()
             .insert((object.namespace.clone(), object.name.clone()))
         {
             self.slots.forget_permits(1);
@@ -195,19 +197,16 @@ impl Pace {
     /// An object was looked at, wherever the request came from.
     pub(super) fn finished(&self, object: &ObjectRef<DynamicObject>) {
         if self
-            .taken()
+            .taken
+            .lock()
             .remove(&(object.namespace.clone(), object.name.clone()))
         {
             self.slots.add_permits(1);
         }
     }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, HashSet<(Option<String>, String)>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Place {
+impl QueueEntry {
     fn of(object: &ScheduledMachine, now: Timestamp) -> Self {
         let (urgency, due) = urgency(object, now);
         Self {
@@ -219,10 +218,10 @@ impl Place {
     }
 }
 
-fn in_order(objects: &[Arc<ScheduledMachine>], now: Timestamp) -> BTreeSet<Place> {
+fn in_order(objects: &[Arc<ScheduledMachine>], now: Timestamp) -> BTreeSet<QueueEntry> {
     objects
         .iter()
-        .map(|object| Place::of(object, now))
+        .map(|object| QueueEntry::of(object, now))
         .collect()
 }
 

@@ -47,21 +47,21 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, ControllerError> {
     let started = Instant::now();
-    let outcome = look(&object, &context).await;
+    let outcome = reconcile_once(&object, &context).await;
     context
         .metrics
         .reconciled(started.elapsed(), outcome.is_ok());
-    let look_again = outcome?;
+    let requeue_after = outcome?;
     let key = (object.namespace(), object.name_any());
-    context.failures().remove(&key);
+    context.retries.lock().remove(&key);
     context
         .timers
-        .set(key, look_again.map(|delay| Instant::now() + delay));
+        .set(key, requeue_after.map(|delay| Instant::now() + delay));
     Ok(Action::await_change())
 }
 
 /// When to look again without a change.
-async fn look(
+async fn reconcile_once(
     cached: &Arc<ScheduledMachine>,
     context: &Context,
 ) -> Result<Option<Duration>, ControllerError> {
@@ -71,7 +71,7 @@ async fn look(
         let object = context.written.latest(Arc::clone(cached));
         let observed = context.observe(&object, drain.clone());
         let plan = plan(&observed, context.clock.now());
-        let look_again = plan.look_again.map(|at| context.until(at));
+        let requeue_after = plan.requeue_at.map(|at| context.until(at));
         let action = match write(context, &object, plan.steps).await? {
             Rest::Act(action) => action,
             Rest::Overtaken => {
@@ -80,21 +80,21 @@ async fn look(
                 if is_read && !context.term.is_winding_down() {
                     continue;
                 }
-                return Ok(Some(no_later_than(OVERTAKEN, look_again)));
+                return Ok(Some(no_later_than(OVERTAKEN, requeue_after)));
             }
             Rest::Nothing => {
                 let latest = context.written.latest(Arc::clone(cached));
                 let is_leaving = |status: &ScheduledMachineStatus| status.shutdown.is_some();
                 // On its way out a machine waits between its actions, and what failed is not to be tried anew each time.
                 if !latest.status.as_ref().is_some_and(is_leaving) {
-                    context.troubles().remove(&key);
+                    context.failed_actions.lock().remove(&key);
                 }
-                return Ok(look_again);
+                return Ok(requeue_after);
             }
         };
         if context.term.is_winding_down() {
             // A release is waiting, and the next leader goes on from here.
-            return Ok(look_again);
+            return Ok(requeue_after);
         }
         // As it is after the status was written, or its version would be an old one.
         let object = context.written.latest(Arc::clone(cached));
@@ -104,22 +104,22 @@ async fn look(
                 context.passed(&key, &action);
                 drain = Some(progress);
             }
-            Ok(Done::Busy) => return Ok(Some(no_later_than(BUSY, look_again))),
+            Ok(Done::Busy) => return Ok(Some(no_later_than(BUSY, requeue_after))),
             Ok(Done::TooSoon) => {
                 context.hold_back(key);
-                return Ok(look_again.filter(|look_again| !look_again.is_zero()));
+                return Ok(requeue_after.filter(|requeue_after| !requeue_after.is_zero()));
             }
             Ok(Done::Overtaken) => {
-                return Ok(Some(no_later_than(OVERTAKEN, look_again)));
+                return Ok(Some(no_later_than(OVERTAKEN, requeue_after)));
             }
             Err(error) => {
-                note_trouble(context, cached, &action, &error, drain).await?;
+                record_failure(context, cached, &action, &error, drain).await?;
                 return Err(error);
             }
         }
     }
     // Each action brings the object nearer to where it should be, so this is for what else may be.
-    warn!("an object needed more actions than one look takes, and is looked at again");
+    warn!("an object needed more actions than one reconcile takes, and is requeued");
     Ok(Some(OVERTAKEN))
 }
 
@@ -161,7 +161,7 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
         note,
         is_warning,
     } = announcement;
-    info!(reason, note, "news of a ScheduledMachine");
+    info!(reason, note, "announcing an Event");
     context.metrics.announced(reason);
     let event = Event {
         type_: if is_warning {
@@ -189,18 +189,18 @@ async fn announce(context: &Context, object: &ScheduledMachine, announcement: An
 }
 
 /// Puts into the status what the API server refused.
-async fn note_trouble(
+async fn record_failure(
     context: &Context,
     cached: &Arc<ScheduledMachine>,
     action: &PlannedAction,
     error: &ControllerError,
     drain: Option<DrainProgress>,
 ) -> Result<(), ControllerError> {
-    let Some(trouble) = act::trouble(action, error) else {
+    let Some(failed_action) = act::failed_action(action, error) else {
         return Ok(());
     };
     let key = (cached.namespace(), cached.name_any());
-    context.failed(&key, trouble);
+    context.failed(&key, failed_action);
     let object = context.written.latest(Arc::clone(cached));
     let observed = context.observe(&object, drain);
     let steps = plan(&observed, context.clock.now()).steps;
@@ -210,10 +210,10 @@ async fn note_trouble(
 
 /// `delay`, or the time to the next change of the plan if that is sooner. A change that is overdue is what was just tried,
 /// and no reason to hurry.
-fn no_later_than(delay: Duration, look_again: Option<Duration>) -> Duration {
-    look_again
-        .filter(|look_again| !look_again.is_zero())
-        .map_or(delay, |look_again| delay.min(look_again))
+fn no_later_than(delay: Duration, requeue_after: Option<Duration>) -> Duration {
+    requeue_after
+        .filter(|requeue_after| !requeue_after.is_zero())
+        .map_or(delay, |requeue_after| delay.min(requeue_after))
 }
 
 /// When a failed look is repeated: soon at first, then ever later, not at the same moment as all others, and at the
@@ -230,7 +230,8 @@ pub(super) fn error_policy(
     context.metrics.failed(error.category());
     let key = (object.namespace(), object.name_any());
     let delay = context
-        .failures()
+        .retries
+        .lock()
         .entry(key.clone())
         .or_insert_with(|| Retry::up_to(LONGEST_RETRY))
         .next()
@@ -241,9 +242,9 @@ pub(super) fn error_policy(
         delay
     };
     let observed = context.observe(object, None);
-    let look_again = plan(&observed, context.clock.now()).look_again;
-    let delay = no_later_than(delay, look_again.map(|at| context.until(at)));
-    warn!(error = %Chain(error), ?delay, "a reconcile failed and is tried again");
+    let requeue_at = plan(&observed, context.clock.now()).requeue_at;
+    let delay = no_later_than(delay, requeue_at.map(|at| context.until(at)));
+    warn!(error = %Chain(error), ?delay, "a reconcile failed and is retried");
     context.timers.set(key, Some(Instant::now() + delay));
     Action::await_change()
 }

@@ -36,7 +36,7 @@ use tokio::{
 use super::{
     Caches, Connect, ControllerError, ControllerMetrics,
     context::Context,
-    queue::{Pace, Queue},
+    queue::{Queue, WorkSlots},
     reconcile::reconcile,
     run_by,
     timers::Timers,

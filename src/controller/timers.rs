@@ -6,10 +6,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -47,7 +47,7 @@ struct Armed {
 impl Timers {
     /// Replaces the timer of an object; without an instant it has none.
     pub(super) fn set(&self, object: Key, at: Option<Instant>) {
-        let mut armed = self.armed();
+        let mut armed = self.armed.lock();
         let first = armed.first();
         armed.disarm(&object);
         if let Some(at) = at {
@@ -63,12 +63,12 @@ impl Timers {
 
     /// Has an object come due at the next [`Timers::resume`], whatever its timer says.
     pub(super) fn hold_back(&self, object: Key) {
-        self.armed().held_back.insert(object);
+        self.armed.lock().held_back.insert(object);
     }
 
     /// What was held back is due now.
     pub(super) fn resume(&self) {
-        let mut armed = self.armed();
+        let mut armed = self.armed.lock();
         let mut held_back = mem::take(&mut armed.held_back);
         armed.resumed.append(&mut held_back);
         drop(armed);
@@ -80,7 +80,7 @@ impl Timers {
     pub(super) async fn due(&self) -> Vec<Key> {
         loop {
             let first = {
-                let mut armed = self.armed();
+                let mut armed = self.armed.lock();
                 if !armed.resumed.is_empty() {
                     return mem::take(&mut armed.resumed).into_iter().collect();
                 }
@@ -93,14 +93,10 @@ impl Timers {
                 }
             };
             tokio::select! {
-                () = run_out => return self.armed().take(Instant::now()),
+                () = run_out => return self.armed.lock().take(Instant::now()),
                 () = self.first_changed.notified() => {}
             }
         }
-    }
-
-    fn armed(&self) -> MutexGuard<'_, Armed> {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

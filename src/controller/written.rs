@@ -3,12 +3,10 @@
 //! Between a write and its echo on the watch the cache holds the object as it was before. Acting on that would repeat
 //! the write.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use kube::{Resource, ResourceExt};
+use parking_lot::Mutex;
 
 use super::timers::Key;
 use crate::api::ScheduledMachine;
@@ -20,12 +18,12 @@ pub(super) struct Written(Mutex<HashMap<Key, Arc<ScheduledMachine>>>);
 impl Written {
     /// Keeps the API server's answer to a write.
     pub(super) fn keep(&self, object: Arc<ScheduledMachine>) {
-        self.map().insert(key(&object), object);
+        self.0.lock().insert(key(&object), object);
     }
 
     /// The newer one of `cached` and the answer to our last write to it.
     pub(super) fn latest(&self, cached: Arc<ScheduledMachine>) -> Arc<ScheduledMachine> {
-        let mut map = self.map();
+        let mut map = self.0.lock();
         let key = key(&cached);
         match map.get(&key) {
             Some(answer) if is_newer(answer, &cached) => Arc::clone(answer),
@@ -38,11 +36,7 @@ impl Written {
     }
 
     pub(super) fn forget(&self, object: &Key) {
-        self.map().remove(object);
-    }
-
-    fn map(&self) -> MutexGuard<'_, HashMap<Key, Arc<ScheduledMachine>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().remove(object);
     }
 }
 

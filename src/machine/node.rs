@@ -41,7 +41,7 @@ pub(crate) struct NodeSeen {
 
 /// How a Node should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NodeWish {
+pub(crate) struct DesiredNode {
     /// Whether it is kept free of new pods; `false` undoes only what was done here.
     pub(crate) cordoned: bool,
     /// The taints to have on it; `None` leaves them as they are.
@@ -125,28 +125,28 @@ impl NodeSeen {
         })
     }
 
-    /// Whether it is as `wish` has it.
-    pub(crate) fn is_as(&self, wish: &NodeWish) -> bool {
-        self.changes(wish).is_empty()
+    /// Whether it is as `desired` has it.
+    pub(crate) fn is_as(&self, desired: &DesiredNode) -> bool {
+        self.changes(desired).is_empty()
     }
 
     /// The fields to change, by what is asked for; a merge patch is made of them.
-    fn changes(&self, wish: &NodeWish) -> Changes {
+    fn changes(&self, desired: &DesiredNode) -> Changes {
         let mut changes = Changes::default();
-        if wish.cordoned && !self.is_cordoned {
+        if desired.cordoned && !self.is_cordoned {
             changes.spec.insert("unschedulable", json!(true));
             changes.annotations.insert(CORDONED, json!("true"));
         }
-        if !wish.cordoned && self.is_cordoned_by_us {
+        if !desired.cordoned && self.is_cordoned_by_us {
             changes.spec.insert("unschedulable", Value::Null);
             changes.annotations.insert(CORDONED, Value::Null);
         }
-        if wish.clear_reclaim && self.is_reclaimed {
+        if desired.clear_reclaim && self.is_reclaimed {
             for key in std::iter::once(RECLAIM_REQUESTED).chain(RECLAIM_DETAILS) {
                 changes.annotations.insert(key, Value::Null);
             }
         }
-        if let Some(wanted) = &wish.taints
+        if let Some(wanted) = &desired.taints
             && self.conflict(wanted).is_none()
         {
             self.change_taints(wanted, &mut changes);
@@ -203,13 +203,13 @@ impl Changes {
     }
 }
 
-/// The merge patch that makes `node` as `wish` has it; `None` when it is so already.
+/// The merge patch that makes `node` as `desired` has it; `None` when it is so already.
 ///
 /// It carries the UID and the version of `node`, so that it is refused for another Node of the name, and for one that
 /// changed meanwhile: the list of taints is written as a whole.
-pub(crate) fn patch(node: &Node, wish: &NodeWish) -> Option<Value> {
+pub(crate) fn patch(node: &Node, desired: &DesiredNode) -> Option<Value> {
     let seen = NodeSeen::of(node);
-    let changes = seen.changes(wish);
+    let changes = seen.changes(desired);
     if changes.is_empty() {
         return None;
     }

@@ -31,7 +31,7 @@ pub(crate) struct Seen {
     /// The UID of the Machine that Cluster API made its owner.
     pub(crate) machine_uid: Option<String>,
     /// What only a Machine has.
-    pub(crate) machine: Option<MachineSight>,
+    pub(crate) machine: Option<MachineState>,
     label: String,
     annotation: Option<String>,
     owner_uid: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Seen {
 
 /// What a Machine says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MachineSight {
+pub(crate) struct MachineState {
     /// The cluster that it belongs to.
     pub(crate) cluster: String,
     /// Name of its Node.
@@ -111,7 +111,7 @@ impl Seen {
     pub(crate) fn of_machine(object: &DynamicObject) -> Option<Self> {
         let seen = Self::of_metadata(&object.metadata)?;
         Some(Self {
-            machine: Some(MachineSight::of(object)),
+            machine: Some(MachineState::of(object)),
             ..seen
         })
     }
@@ -167,7 +167,7 @@ impl Exemption {
     }
 }
 
-impl MachineSight {
+impl MachineState {
     /// What Cluster API would wait for. Without a Node there is nothing.
     pub(crate) fn waits(&self) -> Waits {
         let waits = |exemption| self.node.is_some() && exemption == Exemption::None;

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{ClusterKey, Clusters, Connect, MOST_NODES, Put, Reach, Reached, Row};
+use super::{ClusterKey, Clusters, Connect, Connected, Connection, MOST_NODES, Put, Row};
 use crate::{
     controller::{
         bounded::bounded,
@@ -91,7 +91,7 @@ impl Source for ClusterFeeds {
     }
 
     fn is_known(&self, key: &ClusterKey) -> bool {
-        self.clusters.read().contains_key(key)
+        self.clusters.known.read().contains_key(key)
     }
 
     fn ask_for_used(&self) {
@@ -112,7 +112,7 @@ impl Feed {
                 }
                 Ok(None) => {
                     self.clusters.ask_for_own();
-                    if self.clusters.set(&self.key, Reach::Own) {
+                    if self.clusters.set(&self.key, Connection::Own) {
                         info!(cluster = %self.key, "no kubeconfig for this cluster: its Nodes are looked for in our own");
                         self.announce_all();
                     }
@@ -200,12 +200,12 @@ impl Feed {
                     } else {
                         MOST_CALLS
                     }));
-                    let reached = Reach::Reached(Reached {
+                    let connected = Connection::Connected(Connected {
                         client,
                         calls,
                         nodes,
                     });
-                    if self.clusters.set(&self.key, reached) {
+                    if self.clusters.set(&self.key, connected) {
                         self.announce_all();
                     }
                     listed.get_or_insert_with(Instant::now);
@@ -246,7 +246,7 @@ impl Feed {
         let error = shortened(error);
         self.metrics.failed(Category::Watch);
         warn!(cluster = %self.key, error, "a cluster can't be reached");
-        if self.clusters.set(&self.key, Reach::Failed(error)) {
+        if self.clusters.set(&self.key, Connection::Failed(error)) {
             self.announce_all();
         }
     }

@@ -1,6 +1,6 @@
 //! What can be done about a machine.
 
-use crate::machine::{MachineSight, NodeSeen, NodeWish, Part, Revision, Waits};
+use crate::machine::{DesiredNode, MachineState, NodeSeen, Part, Revision, Waits};
 
 /// One change of something in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(in crate::controller) enum Action {
     /// Have the object wait for us when it is deleted.
     AddFinalizer,
     /// Let the object go; once more it is looked whether there is nothing of it any more, unless that is given up.
-    RemoveFinalizer { looks: bool },
+    RemoveFinalizer { verify: bool },
     /// Create an object.
     Create(Part),
     /// Delete this object.
@@ -18,7 +18,7 @@ pub(in crate::controller) enum Action {
     /// Take that back.
     EndExemption { of: Revision, from: Waits },
     /// Make a Node what it should be.
-    ShapeNode { node: NodeKey, wish: NodeWish },
+    ShapeNode { node: NodeKey, desired: DesiredNode },
     /// Evict pods from a Node.
     Drain(NodeKey),
     /// Switch the schedule off, so that a machine that its owner took back is not taken again.
@@ -47,7 +47,7 @@ pub(in crate::controller) struct NodeKey {
 }
 
 impl NodeKey {
-    pub(super) fn of(machine: &MachineSight, node: &NodeSeen) -> Self {
+    pub(super) fn of(machine: &MachineState, node: &NodeSeen) -> Self {
         Self {
             cluster: machine.cluster.clone(),
             name: machine.node.clone().unwrap_or_default(),

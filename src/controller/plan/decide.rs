@@ -4,26 +4,26 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, NodeKey},
+    decision::{Cause, Decision, DrainNews, Goal, Stage, delete},
     findings::Findings,
     leaving::Leaving,
-    life::{Cause, DrainNews, Goal, Life, Stage, delete},
-    observed::{NAME_TAKEN, Observed, PartSeen},
+    observed::{NAME_TAKEN, Observed, PartState},
     window::WindowState,
 };
 use crate::{
     api::parse_timeout,
-    controller::{clusters::NodeSight, error::name_taken},
-    machine::{NodeWish, Part, Waits},
+    controller::{clusters::NodeState, error::name_taken},
+    machine::{DesiredNode, Part, Waits},
 };
 
 /// What is to be done next.
-pub(super) fn decide(observed: &Observed<'_>, findings: &Findings, now: Timestamp) -> Life {
+pub(super) fn decide(observed: &Observed<'_>, findings: &Findings, now: Timestamp) -> Decision {
     match goal(observed, findings) {
         Goal::Kept => {
             let shutdown = observed.status().and_then(|status| status.shutdown.clone());
-            Life {
+            Decision {
                 shutdown,
-                ..Life::at(Goal::Kept, Stage::Kept, DrainNews::Same)
+                ..Decision::at(Goal::Kept, Stage::Kept, DrainNews::Same)
             }
         }
         Goal::Present => present(observed, findings),
@@ -43,7 +43,7 @@ fn goal(observed: &Observed<'_>, findings: &Findings) -> Goal {
         .status()
         .and_then(|status| status.shutdown.as_ref())
         .is_some_and(|shutdown| shutdown.reclaimed);
-    let is_reclaimed = matches!(&observed.node, NodeSight::Present(node) if node.is_reclaimed);
+    let is_reclaimed = matches!(&observed.node, NodeState::Present(node) if node.is_reclaimed);
     if is_being_reclaimed || is_reclaimed {
         return Goal::Gone(Cause::Reclaim);
     }
@@ -58,22 +58,22 @@ fn goal(observed: &Observed<'_>, findings: &Findings) -> Goal {
     }
 }
 
-fn present(observed: &Observed<'_>, findings: &Findings) -> Life {
-    let life = |stage| Life::at(Goal::Present, stage, DrainNews::InService);
+fn present(observed: &Observed<'_>, findings: &Findings) -> Decision {
+    let decision = |stage| Decision::at(Goal::Present, stage, DrainNews::InService);
     if let Some(stage) = obstacle(observed) {
-        return life(stage);
+        return decision(stage);
     }
     let is_missing = |part: &Part| observed.part(*part).seen().is_none();
     if let Err(error) = &findings.creation
         && Part::ALL.iter().any(is_missing)
     {
         let (reason, message) = ("InvalidReference", error.to_string());
-        return life(Stage::Stuck { reason, message });
+        return decision(Stage::Stuck { reason, message });
     }
     if observed.is_of_other_kinds && Part::ALL.iter().any(is_missing) {
         // A machine of two minds is none. Once all of it is gone, the status forgets the old kinds.
         let mut others = Part::ALL.into_iter().rev();
-        return life(Stage::Replacing).then(others.find_map(|part| delete(observed, part)));
+        return decision(Stage::Replacing).then(others.find_map(|part| delete(observed, part)));
     }
     let seen = || {
         Part::ALL
@@ -81,7 +81,7 @@ fn present(observed: &Observed<'_>, findings: &Findings) -> Life {
             .filter_map(|part| observed.part(part).seen())
     };
     if seen().any(|seen| seen.is_deleting) {
-        return life(Stage::Replacing);
+        return decision(Stage::Replacing);
     }
     let machine_uid = observed
         .part(Part::Machine)
@@ -96,30 +96,30 @@ fn present(observed: &Observed<'_>, findings: &Findings) -> Life {
     };
     if let Some(part) = Part::ALL.into_iter().find(is_left_over) {
         // Cluster API will delete what belonged to a Machine that is gone; the new one must not be built on it.
-        return life(Stage::Replacing).then(delete(observed, part));
+        return decision(Stage::Replacing).then(delete(observed, part));
     }
     if !observed.has_finalizer() {
-        return life(Stage::Creating).then(Some(Action::AddFinalizer));
+        return decision(Stage::Creating).then(Some(Action::AddFinalizer));
     }
     if let Some(part) = Part::ALL.into_iter().find(is_missing) {
-        return life(Stage::Creating).then(Some(Action::Create(part)));
+        return decision(Stage::Creating).then(Some(Action::Create(part)));
     }
-    life(Stage::There).then(upkeep(observed))
+    decision(Stage::There).then(upkeep(observed))
 }
 
 /// What keeps anything from being created.
 fn obstacle(observed: &Observed<'_>) -> Option<Stage> {
     let stuck = |reason, message| Some(Stage::Stuck { reason, message });
-    if observed.parts.contains(&PartSeen::Unknown) {
+    if observed.parts.contains(&PartState::Unknown) {
         return Some(Stage::Unknown);
     }
     Part::ALL
         .into_iter()
         .find_map(|part| match observed.part(part) {
-            PartSeen::NotServed(message) => stuck("KindNotServed", message.clone()),
-            PartSeen::Failed(message) => stuck("KindNotReadable", message.clone()),
-            PartSeen::Foreign => stuck(NAME_TAKEN, name_taken(part.word())),
-            PartSeen::Unknown | PartSeen::Absent | PartSeen::Present(_) => None,
+            PartState::NotServed(message) => stuck("KindNotServed", message.clone()),
+            PartState::Failed(message) => stuck("KindNotReadable", message.clone()),
+            PartState::Foreign => stuck(NAME_TAKEN, name_taken(part.word())),
+            PartState::Unknown | PartState::Absent | PartState::Present(_) => None,
         })
 }
 
@@ -139,17 +139,17 @@ fn upkeep(observed: &Observed<'_>) -> Option<Action> {
         let of = seen.revision();
         return Some(Action::EndExemption { of, from });
     }
-    let NodeSight::Present(node) = &observed.node else {
+    let NodeState::Present(node) = &observed.node else {
         return None;
     };
-    let wish = NodeWish {
+    let desired = DesiredNode {
         cordoned: false,
         taints: node.is_ready.then(|| spec.node_taints.clone()),
         clear_reclaim: false,
     };
     let node_key = NodeKey::of(machine, node);
-    (!node.is_as(&wish)).then_some(Action::ShapeNode {
+    (!node.is_as(&desired)).then_some(Action::ShapeNode {
         node: node_key,
-        wish,
+        desired,
     })
 }

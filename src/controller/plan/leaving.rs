@@ -7,13 +7,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     action::{Action, NodeKey},
-    life::{Cause, DrainNews, Goal, Life, Stage, delete, whole_seconds},
-    observed::{Observed, PartSeen},
+    decision::{Cause, Decision, DrainNews, Goal, Stage, delete, whole_seconds},
+    observed::{Observed, PartState},
 };
 use crate::{
     api::{Shutdown, parse_timeout},
-    controller::clusters::NodeSight,
-    machine::{MachineSight, NodeWish, Part, Seen, Waits},
+    controller::clusters::NodeState,
+    machine::{DesiredNode, MachineState, Part, Seen, Waits},
 };
 
 /// How long the objects of a machine may take to go after the drain before a `ScheduledMachine` that is being deleted
@@ -72,17 +72,17 @@ impl<'a> Leaving<'a> {
         }
     }
 
-    pub(super) fn decide(self) -> Life {
+    pub(super) fn decide(self) -> Decision {
         let observed = self.observed;
         let goal = Goal::Gone(self.cause);
         let is_deletion = observed.deleted_at().is_some();
-        let release = |looks| is_deletion.then_some(Action::RemoveFinalizer { looks });
+        let release = |verify| is_deletion.then_some(Action::RemoveFinalizer { verify });
         if !observed.may_have_parts() {
-            return Life::at(goal, Stage::Gone, DrainNews::Same);
+            return Decision::at(goal, Stage::Gone, DrainNews::Same);
         }
-        if observed.parts.contains(&PartSeen::Unknown) {
+        if observed.parts.contains(&PartState::Unknown) {
             // What was not looked at yet is not given up.
-            return Life::at(goal, Stage::Unknown, DrainNews::Same);
+            return Decision::at(goal, Stage::Unknown, DrainNews::Same);
         }
         // Counted from when somebody led, so that a deletion which nobody led for is no less graceful than another.
         let shutdown = observed
@@ -105,34 +105,34 @@ impl<'a> Leaving<'a> {
             return self.give_up(release(false));
         }
         let is_taken_back = self.shutdown.reclaimed && !is_deletion;
-        let mut life = self.on_the_way();
-        if life.stage == Stage::Gone {
+        let mut decision = self.proceed();
+        if decision.stage == Stage::Gone {
             if is_taken_back && observed.object.spec.schedule.enabled {
                 // Until the schedule is off, the machine would be taken from its owner again.
-                return life.then(Some(Action::DisableSchedule));
+                return decision.then(Some(Action::DisableSchedule));
             }
-            life.shutdown = None;
-            return life.then(release(true));
+            decision.shutdown = None;
+            return decision.then(release(true));
         }
-        life.look_again = [life.look_again, limit].into_iter().flatten().min();
-        life
+        decision.requeue_at = [decision.requeue_at, limit].into_iter().flatten().min();
+        decision
     }
 
     /// Time is up. What was never asked to go, because nobody led, is asked now.
-    fn give_up(self, release: Option<Action>) -> Life {
+    fn give_up(self, release: Option<Action>) -> Decision {
         let observed = self.observed;
         let unasked = |part| {
             delete(observed, part).filter(|action| self.refusal(|of| of == action).is_none())
         };
         if let Some(action) = Part::ALL.into_iter().rev().find_map(unasked) {
             return self
-                .life(Stage::Removing, DrainNews::Same)
+                .decision(Stage::Removing, DrainNews::Same)
                 .then(Some(action));
         }
         let is_left =
-            |part: &Part| !matches!(observed.part(*part), PartSeen::Absent | PartSeen::Foreign);
+            |part: &Part| !matches!(observed.part(*part), PartState::Absent | PartState::Foreign);
         let left = Part::ALL.into_iter().filter(is_left).collect();
-        Life::at(
+        Decision::at(
             Goal::Gone(self.cause),
             Stage::Abandoned(left),
             DrainNews::Same,
@@ -140,53 +140,55 @@ impl<'a> Leaving<'a> {
         .then(release)
     }
 
-    fn on_the_way(self) -> Life {
+    fn proceed(self) -> Decision {
         let observed = self.observed;
         for part in &observed.parts {
             match part {
-                PartSeen::Failed(message) => {
+                PartState::Failed(message) => {
                     let (reason, message) = ("KindNotReadable", message.clone());
-                    return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
+                    return self.decision(Stage::Stuck { reason, message }, DrainNews::Same);
                 }
                 // There may be objects again as soon as it is served again, and nobody would know of them any more.
-                PartSeen::NotServed(message) => {
+                PartState::NotServed(message) => {
                     let (reason, message) = ("KindNotServed", message.clone());
-                    return self.life(Stage::Stuck { reason, message }, DrainNews::Same);
+                    return self.decision(Stage::Stuck { reason, message }, DrainNews::Same);
                 }
-                PartSeen::Unknown | PartSeen::Absent | PartSeen::Foreign | PartSeen::Present(_) => {
-                }
+                PartState::Unknown
+                | PartState::Absent
+                | PartState::Foreign
+                | PartState::Present(_) => {}
             }
         }
         if observed.parts.iter().all(|part| part.seen().is_none()) {
-            return self.life(Stage::Gone, DrainNews::Same);
+            return self.decision(Stage::Gone, DrainNews::Same);
         }
         match observed.part(Part::Machine).seen() {
             Some(seen) if self.cause == Cause::KillSwitch => self.kill(seen),
-            Some(seen) if seen.is_deleting => self.life(Stage::Removing, DrainNews::Same),
+            Some(seen) if seen.is_deleting => self.decision(Stage::Removing, DrainNews::Same),
             Some(seen) => self.leave(seen),
             None => {
                 // Cluster API deletes both along with the Machine, if it got so far as to know them.
                 let others = [Part::Infrastructure, Part::Bootstrap];
                 let action = others.into_iter().find_map(|part| delete(observed, part));
-                self.life(Stage::Removing, DrainNews::Same).then(action)
+                self.decision(Stage::Removing, DrainNews::Same).then(action)
             }
         }
     }
 
     /// Everything at once.
-    fn kill(self, seen: &Seen) -> Life {
+    fn kill(self, seen: &Seen) -> Decision {
         let machine = seen.machine.clone().unwrap_or_default();
         let observed = self.observed;
         let action = self.exempt(seen, machine.waits()).or_else(|| {
             let mut parts = Part::ALL.into_iter().rev();
             parts.find_map(|part| delete(observed, part))
         });
-        self.life(Stage::Removing, DrainNews::Skipped("the kill switch is on"))
+        self.decision(Stage::Removing, DrainNews::Skipped("the kill switch is on"))
             .then(action)
     }
 
     /// Cordon, give time, drain, delete.
-    fn leave(mut self, seen: &Seen) -> Life {
+    fn leave(mut self, seen: &Seen) -> Decision {
         let machine = seen.machine.clone().unwrap_or_default();
         let may_switch_off = self
             .refusal(|action| *action == Action::DisableSchedule)
@@ -197,33 +199,33 @@ impl<'a> Leaving<'a> {
         {
             // Not before it is in the status that the machine is to go: whoever reads the schedule next must know why.
             return self
-                .life(Stage::Draining(None), DrainNews::Pending)
+                .decision(Stage::Draining(None), DrainNews::Pending)
                 .then(Some(Action::DisableSchedule));
         }
         let grace_ends = later(self.shutdown.since.0, self.grace);
         let latest = later(grace_ends, self.drain);
         let node = match &self.observed.node {
-            NodeSight::None | NodeSight::Gone => return self.remove(seen, DrainNews::NoNode),
-            NodeSight::Unreachable(error) => {
+            NodeState::None | NodeState::Gone => return self.remove(seen, DrainNews::NoNode),
+            NodeState::Unreachable(error) => {
                 return self.out_of_reach(seen, [grace_ends, latest], error.clone());
             }
             // What was not looked at yet is not given up: the watch brings it, or why it can't be had.
-            NodeSight::Unknown => {
-                let life = self.life(Stage::OutOfReach(None), DrainNews::Pending);
+            NodeState::Unknown => {
+                let decision = self.decision(Stage::OutOfReach(None), DrainNews::Pending);
                 let latest = Some(latest);
-                return Life { latest, ..life };
+                return Decision { latest, ..decision };
             }
-            NodeSight::Present(node) => node,
+            NodeState::Present(node) => node,
         };
-        let wish = NodeWish {
+        let desired = DesiredNode {
             cordoned: true,
             taints: None,
             clear_reclaim: self.cause == Cause::Reclaim,
         };
         let node_key = NodeKey::of(&machine, node);
-        let cordon = (!node.is_as(&wish)).then(|| Action::ShapeNode {
+        let cordon = (!node.is_as(&desired)).then(|| Action::ShapeNode {
             node: node_key.clone(),
-            wish,
+            desired,
         });
         let refused = self
             .refusal(|action| matches!(action, Action::ShapeNode { .. }))
@@ -236,7 +238,7 @@ impl<'a> Leaving<'a> {
         if self.drain.is_zero() {
             let news = DrainNews::Skipped("nodeDrainTimeout is 0");
             return match cordon.filter(|_| refused.is_none()) {
-                Some(cordon) => self.life(Stage::Removing, news).then(Some(cordon)),
+                Some(cordon) => self.decision(Stage::Removing, news).then(Some(cordon)),
                 None => self.remove(seen, news),
             };
         }
@@ -278,7 +280,7 @@ impl<'a> Leaving<'a> {
         seen: &Seen,
         [grace_ends, latest]: [Timestamp; 2],
         error: String,
-    ) -> Life {
+    ) -> Decision {
         if self.now < grace_ends {
             return self.until(grace_ends, latest, Stage::OutOfReach(Some(error)));
         }
@@ -298,14 +300,14 @@ impl<'a> Leaving<'a> {
 
     /// What the API server said against an action, if that was one of these.
     fn refusal(&self, is_one: impl Fn(&Action) -> bool) -> Option<String> {
-        let mut troubles = self.observed.troubles.iter();
-        let trouble = troubles.find(|trouble| is_one(&trouble.action))?;
-        Some(trouble.message.clone())
+        let mut failed_actions = self.observed.failed_actions.iter();
+        let failed_action = failed_actions.find(|failed_action| is_one(&failed_action.action))?;
+        Some(failed_action.message.clone())
     }
 
     /// Deletes the Machine, and with it the others.
-    fn remove(self, seen: &Seen, news: DrainNews) -> Life {
-        let waits = seen.machine.as_ref().map(MachineSight::waits);
+    fn remove(self, seen: &Seen, news: DrainNews) -> Decision {
+        let waits = seen.machine.as_ref().map(MachineState::waits);
         let from = Waits {
             detach: false,
             ..waits.unwrap_or_default()
@@ -314,31 +316,32 @@ impl<'a> Leaving<'a> {
             part: Part::Machine,
             of: seen.revision(),
         });
-        self.life(Stage::Removing, news).then(Some(action))
+        self.decision(Stage::Removing, news).then(Some(action))
     }
 
     /// Keeps Cluster API from waiting, unless it does not wait or that fails: then it waits, and the machine goes.
     fn exempt(&self, seen: &Seen, from: Waits) -> Option<Action> {
-        let mut troubles = self.observed.troubles.iter();
-        let is_given_up = troubles.any(|trouble| {
-            matches!(trouble.action, Action::Exempt { .. }) && trouble.times >= EXEMPTION_TRIES
+        let mut failed_actions = self.observed.failed_actions.iter();
+        let is_given_up = failed_actions.any(|failed_action| {
+            matches!(failed_action.action, Action::Exempt { .. })
+                && failed_action.times >= EXEMPTION_TRIES
         });
         let of = seen.revision();
         (from.any() && !is_given_up).then_some(Action::Exempt { of, from })
     }
 
-    fn until(self, look_again: Timestamp, latest: Timestamp, stage: Stage) -> Life {
-        Life {
-            look_again: Some(look_again),
+    fn until(self, requeue_at: Timestamp, latest: Timestamp, stage: Stage) -> Decision {
+        Decision {
+            requeue_at: Some(requeue_at),
             latest: Some(latest),
-            ..self.life(stage, DrainNews::Pending)
+            ..self.decision(stage, DrainNews::Pending)
         }
     }
 
-    fn life(self, stage: Stage, drain: DrainNews) -> Life {
-        Life {
+    fn decision(self, stage: Stage, drain: DrainNews) -> Decision {
+        Decision {
             shutdown: Some(self.shutdown),
-            ..Life::at(Goal::Gone(self.cause), stage, drain)
+            ..Decision::at(Goal::Gone(self.cause), stage, drain)
         }
     }
 }

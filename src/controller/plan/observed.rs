@@ -8,8 +8,8 @@ use kube::ResourceExt;
 use super::action::Action;
 use crate::{
     api::{FINALIZER, Phase, ScheduledMachine, ScheduledMachineStatus},
-    controller::clusters::NodeSight,
-    machine::{MachineSight, MachineVersion, Part, Seen},
+    controller::clusters::NodeState,
+    machine::{MachineState, MachineVersion, Part, Seen},
 };
 
 /// What is known of an object and of all that belongs to it.
@@ -17,15 +17,15 @@ use crate::{
 pub(in crate::controller) struct Observed<'a> {
     pub(in crate::controller) object: &'a ScheduledMachine,
     /// Its bootstrap object, infrastructure object and Machine, in this order.
-    pub(in crate::controller) parts: [PartSeen; 3],
+    pub(in crate::controller) parts: [PartState; 3],
     /// Whether those are of other kinds than the spec asks for by now.
     pub(in crate::controller) is_of_other_kinds: bool,
     /// The Node that its Machine became.
-    pub(in crate::controller) node: NodeSight,
+    pub(in crate::controller) node: NodeState,
     /// The version in which Machines are served.
     pub(in crate::controller) machine_version: Option<MachineVersion>,
     /// What failed, and has not passed since.
-    pub(in crate::controller) troubles: Vec<Trouble>,
+    pub(in crate::controller) failed_actions: Vec<FailedAction>,
     /// When this leader first saw that the object is being deleted.
     pub(in crate::controller) deletion_seen: Option<Timestamp>,
     /// What the drain in this very look came to.
@@ -34,7 +34,7 @@ pub(in crate::controller) struct Observed<'a> {
 
 /// One of its three objects, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controller) enum PartSeen {
+pub(in crate::controller) enum PartState {
     /// Not looked at yet.
     Unknown,
     /// Its kind is not served; in words.
@@ -51,7 +51,7 @@ pub(in crate::controller) enum PartSeen {
 
 /// An action that failed. It is tried again, and until then people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controller) struct Trouble {
+pub(in crate::controller) struct FailedAction {
     pub(in crate::controller) action: Action,
     /// How often in a row.
     pub(in crate::controller) times: u32,
@@ -89,7 +89,7 @@ pub(in crate::controller) struct DrainProgress {
     pub(in crate::controller) error: Option<String>,
 }
 
-impl PartSeen {
+impl PartState {
     /// It, where it is there.
     pub(in crate::controller) fn seen(&self) -> Option<&Seen> {
         match self {
@@ -99,13 +99,13 @@ impl PartSeen {
     }
 
     /// What it says of itself, if it is a Machine.
-    pub(in crate::controller) fn machine(&self) -> Option<&MachineSight> {
+    pub(in crate::controller) fn machine(&self) -> Option<&MachineState> {
         self.seen()?.machine.as_ref()
     }
 }
 
 impl Observed<'_> {
-    pub(super) fn part(&self, part: Part) -> &PartSeen {
+    pub(super) fn part(&self, part: Part) -> &PartState {
         let [bootstrap, infrastructure, machine] = &self.parts;
         match part {
             Part::Bootstrap => bootstrap,
@@ -114,7 +114,7 @@ impl Observed<'_> {
         }
     }
 
-    pub(super) fn machine(&self) -> Option<&MachineSight> {
+    pub(super) fn machine(&self) -> Option<&MachineState> {
         self.part(Part::Machine).machine()
     }
 

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::{
     action::Action,
+    decision::{Cause, Decision, Goal, Stage, whole_seconds},
     findings::Findings,
-    life::{Cause, Goal, Life, Stage, whole_seconds},
-    observed::{Observed, REFUSALS, Trouble},
+    observed::{FailedAction, Observed, REFUSALS},
     step::{Announcement, Step},
     window::WindowState,
 };
 use crate::{
     api::{NodeReference, ObjectReference, Phase, ScheduledMachineStatus, condition},
-    controller::clusters::NodeSight,
+    controller::clusters::NodeState,
     machine::{Kind, MachineVersion, Part},
 };
 
@@ -36,32 +36,34 @@ struct Verdict {
 pub(super) fn steps(
     observed: &Observed<'_>,
     findings: &Findings,
-    life: &Life,
+    decision: &Decision,
     now: Timestamp,
 ) -> Vec<Step> {
-    let mut troubles = observed.troubles.iter();
-    let trouble = troubles
+    let mut failed_actions = observed.failed_actions.iter();
+    let failed_action = failed_actions
         .clone()
-        .find(|trouble| Some(&trouble.action) == life.action.as_ref())
+        .find(|failed_action| Some(&failed_action.action) == decision.action.as_ref())
         // Done without, and that should be known.
-        .or_else(|| troubles.find(|trouble| is_done_without(life, &trouble.action)));
-    let verdict = verdict(observed, findings, life, trouble);
+        .or_else(|| {
+            failed_actions.find(|failed_action| is_done_without(decision, &failed_action.action))
+        });
+    let verdict = verdict(observed, findings, decision, failed_action);
     let mut announcements = Vec::new();
-    if let Stage::Abandoned(left) = &life.stage {
+    if let Stage::Abandoned(left) = &decision.stage {
         announcements.push(abandoned(left));
     }
-    if is_last(life) && trouble.is_none() {
+    if is_last(decision) && failed_action.is_none() {
         // The object goes with its finalizer, and a status that nobody will read is not written.
         return announcements.into_iter().map(Step::Announce).collect();
     }
-    let wanted = wanted(observed, findings, life, &verdict, trouble, now);
+    let wanted = wanted(observed, findings, decision, &verdict, failed_action, now);
     if observed
         .status()
         .is_some_and(|present| is_settled(present, &wanted))
     {
         return Vec::new();
     }
-    if life.action.is_some() && trouble.is_none() && is_refusal_known(observed, &wanted) {
+    if decision.action.is_some() && failed_action.is_none() && is_refusal_known(observed, &wanted) {
         // What an earlier leader was refused is tried before it is told anew, or every failover would tell it twice.
         return Vec::new();
     }
@@ -84,17 +86,17 @@ pub(super) fn steps(
 }
 
 /// Whether the machine goes on its way out although this failed.
-fn is_done_without(life: &Life, action: &Action) -> bool {
+fn is_done_without(decision: &Decision, action: &Action) -> bool {
     let is_about_it = match action {
-        Action::Exempt { .. } => life.stage == Stage::Removing,
+        Action::Exempt { .. } => decision.stage == Stage::Removing,
         Action::DisableSchedule => true,
         _ => false,
     };
-    matches!(life.goal, Goal::Gone(_)) && is_about_it
+    matches!(decision.goal, Goal::Gone(_)) && is_about_it
 }
 
-fn is_last(life: &Life) -> bool {
-    matches!(life.action, Some(Action::RemoveFinalizer { .. }))
+fn is_last(decision: &Decision) -> bool {
+    matches!(decision.action, Some(Action::RemoveFinalizer { .. }))
 }
 
 fn abandoned(left: &[Part]) -> Announcement {
@@ -115,8 +117,8 @@ fn abandoned(left: &[Part]) -> Announcement {
 fn verdict(
     observed: &Observed<'_>,
     findings: &Findings,
-    life: &Life,
-    trouble: Option<&Trouble>,
+    decision: &Decision,
+    failed_action: Option<&FailedAction>,
 ) -> Verdict {
     let verdict = |phase, is_ready, reason, message| Verdict {
         phase,
@@ -125,24 +127,24 @@ fn verdict(
         message,
     };
     let scheduled = conditions::scheduled(findings);
-    match life.goal {
+    match decision.goal {
         Goal::Kept => {
             let (reason, message) = findings.error().unwrap_or(("Invalid", String::new()));
             verdict(Phase::Error, false, reason, message)
         }
         Goal::Present => {
-            if let Some(Trouble {
+            if let Some(FailedAction {
                 reason, message, ..
-            }) = trouble
+            }) = failed_action
             {
-                let phase = match life.stage {
+                let phase = match decision.stage {
                     // The machine is there; what is refused is a trifle compared to that.
                     Stage::There => Phase::Active,
                     _ => Phase::Error,
                 };
                 return verdict(phase, false, reason, message.clone());
             }
-            match &life.stage {
+            match &decision.stage {
                 Stage::Stuck { reason, message } => {
                     verdict(Phase::Error, false, reason, message.clone())
                 }
@@ -151,7 +153,7 @@ fn verdict(
                     let (reason, message) = if is_ready {
                         (scheduled.reason, scheduled.message)
                     } else {
-                        let ready = conditions::machine_ready(observed, life, None);
+                        let ready = conditions::machine_ready(observed, decision, None);
                         (
                             ready.reason,
                             format!("{}; {}", scheduled.message, ready.message),
@@ -173,7 +175,7 @@ fn verdict(
             }
         }
         Goal::Gone(cause) => {
-            let is_gone = life.stage == Stage::Gone;
+            let is_gone = decision.stage == Stage::Gone;
             let phase = match cause {
                 Cause::KillSwitch => Phase::Terminated,
                 Cause::Reclaim if !is_gone => Phase::EmergencyRemove,
@@ -197,13 +199,13 @@ fn verdict(
                 Cause::Deletion => ("Deleting", "the object is being deleted".to_owned()),
                 Cause::Schedule => (scheduled.reason, scheduled.message),
             };
-            if let Some(Trouble {
+            if let Some(FailedAction {
                 reason, message, ..
-            }) = trouble
+            }) = failed_action
             {
                 return verdict(phase, false, reason, format!("{why}; {message}"));
             }
-            let doing = conditions::doing(observed, life);
+            let doing = conditions::doing(observed, decision);
             let message = doing.map_or(why.clone(), |doing| format!("{why}; {doing}"));
             verdict(phase, is_gone, reason, message)
         }
@@ -214,9 +216,9 @@ fn verdict(
 fn wanted(
     observed: &Observed<'_>,
     findings: &Findings,
-    life: &Life,
+    decision: &Decision,
     verdict: &Verdict,
-    trouble: Option<&Trouble>,
+    failed_action: Option<&FailedAction>,
     now: Timestamp,
 ) -> ScheduledMachineStatus {
     let (in_schedule, activation, deactivation) = match findings.window.state {
@@ -225,13 +227,13 @@ fn wanted(
         WindowState::Disabled | WindowState::Invalid(_) => (false, None, None),
     };
     // Nothing will be activated while the switch is on, the spec can't be acted on, or the object goes.
-    let is_planned = match life.goal {
+    let is_planned = match decision.goal {
         Goal::Kept | Goal::Gone(Cause::KillSwitch | Cause::Deletion) => false,
         Goal::Present | Goal::Gone(Cause::Schedule | Cause::Reclaim) => true,
     };
     let planned = |at: Option<Timestamp>| at.filter(|_| is_planned).map(Time);
     let machine = observed.machine();
-    let refs = references(observed, life);
+    let refs = references(observed, decision);
     let [bootstrap_ref, infrastructure_ref, machine_ref] = refs;
     let ready = Finding {
         kind: condition::READY,
@@ -243,12 +245,12 @@ fn wanted(
         Some(ready),
         Some(conditions::scheduled(findings)),
         Some(conditions::references_valid(findings)),
-        Some(conditions::machine_ready(observed, life, trouble)),
-        Some(conditions::drained(observed, life)),
-        conditions::node_tainted(observed, life, trouble),
+        Some(conditions::machine_ready(observed, decision, failed_action)),
+        Some(conditions::drained(observed, decision)),
+        conditions::node_tainted(observed, decision, failed_action),
     ];
     let applied = match &observed.node {
-        NodeSight::Present(node) => node.applied.clone(),
+        NodeState::Present(node) => node.applied.clone(),
         _ => Vec::new(),
     };
     ScheduledMachineStatus {
@@ -272,18 +274,18 @@ fn wanted(
                 uid: machine.node_uid.clone(),
             })
         }),
-        last_scheduled_time: last_scheduled(observed, life, now),
+        last_scheduled_time: last_scheduled(observed, decision, now),
         machine_ref,
         bootstrap_ref,
         infrastructure_ref,
         applied_node_taints: applied,
-        next_cleanup: life.latest.map(Time),
-        shutdown: life.shutdown.clone(),
+        next_cleanup: decision.latest.map(Time),
+        shutdown: decision.shutdown.clone(),
     }
 }
 
 /// What was, or is about to be, created.
-fn references(observed: &Observed<'_>, life: &Life) -> [Option<ObjectReference>; 3] {
+fn references(observed: &Observed<'_>, decision: &Decision) -> [Option<ObjectReference>; 3] {
     let present = observed.status().map(|status| {
         [
             status.bootstrap_ref.clone(),
@@ -293,7 +295,7 @@ fn references(observed: &Observed<'_>, life: &Life) -> [Option<ObjectReference>;
     });
     let present = present.unwrap_or_default();
     let is_none_there = || observed.parts.iter().all(|part| part.seen().is_none());
-    match &life.stage {
+    match &decision.stage {
         Stage::Gone => [None, None, None],
         Stage::Replacing if is_none_there() => [None, None, None],
         // What is about to be created has to be known to whoever comes after.
@@ -314,11 +316,11 @@ fn references(observed: &Observed<'_>, life: &Life) -> [Option<ObjectReference>;
 }
 
 /// The last time at which a machine began to be created.
-fn last_scheduled(observed: &Observed<'_>, life: &Life, now: Timestamp) -> Option<Time> {
+fn last_scheduled(observed: &Observed<'_>, decision: &Decision, now: Timestamp) -> Option<Time> {
     let present = observed
         .status()
         .and_then(|status| status.last_scheduled_time.clone());
-    let begins = life.stage == Stage::Creating
+    let begins = decision.stage == Stage::Creating
         && observed
             .status()
             .is_none_or(|status| status.machine_ref.is_none());

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use kube::core::DynamicObject;
 
-use super::{Action, DrainProgress, Observed, PartSeen, Plan, Step, plan};
+use super::{Action, DrainProgress, Observed, PartState, Plan, Step, plan};
 use crate::{
     api::fixture::office_json,
     api::{FINALIZER, Phase, ScheduledMachine, ScheduledMachineStatus},
-    controller::clusters::NodeSight,
+    controller::clusters::NodeState,
     machine::{MachineVersion, NodeSeen, Part, Seen, manifest},
 };
 
@@ -38,11 +38,11 @@ fn object(change: &[(&str, Value)]) -> ScheduledMachine {
 fn empty(object: &ScheduledMachine) -> Observed<'_> {
     Observed {
         object,
-        parts: [PartSeen::Absent, PartSeen::Absent, PartSeen::Absent],
+        parts: [PartState::Absent, PartState::Absent, PartState::Absent],
         is_of_other_kinds: false,
-        node: NodeSight::None,
+        node: NodeState::None,
         machine_version: Some(MachineVersion::V1Beta2),
-        troubles: Vec::new(),
+        failed_actions: Vec::new(),
         deletion_seen: None,
         drain: None,
     }
@@ -52,12 +52,12 @@ fn plan_of(object: &ScheduledMachine, now: &str) -> Plan {
     plan(&empty(object), now.parse().unwrap())
 }
 
-fn node(spec: &Value) -> NodeSight {
+fn node(spec: &Value) -> NodeState {
     let node = json!({
         "metadata": {"name": "n", "uid": "u"}, "spec": spec,
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     });
-    NodeSight::Present(Arc::new(NodeSeen::of(
+    NodeState::Present(Arc::new(NodeSeen::of(
         &serde_json::from_value(node).unwrap(),
     )))
 }
@@ -75,7 +75,7 @@ fn complete(object: &ScheduledMachine) -> Observed<'_> {
             made["status"] = status.clone();
         }
         let made: DynamicObject = serde_json::from_value(made).unwrap();
-        PartSeen::Present(Arc::new(Seen::of_machine(&made).unwrap()))
+        PartState::Present(Arc::new(Seen::of_machine(&made).unwrap()))
     });
     Observed {
         parts,
@@ -229,7 +229,7 @@ fn a_settled_object_needs_no_step_and_is_looked_at_again_at_its_boundary() {
     );
     assert_eq!(later.steps, []);
     assert_eq!(
-        later.look_again,
+        later.requeue_at,
         Some("2026-03-02T18:00:00Z".parse::<Timestamp>().unwrap())
     );
 }
@@ -253,10 +253,10 @@ fn nothing_is_decided_while_it_is_not_known_what_there_is() {
     kept(&mut object);
     for now in [MONDAY_NOON, SUNDAY_NOON] {
         let mut observed = complete(&object);
-        observed.parts[0] = PartSeen::Unknown;
+        observed.parts[0] = PartState::Unknown;
         let plan = plan(&observed, now.parse().unwrap());
         assert_eq!(plan.steps, []);
-        assert!(plan.look_again.is_some());
+        assert!(plan.requeue_at.is_some());
     }
 }
 
@@ -303,7 +303,7 @@ fn a_machine_leaves_step_by_step(
         assert!(found.as_ref().unwrap().starts_with(action), "{found:?}");
     } else {
         assert_eq!(found, None);
-        assert!(plan.look_again.unwrap() <= "2026-03-02T18:10:00Z".parse().unwrap());
+        assert!(plan.requeue_at.unwrap() <= "2026-03-02T18:10:00Z".parse().unwrap());
     }
 }
 
@@ -367,7 +367,7 @@ fn a_schedule_without_boundaries_is_looked_at_only_when_it_changes() {
         ("/spec/schedule/hoursOfDay", json!(["0-23"])),
     ];
     let plan = plan_of(&object(&always), MONDAY_NOON);
-    assert_eq!(plan.look_again, None);
+    assert_eq!(plan.requeue_at, None);
     assert_eq!(
         written(&plan).message.as_deref(),
         Some("the window is open with no end; the machine is being created")
@@ -377,7 +377,7 @@ fn a_schedule_without_boundaries_is_looked_at_only_when_it_changes() {
             &object(&[("/spec/schedule/enabled", json!(false))]),
             MONDAY_NOON
         )
-        .look_again,
+        .requeue_at,
         None
     );
 }

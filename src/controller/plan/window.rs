@@ -8,7 +8,7 @@ use crate::{api::ScheduledMachineSpec, schedule::Schedule};
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     pub(super) state: WindowState,
-    pub(super) look_again: Option<Timestamp>,
+    pub(super) requeue_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,14 +38,14 @@ impl Window {
                 Err(error) => {
                     return Self {
                         state: WindowState::Invalid(error.to_string()),
-                        look_again: None,
+                        requeue_at: None,
                     };
                 }
             };
         if !texts.enabled {
             return Self {
                 state: WindowState::Disabled,
-                look_again: None,
+                requeue_at: None,
             };
         }
         let next = schedule.next_boundary(now);
@@ -63,7 +63,7 @@ impl Window {
         };
         Self {
             state,
-            look_again: next,
+            requeue_at: next,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
 
-use super::{Pace, Place, in_order};
+use super::{QueueEntry, WorkSlots, in_order};
 use crate::{api::ScheduledMachine, api::fixture::office_json};
 
 fn object(name: &str, priority: u8, status: Option<Value>) -> Arc<ScheduledMachine> {
@@ -48,37 +48,37 @@ fn overdue_comes_before_unseen_before_routine_and_priority_decides_within() {
 
 #[tokio::test]
 async fn no_more_is_handed_out_than_is_finished() {
-    let pace = Pace::new(1);
+    let work_slots = WorkSlots::new(1);
     let reference = |name: &str| ObjectRef::<ScheduledMachine>::new(name).within("default");
-    pace.slot().await;
-    pace.take(&reference("a"));
-    assert!(futures::FutureExt::now_or_never(pace.slot()).is_none());
+    work_slots.slot().await;
+    work_slots.take(&reference("a"));
+    assert!(futures::FutureExt::now_or_never(work_slots.slot()).is_none());
     // One that is on its way already takes no second slot, and others that finish give none back.
-    pace.take(&reference("a"));
-    pace.finished(&reference("b").erase());
-    assert!(futures::FutureExt::now_or_never(pace.slot()).is_none());
-    pace.finished(&reference("a").erase());
-    assert!(futures::FutureExt::now_or_never(pace.slot()).is_some());
-    pace.finished(&reference("a").erase());
-    pace.take(&reference("c"));
-    assert!(futures::FutureExt::now_or_never(pace.slot()).is_none());
+    work_slots.take(&reference("a"));
+    work_slots.finished(&reference("b").erase());
+    assert!(futures::FutureExt::now_or_never(work_slots.slot()).is_none());
+    work_slots.finished(&reference("a").erase());
+    assert!(futures::FutureExt::now_or_never(work_slots.slot()).is_some());
+    work_slots.finished(&reference("a").erase());
+    work_slots.take(&reference("c"));
+    assert!(futures::FutureExt::now_or_never(work_slots.slot()).is_none());
 }
 
 #[test]
 fn nothing_is_idle_where_all_slots_are_taken_or_something_waits() {
-    let pace = Pace::new(2);
+    let work_slots = WorkSlots::new(2);
     let reference = |name: &str| ObjectRef::<ScheduledMachine>::new(name).within("default");
-    assert!(pace.is_idle());
+    assert!(work_slots.is_idle());
     for name in ["a", "b"] {
-        pace.take(&reference(name));
+        work_slots.take(&reference(name));
     }
-    assert!(!pace.is_idle(), "all slots are taken");
-    pace.finished(&reference("a").erase());
-    assert!(pace.is_idle());
+    assert!(!work_slots.is_idle(), "all slots are taken");
+    work_slots.finished(&reference("a").erase());
+    assert!(work_slots.is_idle());
     let now = "2026-03-02T09:00:00Z".parse().unwrap();
-    let next = Place::of(&object("c", 50, None), now);
-    pace.wait_for(&BTreeSet::from([next]));
-    assert!(!pace.is_idle(), "something waits for a slot");
-    pace.wait_for(&BTreeSet::new());
-    assert!(pace.is_idle());
+    let next = QueueEntry::of(&object("c", 50, None), now);
+    work_slots.wait_for(&BTreeSet::from([next]));
+    assert!(!work_slots.is_idle(), "something waits for a slot");
+    work_slots.wait_for(&BTreeSet::new());
+    assert!(work_slots.is_idle());
 }

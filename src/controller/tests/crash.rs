@@ -8,7 +8,7 @@ use super::{
 use crate::api_server::SCHEDULED_MACHINES;
 
 /// A story: what happens, and what must be true in the end.
-struct Story {
+struct Scenario {
     name: &'static str,
     now: &'static str,
     /// What users do once the machine is there.
@@ -44,15 +44,15 @@ fn with_spec(server: &ApiServer, change: fn(&mut Value)) {
     server.patch("a", "/spec", spec);
 }
 
-const STORIES: [Story; 6] = [
-    Story {
+const SCENARIOS: [Scenario; 6] = [
+    Scenario {
         name: "create",
         now: "2026-03-02T09:10:00Z",
         then: |_| {},
         lasts: Duration::from_secs(45),
         ends: is_complete,
     },
-    Story {
+    Scenario {
         name: "drain and delete",
         now: "2026-03-02T17:58:00Z",
         then: |_| {},
@@ -63,7 +63,7 @@ const STORIES: [Story; 6] = [
             assert_eq!(status(server).get("machineRef"), None);
         },
     },
-    Story {
+    Scenario {
         name: "kill switch",
         now: "2026-03-02T09:10:00Z",
         then: |server| with_spec(server, |spec| spec["killSwitch"] = json!(true)),
@@ -75,7 +75,7 @@ const STORIES: [Story; 6] = [
             assert_eq!(status(server)["phase"], "Terminated");
         },
     },
-    Story {
+    Scenario {
         name: "deletion",
         now: "2026-03-02T08:50:00Z",
         then: |server| {
@@ -89,7 +89,7 @@ const STORIES: [Story; 6] = [
             assert!(server.names(SCHEDULED_MACHINES).is_empty());
         },
     },
-    Story {
+    Scenario {
         name: "reclaim",
         now: "2026-03-02T09:10:00Z",
         then: |server| {
@@ -111,7 +111,7 @@ const STORIES: [Story; 6] = [
             assert_eq!(status(server)["phase"], "Disabled");
         },
     },
-    Story {
+    Scenario {
         name: "out and in again",
         now: "2026-03-02T17:58:00Z",
         then: |_| {},
@@ -132,13 +132,13 @@ fn occupy(server: &ApiServer) {
 }
 
 /// Plays a story with a leader that dies as the faults say, and a successor. Whether it died.
-async fn play(story: &Story, at: usize, crash: Crash) -> bool {
+async fn play(scenario: &Scenario, at: usize, crash: Crash) -> bool {
     let server = cluster();
     with_spec(&server, |spec| {
         spec["nodeTaints"] =
             json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
     });
-    let mut first = Replica::synced(story.now, &server).await;
+    let mut first = Replica::synced(scenario.now, &server).await;
     server.set_faults(Faults {
         crash: Some((at, crash)),
         ..Faults::default()
@@ -146,15 +146,15 @@ async fn play(story: &Story, at: usize, crash: Crash) -> bool {
     let _first_term = first.begin_term();
     sleep(MOMENT).await;
     occupy(&server);
-    (story.then)(&server);
+    (scenario.then)(&server);
     sleep(MOMENT).await;
-    if story.name == "deletion" {
+    if scenario.name == "deletion" {
         occupy(&server);
     }
-    if story.name == "deletion" {
+    if scenario.name == "deletion" {
         server.remove(SCHEDULED_MACHINES, "default", "a");
     }
-    sleep(story.lasts).await;
+    sleep(scenario.lasts).await;
     let has_crashed = server.has_crashed();
     first.work.shutdown().await;
     let now = first.wall.now().to_string();
@@ -163,14 +163,14 @@ async fn play(story: &Story, at: usize, crash: Crash) -> bool {
     server.set_faults(Faults::default());
     let mut second = Replica::synced(&now, &server).await;
     let _second_term = second.begin_term();
-    if story.name == "reclaim" && server.object("a")["spec"]["schedule"]["enabled"] != false {
+    if scenario.name == "reclaim" && server.object("a")["spec"]["schedule"]["enabled"] != false {
         // The machine was not there yet when its owner wanted it back.
         sleep(MOMENT).await;
-        (story.then)(&server);
+        (scenario.then)(&server);
     }
-    sleep(story.lasts).await;
-    (story.ends)(&server);
-    if story.name == "out and in again" {
+    sleep(scenario.lasts).await;
+    (scenario.ends)(&server);
+    if scenario.name == "out and in again" {
         sleep(Duration::from_mins(1)).await;
         is_complete(&server);
     }
@@ -184,17 +184,21 @@ async fn play(story: &Story, at: usize, crash: Crash) -> bool {
 #[rstest::rstest]
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_write_is_repaired_by_the_successor(
-    #[values(0, 1, 2, 3, 4, 5)] story: usize,
+    #[values(0, 1, 2, 3, 4, 5)] scenario: usize,
     #[values(Crash::Before, Crash::After)] crash: Crash,
 ) {
-    let story = &STORIES[story];
+    let scenario = &SCENARIOS[scenario];
     let mut at = 1;
-    while play(story, at, crash).await {
+    while play(scenario, at, crash).await {
         at += 1;
-        assert!(at < 60, "{} does not end", story.name);
+        assert!(at < 60, "{} does not end", scenario.name);
     }
-    println!("{}: {} writes, a crash {crash:?} each", story.name, at - 1);
-    assert!(at > 6, "{} has only {} writes", story.name, at - 1);
+    println!(
+        "{}: {} writes, a crash {crash:?} each",
+        scenario.name,
+        at - 1
+    );
+    assert!(at > 6, "{} has only {} writes", scenario.name, at - 1);
 }
 
 #[tokio::test(start_paused = true)]

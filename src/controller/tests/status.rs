@@ -11,13 +11,13 @@ async fn nothing_is_written_while_nothing_changes() {
     // Being created, and there.
     assert_eq!(server.writes().len(), 4);
     let writes = server.all_writes();
-    let looks =
+    let verify =
         |replica: &Replica| replica.metric("five_spot_reconciliations_total{result=\"success\"}");
-    let before = looks(&replica);
+    let before = verify(&replica);
 
     sleep(Duration::from_hours(8)).await;
     assert_eq!(server.all_writes(), writes);
-    assert_eq!(looks(&replica), before);
+    assert_eq!(verify(&replica), before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,7 +136,7 @@ async fn a_term_that_falls_behind_the_watch_looks_at_everything() {
     let wall: Arc<dyn WallClock> = Arc::clone(&replica.wall) as _;
     let queue = Queue::new(
         &replica.caches,
-        Arc::new(Pace::new(MANY)),
+        Arc::new(WorkSlots::new(MANY)),
         Arc::default(),
         wall,
     );

@@ -90,8 +90,8 @@ async fn a_wall_clock_that_is_set_back_makes_a_look_wait_again_and_not_spin() {
         1,
         "the office is still shut by the wall clock"
     );
-    let looks = replica.metric("five_spot_reconciliations_total{result=\"success\"}");
-    assert!(looks <= 4, "{looks}");
+    let verify = replica.metric("five_spot_reconciliations_total{result=\"success\"}");
+    assert!(verify <= 4, "{verify}");
     sleep(Duration::from_mins(2)).await;
     assert_eq!(phases(&server)[1..], of_a(&["Pending", "Active"]));
 }

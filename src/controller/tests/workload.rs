@@ -278,14 +278,14 @@ async fn a_right_to_list_without_one_to_watch_makes_no_stampede() {
     });
     workload.break_watches();
     sleep(Duration::from_mins(5)).await;
-    let looks = "five_spot_reconciliations_total{result=\"success\"}";
-    let (lists, looked) = (workload.traffic()["LIST /nodes"].0, replica.metric(looks));
+    let verify = "five_spot_reconciliations_total{result=\"success\"}";
+    let (lists, looked) = (workload.traffic()["LIST /nodes"].0, replica.metric(verify));
     sleep(Duration::from_mins(10)).await;
     let more = workload.traffic()["LIST /nodes"].0 - lists;
     // A pause is 30 to 60 seconds long by then: 30, and as much again by chance.
     assert!((10..=20).contains(&more), "{more} lists in 10 minutes");
     assert_eq!(
-        replica.metric(looks),
+        replica.metric(verify),
         looked,
         "the Nodes are what they were"
     );

@@ -21,8 +21,8 @@ fn taint(key: &str, value: &str) -> NodeTaint {
     }
 }
 
-fn wish(cordoned: bool, taints: &[NodeTaint]) -> NodeWish {
-    NodeWish {
+fn desired(cordoned: bool, taints: &[NodeTaint]) -> DesiredNode {
+    DesiredNode {
         cordoned,
         taints: Some(taints.to_vec()),
         clear_reclaim: false,
@@ -84,12 +84,12 @@ fn one_patch_makes_the_node_as_wished_and_the_next_is_none(
             .collect::<Vec<_>>()
     };
     let before = node(&spec, &annotations);
-    for wish in [
-        wish(false, &[taint("a", "1")]),
-        wish(true, &[taint("a", "1"), taint("b", "2")]),
-        wish(false, &[]),
+    for desired in [
+        desired(false, &[taint("a", "1")]),
+        desired(true, &[taint("a", "1"), taint("b", "2")]),
+        desired(false, &[]),
     ] {
-        let after = match patch(&before, &wish) {
+        let after = match patch(&before, &desired) {
             Some(patch) => {
                 assert_eq!(patch["metadata"]["resourceVersion"], "7");
                 assert_eq!(patch["metadata"]["uid"], "u");
@@ -97,11 +97,11 @@ fn one_patch_makes_the_node_as_wished_and_the_next_is_none(
             }
             None => before.clone(),
         };
-        assert_eq!(patch(&after, &wish), None, "{after:?}");
+        assert_eq!(patch(&after, &desired), None, "{after:?}");
         let seen = NodeSeen::of(&after);
-        assert!(seen.is_as(&wish));
-        assert_eq!(Some(&seen.applied), wish.taints.as_ref());
-        assert_eq!(seen.is_cordoned, wish.cordoned);
+        assert!(seen.is_as(&desired));
+        assert_eq!(Some(&seen.applied), desired.taints.as_ref());
+        assert_eq!(seen.is_cordoned, desired.cordoned);
         assert_eq!(
             foreign(&after),
             foreign(&before),
@@ -116,16 +116,16 @@ fn a_taint_of_somebody_else_with_another_value_is_a_conflict_and_nothing_is_put_
         &json!({"taints": [{"key": "a", "value": "theirs", "effect": "NoSchedule"}]}),
         &json!({}),
     );
-    let wish = wish(false, &[taint("a", "ours"), taint("b", "2")]);
+    let desired = desired(false, &[taint("a", "ours"), taint("b", "2")]);
     let conflict = NodeSeen::of(&node)
-        .conflict(wish.taints.as_ref().unwrap())
+        .conflict(desired.taints.as_ref().unwrap())
         .unwrap();
     assert_eq!(
         conflict.to_string(),
         "nodeTaints: the Node has a=theirs:NoSchedule, which another owner put there, and the spec asks for \
          a=ours:NoSchedule"
     );
-    assert_eq!(patch(&node, &wish), None);
+    assert_eq!(patch(&node, &desired), None);
 }
 
 #[test]
@@ -134,9 +134,9 @@ fn a_taint_that_somebody_else_put_there_just_so_stays_theirs() {
         &json!({"taints": [{"key": "a", "value": "1", "effect": "NoSchedule"}]}),
         &json!({}),
     );
-    assert_eq!(patch(&before, &wish(false, &[taint("a", "1")])), None);
+    assert_eq!(patch(&before, &desired(false, &[taint("a", "1")])), None);
     assert_eq!(
-        patch(&before, &wish(false, &[])),
+        patch(&before, &desired(false, &[])),
         None,
         "it is not taken off either"
     );
@@ -145,11 +145,11 @@ fn a_taint_that_somebody_else_put_there_just_so_stays_theirs() {
 #[test]
 fn a_node_that_somebody_else_cordoned_stays_cordoned() {
     let theirs = node(&json!({"unschedulable": true}), &json!({}));
-    assert_eq!(patch(&theirs, &wish(true, &[])), None);
-    assert_eq!(patch(&theirs, &wish(false, &[])), None);
+    assert_eq!(patch(&theirs, &desired(true, &[])), None);
+    assert_eq!(patch(&theirs, &desired(false, &[])), None);
     let free = node(&json!({}), &json!({}));
-    let ours = patched(&free, &patch(&free, &wish(true, &[])).unwrap());
-    let again = patched(&ours, &patch(&ours, &wish(false, &[])).unwrap());
+    let ours = patched(&free, &patch(&free, &desired(true, &[])).unwrap());
+    let again = patched(&ours, &patch(&ours, &desired(false, &[])).unwrap());
     assert!(!NodeSeen::of(&again).is_cordoned);
     assert_eq!(json!(again.metadata.annotations), json!({}));
 }
@@ -164,12 +164,12 @@ fn a_reclaim_request_is_seen_and_cleared_with_its_details() {
         }),
     );
     assert!(NodeSeen::of(&node).is_reclaimed);
-    let wish = NodeWish {
+    let desired = DesiredNode {
         cordoned: true,
         clear_reclaim: true,
-        ..NodeWish::default()
+        ..DesiredNode::default()
     };
-    let after = patched(&node, &patch(&node, &wish).unwrap());
+    let after = patched(&node, &patch(&node, &desired).unwrap());
     assert_eq!(
         json!(after.metadata.annotations),
         json!({"5spot.finos.org/cordoned": "true", "example.com/x": "y"})

@@ -8,12 +8,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::{
     api::{ScheduledMachineStatus, condition},
     controller::{
-        clusters::NodeSight,
+        clusters::NodeState,
         plan::{
             action::Action,
+            decision::{Decision, DrainNews, Goal, Stage},
             findings::Findings,
-            life::{DrainNews, Goal, Life, Stage},
-            observed::{DrainProgress, Observed, Trouble},
+            observed::{DrainProgress, FailedAction, Observed},
             step::Announcement,
             window::WindowState,
         },
@@ -73,19 +73,19 @@ pub(super) fn references_valid(findings: &Findings) -> Finding {
 
 pub(super) fn machine_ready(
     observed: &Observed<'_>,
-    life: &Life,
-    trouble: Option<&Trouble>,
+    decision: &Decision,
+    failed_action: Option<&FailedAction>,
 ) -> Finding {
     let finding = |is_true, reason, message: String| {
         Finding::new(condition::MACHINE_READY, is_true, reason, message)
     };
     if let (
-        Some(Trouble {
+        Some(FailedAction {
             reason, message, ..
         }),
         Goal::Present,
-    ) = (trouble, life.goal)
-        && life.stage != Stage::There
+    ) = (failed_action, decision.goal)
+        && decision.stage != Stage::There
     {
         return finding(false, reason, message.clone());
     }
@@ -93,14 +93,14 @@ pub(super) fn machine_ready(
         .parts
         .iter()
         .find_map(|part| part.seen().filter(|seen| seen.machine.is_some()));
-    if life.stage == Stage::Removing || seen.is_some_and(|seen| seen.is_deleting) {
+    if decision.stage == Stage::Removing || seen.is_some_and(|seen| seen.is_deleting) {
         return finding(
             false,
             "MachineDeleting",
             "the machine is being removed".to_owned(),
         );
     }
-    match (observed.machine(), &life.stage) {
+    match (observed.machine(), &decision.stage) {
         (Some(machine), _) if machine.is_ready => {
             let node = machine.node.as_deref().unwrap_or_default();
             finding(
@@ -136,12 +136,12 @@ pub(super) fn machine_ready(
     }
 }
 
-pub(super) fn drained(observed: &Observed<'_>, life: &Life) -> Finding {
+pub(super) fn drained(observed: &Observed<'_>, decision: &Decision) -> Finding {
     let finding = |is_true, reason, message: String| {
         Finding::new(condition::DRAINED, is_true, reason, message)
     };
     let nothing = || finding(true, "NoNode", "there is no Node to drain".to_owned());
-    match &life.drain {
+    match &decision.drain {
         DrainNews::Same => {
             Finding::present(observed, condition::DRAINED, |_| true).unwrap_or_else(nothing)
         }
@@ -151,8 +151,8 @@ pub(super) fn drained(observed: &Observed<'_>, life: &Life) -> Finding {
             "the machine is not on its way out".to_owned(),
         ),
         DrainNews::Pending => {
-            let message = doing(observed, life).unwrap_or_default();
-            match life.stage {
+            let message = doing(observed, decision).unwrap_or_default();
+            match decision.stage {
                 Stage::Grace(_) => finding(false, "GracePeriod", message),
                 Stage::OutOfReach(_) => finding(false, "NodeOutOfReach", message),
                 _ => finding(false, "Draining", message),
@@ -182,8 +182,8 @@ pub(super) fn drained(observed: &Observed<'_>, life: &Life) -> Finding {
 }
 
 /// What is going on with a machine on its way out, in words.
-pub(super) fn doing(observed: &Observed<'_>, life: &Life) -> Option<String> {
-    match &life.stage {
+pub(super) fn doing(observed: &Observed<'_>, decision: &Decision) -> Option<String> {
+    match &decision.stage {
         Stage::Grace(until) => Some(format!(
             "the Node takes no new pods, and is drained at {until}"
         )),
@@ -213,8 +213,8 @@ pub(super) fn doing(observed: &Observed<'_>, life: &Life) -> Option<String> {
 
 pub(super) fn node_tainted(
     observed: &Observed<'_>,
-    life: &Life,
-    trouble: Option<&Trouble>,
+    decision: &Decision,
+    failed_action: Option<&FailedAction>,
 ) -> Option<Finding> {
     let wanted = &observed.object.spec.node_taints;
     let finding = |is_true, reason, message: &str| {
@@ -225,20 +225,20 @@ pub(super) fn node_tainted(
             message.to_owned(),
         ))
     };
-    if life.goal != Goal::Present || wanted.is_empty() {
+    if decision.goal != Goal::Present || wanted.is_empty() {
         return None;
     }
-    let NodeSight::Present(node) = &observed.node else {
+    let NodeState::Present(node) = &observed.node else {
         return finding(false, "NoNodeYet", "there is no Node to taint");
     };
     if let Some(conflict) = node.conflict(wanted) {
         return finding(false, TAINT_CONFLICT, &conflict.to_string());
     }
-    if let Some(Trouble {
+    if let Some(FailedAction {
         action: Action::ShapeNode { .. },
         message,
         ..
-    }) = trouble
+    }) = failed_action
     {
         return finding(false, "PatchFailed", message);
     }
@@ -249,7 +249,7 @@ pub(super) fn node_tainted(
             "the Node is tainted once it is ready",
         );
     }
-    match life.action {
+    match decision.action {
         Some(Action::ShapeNode { .. }) => finding(false, "Applying", "the taints are being put on"),
         _ => finding(true, "Applied", "the Node has the taints of the spec"),
     }

@@ -1,4 +1,4 @@
-//! The life of a machine: what is to become of it, and how far it is.
+//! The decision about a machine: what is to become of it, and how far it is.
 
 use jiff::Timestamp;
 
@@ -86,25 +86,25 @@ pub(super) enum DrainNews {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Life {
+pub(super) struct Decision {
     pub(super) goal: Goal,
     pub(super) stage: Stage,
     pub(super) drain: DrainNews,
     pub(super) action: Option<Action>,
-    pub(super) look_again: Option<Timestamp>,
+    pub(super) requeue_at: Option<Timestamp>,
     pub(super) shutdown: Option<Shutdown>,
     /// When the machine is removed at the latest.
     pub(super) latest: Option<Timestamp>,
 }
 
-impl Life {
+impl Decision {
     pub(super) fn at(goal: Goal, stage: Stage, drain: DrainNews) -> Self {
         Self {
             goal,
             stage,
             drain,
             action: None,
-            look_again: None,
+            requeue_at: None,
             shutdown: None,
             latest: None,
         }
