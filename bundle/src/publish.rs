@@ -1,5 +1,7 @@
 //! The images of this version, put together to be written as archives or pushed.
 
+mod error;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,17 +11,17 @@ use bundle_check::files::FileError;
 use semver::Version;
 
 use crate::{
-    catalog::{self, CatalogError, Imaged, Release, earlier},
+    catalog::{self, Imaged, Release, earlier},
     elf,
-    generate::GenerateError,
     images::{self, Stamp},
     oci::{Image, archive, artifact},
-    reference::{ImageReference, InvalidReference},
-    sbom::{Bom, CargoError, Graph},
-    sources::{SourceError, Sources},
+    reference::ImageReference,
+    sbom::{Bom, Graph},
+    sources::Sources,
 };
 
 pub use crate::sbom::CYCLONEDX;
+pub(crate) use error::PublishError;
 
 /// An image with its name.
 #[derive(Clone, Debug)]
@@ -32,80 +34,6 @@ pub struct Named {
     pub tag: String,
     /// The image.
     pub image: Image,
-}
-
-/// The images can't be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// What the bundle is derived from.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The bundle.
-    #[error(transparent)]
-    Generate(#[from] GenerateError),
-    /// The catalog.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// An image.
-    #[error("failed to put the image of the {what} together")]
-    Image {
-        /// Which.
-        what: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The operator's image has a name that is none.
-    #[error(transparent)]
-    Reference(#[from] InvalidReference),
-    /// A bill of materials.
-    #[error(transparent)]
-    Cargo(#[from] CargoError),
-    /// A bill of materials can't be written as JSON.
-    #[error("failed to write a bill of materials as JSON")]
-    Json(#[from] serde_json::Error),
-    /// It is not known how Rust calls an architecture.
-    #[error(
-        "bundle/base/release.yaml: operatorImage.architectures has {value:?}: must be amd64 or arm64"
-    )]
-    Architecture {
-        /// The architecture.
-        value: String,
-    },
-    /// The binary is no program.
-    #[error("{}: must be an ELF file, as the operator is on Linux", .binary.display())]
-    NoProgram {
-        /// The file.
-        binary: PathBuf,
-    },
-    /// The binary does not run where the image says it does.
-    #[error(
-        "{} is built for {found}, and the image says {declared} by bundle/base/release.yaml, operatorImage.architectures: must be the \
-         same",
-        .binary.display()
-    )]
-    Foreign {
-        /// The file.
-        binary: PathBuf,
-        /// What it is built for.
-        found: String,
-        /// What the image says.
-        declared: String,
-    },
-    /// The binary is not the one that the bundle names.
-    #[error(
-        "the operator's image is {found}, and bundle/base/release.yaml has operatorImage.digest {pinned}: the bundle must name the image \
-         that is published with it; `just bundle-pin` writes it"
-    )]
-    Pinned {
-        /// What the binary gives.
-        found: String,
-        /// What is written.
-        pinned: String,
-    },
 }
 
 /// The operator's image of this binary.
