@@ -12,10 +12,11 @@ image := "ghcr.io/finos/5spot-rs:v" + version
 mutant := "five-spot/mutant:dev"
 peer := "five-spot/client-go-peer:dev"
 lease_manager := "five-spot/lease-manager-peer:dev"
+kube_rs := "five-spot/kube-rs-peer:dev"
 host := `rustc -vV | sed -n 's/^host: //p'`
 tools := "target/tools"
 opm_tags := "json1,netgo,osusergo,containers_image_openpgp"
-generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml deploy/flow-schema.yaml docs/reference.md e2e/report.schema.json e2e/failover.schema.json README.md bundle"
+generated := "deploy/crd.yaml deploy/rbac.yaml deploy/fence.yaml deploy/flow-schema.yaml docs/reference.md e2e/examples/kube-rs/deploy.yaml e2e/report.schema.json e2e/failover.schema.json README.md bundle"
 bundle := "target/debug/bundle"
 failover := "target/debug/failover"
 steps := "exec target/steps/build/debug/steps '" + just_executable() + "'"
@@ -158,7 +159,7 @@ cluster-test: test-binaries image cluster-image
 # Failover of our operator, of operators broken on purpose, and of foreign ones, side by side on four clusters
 [group('test')]
 [metadata('step', 'cluster', '600')]
-failover-test: test-binaries image mutant-image peer-image lease-manager-image cluster-image
+failover-test: test-binaries image mutant-image peer-image lease-manager-image kube-rs-image cluster-image
     cd e2e && ../target/tests/failover --test-threads 6
 
 # Machines that come and go by real Cluster API
@@ -265,6 +266,8 @@ generate: binaries
         target/debug/five-spot $file > $out/$file.yaml
         put $out/$file.yaml deploy/$file.yaml
     done
+    target/debug/kube-rs-peer manifests > $out/kube-rs.yaml
+    put $out/kube-rs.yaml e2e/examples/kube-rs/deploy.yaml
     target/debug/five-spot metrics > $out/metrics.md
     part metrics $out/metrics.md README.md
     target/debug/five-spot reference > $out/reference.md
@@ -337,6 +340,12 @@ peer-image: engine peer-binary
 [metadata('step', 'service', '5')]
 lease-manager-image: engine lease-manager-binary
     docker build --quiet --file e2e/examples/kube-lease-manager/Dockerfile --tag {{ lease_manager }} target/lease-manager
+
+# A kube-rs operator with lease-election, the elector of this operator as a library
+[group('build')]
+[metadata('step', 'service', '5')]
+kube-rs-image: engine kube-rs-binary
+    docker build --quiet --file e2e/examples/kube-rs/Dockerfile --tag {{ kube_rs }} target/kube-rs
 
 # Cluster API's controllers for the tests of machines
 [group('build')]
@@ -417,6 +426,11 @@ mutant-binary: need-linux need-cc
 [metadata('step', 'static', '40')]
 lease-manager-binary: need-linux need-cc
     @{{ just }} static lease-manager-peer '' lease-manager
+
+[private]
+[metadata('step', 'static', '40')]
+kube-rs-binary: need-linux need-cc
+    @{{ just }} static kube-rs-peer '' kube-rs
 
 [private]
 [metadata('step', 'go', '120')]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use sync_wrapper::SyncFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -139,13 +140,17 @@ impl Term {
 
     /// Resolves when no new work may be started: the replica is about to release the Lease, or the term has ended.
     ///
-    /// What is in flight may still be finished until [`Term::ended`].
-    pub async fn winding_down(&self) {
-        tokio::select! {
-            biased;
-            () = self.shared.winding_down.cancelled() => {}
-            () = self.ended() => {}
-        }
+    /// What is in flight may still be finished until [`Term::ended`]. This is what a kube-rs `Controller` shuts down on:
+    /// `Controller::graceful_shutdown_on(term.winding_down())`.
+    pub fn winding_down(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        let term = self.clone();
+        SyncFuture::new(async move {
+            tokio::select! {
+                biased;
+                () = term.shared.winding_down.cancelled() => {}
+                () = term.ended() => {}
+            }
+        })
     }
 
     /// Whether no new work may be started.
