@@ -18,7 +18,7 @@ source=$(cd "$source" && pwd)
 home=${HARNESS_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/failover}
 
 # Everything that the binary is made of, and the toolchain that makes it.
-identity=$(cd "$source" && find Cargo.toml Cargo.lock rust-toolchain.toml src e2e/Cargo.toml e2e/src -type f |
+identity=$(cd "$source" && find Cargo.toml Cargo.lock rust-toolchain.toml e2e/Cargo.toml e2e/src e2e/judging e2e/reports e2e/rig e2e/examples/5spot -type f |
 	LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-16)
 folder=$home/$identity
 

@@ -140,7 +140,7 @@ async fn main() -> ExitCode {
 
 /// Says what went wrong; gives the exit code for it.
 fn refuse(error: &anyhow::Error) -> u8 {
-    // Nobody to tell when standard error is closed.
+    // Standard error may be closed; then there is nowhere to say it.
     let _ = writeln!(std::io::stderr(), "error: {}", chain(error.as_ref()));
     let usage = error
         .downcast_ref::<RunError>()

@@ -30,7 +30,7 @@ impl Console {
         let line = format!("{:>3}:{:02} {mark}{text}", elapsed / 60, elapsed % 60);
         match &self.spinner {
             Some(spinner) => spinner.println(line),
-            // Nobody to tell when standard error is closed.
+            // Standard error may be closed; then there is nowhere to say it.
             None => drop(writeln!(std::io::stderr(), "{line}")),
         }
     }

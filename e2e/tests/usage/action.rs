@@ -135,19 +135,24 @@ fn the_same_sources_are_the_same_harness_and_others_are_not() {
         ("Cargo.toml", "a"),
         ("Cargo.lock", "b"),
         ("rust-toolchain.toml", "c"),
-        ("src/main.rs", "d"),
-        ("e2e/Cargo.toml", "e"),
-        ("e2e/src/main.rs", "f"),
+        ("e2e/Cargo.toml", "d"),
+        ("e2e/src/main.rs", "e"),
+        ("e2e/judging/src/lib.rs", "f"),
+        ("e2e/reports/src/lib.rs", "g"),
+        ("e2e/rig/src/lib.rs", "h"),
+        ("e2e/examples/5spot/failover.toml", "i"),
     ] {
         let path = copy.path().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
     let source = copy.path().to_str().unwrap();
-    let before = identity(source);
-    fs::write(copy.path().join("e2e/src/main.rs"), "g").unwrap();
-    assert_eq!((before.0, identity(source).0), (Some(0), Some(0)));
-    assert_ne!(before.1, identity(source).1);
+    for file in ["e2e/src/main.rs", "e2e/judging/src/lib.rs"] {
+        let before = identity(source);
+        fs::write(copy.path().join(file), "changed").unwrap();
+        assert_eq!((before.0, identity(source).0), (Some(0), Some(0)));
+        assert_ne!(before.1, identity(source).1);
+    }
     assert_eq!(identity("/nonexistent").0, Some(2));
 }
 

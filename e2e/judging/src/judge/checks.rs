@@ -45,7 +45,7 @@ pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
         }
     }
     checks.extend(led::led(reading));
-    // Work that nobody asked for is judged as well, where there is any.
+    // Work without a canary is judged as well, where there is any.
     if works || reading.exclusion.writes > 0 {
         checks.push(writes::overlap(reading));
         checks.push(writes::only_holder_writes(reading));

@@ -40,7 +40,7 @@ pub(super) async fn keep(
                 copies.spawn(copy(pods.clone(), pod, container.clone(), file));
             }
         }
-        // Those that ended are let go; their containers ended with them.
+        // The tasks that ended are dropped; their containers ended with them.
         while copies.try_join_next().is_some() {}
     }
 }
