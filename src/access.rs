@@ -74,163 +74,58 @@ pub enum Reach {
 
 /// All rights, in the order of the manifest.
 pub const RIGHTS: [Right; 17] = [
-    Right {
-        group: "coordination.k8s.io",
-        resource: "leases",
-        names: &[],
-        verbs: &["create"],
-        reach: Reach::OwnNamespace,
-        guard: Guard::None,
-        why: "A create request carries no name that RBAC could look at.",
-    },
-    Right {
-        group: "coordination.k8s.io",
-        resource: "leases",
-        names: &[LEASE],
-        verbs: &["get", "list", "watch", "update"],
-        reach: Reach::OwnNamespace,
-        guard: Guard::None,
-        why: "List and watch match a name only with a field selector on metadata.name, which the operator sends. Every \
-              write is a PUT with a precondition, so there is no right to patch.",
-    },
-    Right {
-        group: "",
-        resource: "pods",
-        names: &[],
-        verbs: WATCHED,
-        reach: Reach::OwnNamespace,
-        guard: Guard::None,
-        why: "A standby watches the leader's pod for the proof of its death, and a leader that ends looks for a successor.",
-    },
-    Right {
-        group: "",
-        resource: "configmaps",
-        names: &[FENCE],
-        verbs: &["patch"],
-        reach: Reach::OwnNamespace,
-        guard: Guard::Strict,
-        why: "The fence is tested by a dry run on this one object, which is never changed.",
-    },
-    Right {
-        group: "",
-        resource: "configmaps",
-        names: &[LENIENT_FENCE],
-        verbs: &["patch"],
-        reach: Reach::OwnNamespace,
-        guard: Guard::Lenient,
-        why: "The same for the part of the fence that guards what others write too.",
-    },
-    Right {
-        group: GROUP,
-        resource: "scheduledmachines",
-        names: &[],
-        verbs: &["get", "list", "watch", "patch"],
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "What users ask for. Written are its finalizer, and schedule.enabled when the owner of a machine wants it \
-              back.",
-    },
-    Right {
-        group: GROUP,
-        resource: "scheduledmachines/finalizers",
-        names: &[],
-        verbs: &["update"],
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "A Machine names its ScheduledMachine as an owner that waits for it, and clusters may want this right for that.",
-    },
-    Right {
-        group: GROUP,
-        resource: "scheduledmachines/status",
-        names: &[],
-        verbs: &["patch"],
-        reach: Reach::Cluster,
-        guard: Guard::Strict,
-        why: "What became of it: the status, and nothing else of the object.",
-    },
-    Right {
-        group: CLUSTER_API,
-        resource: "machines",
-        names: &[],
-        verbs: &["get", "list", "watch", "create", "patch", "delete"],
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "The Machines. Patched is an annotation by which Cluster API does not drain a Node once more.",
-    },
-    Right {
-        group: "bootstrap.cluster.x-k8s.io",
-        resource: "*",
-        names: &[],
-        verbs: OWNED,
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "Bootstrap objects. Which kinds there are is up to the providers; name yours in place of the asterisk.",
-    },
-    Right {
-        group: "infrastructure.cluster.x-k8s.io",
-        resource: "*",
-        names: &[],
-        verbs: OWNED,
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "Infrastructure objects, likewise.",
-    },
-    Right {
-        group: "k0smotron.io",
-        resource: "*",
-        names: &[],
-        verbs: OWNED,
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "Both kinds of objects in the group that k0smotron used before.",
-    },
-    Right {
-        group: "",
-        resource: "secrets",
-        names: &[],
-        verbs: &["get"],
-        reach: Reach::Cluster,
-        guard: Guard::None,
-        why: "The kubeconfig of a workload cluster, in the Secret <cluster>-kubeconfig. RBAC knows no patterns of names. \
-              Only such Secrets are read, and only of clusters that a Machine of ours has become a Node of.",
-    },
-    Right {
-        group: "",
-        resource: "nodes",
-        names: &[],
-        verbs: &["get", "list", "watch", "patch"],
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "Nodes of machines: cordoned, tainted and watched for a request to give the machine back. Here where the \
-              machines join the operator's own cluster; in a workload cluster the user of the kubeconfig needs it.",
-    },
-    Right {
-        group: "",
-        resource: "pods",
-        names: &[],
-        verbs: &["list"],
-        reach: Reach::Cluster,
-        guard: Guard::None,
-        why: "What is on a Node that is drained.",
-    },
-    Right {
-        group: "",
-        resource: "pods/eviction",
-        names: &[],
-        verbs: &["create"],
-        reach: Reach::Cluster,
-        guard: Guard::Lenient,
-        why: "The drain. Pods are evicted and never deleted, so disruption budgets hold.",
-    },
-    Right {
-        group: "events.k8s.io",
-        resource: "events",
-        names: &[],
-        verbs: &["create", "patch"],
-        reach: Reach::Cluster,
-        guard: Guard::None,
-        why: "What happened, for people. Standbys report too.",
-    },
+    Right::own("coordination.k8s.io", "leases", &["create"])
+        .why("A create request carries no name that RBAC could look at."),
+    Right::own("coordination.k8s.io", "leases", &["get", "list", "watch", "update"])
+        .named(&[LEASE])
+        .why("List and watch match a name only with a field selector on metadata.name, which the operator sends. Every \
+              write is a PUT with a precondition, so there is no right to patch."),
+    Right::own("", "pods", WATCHED)
+        .why("A standby watches the leader's pod for the proof of its death, and a leader that ends looks for a successor."),
+    Right::own("", "configmaps", &["patch"])
+        .named(&[FENCE])
+        .guarded(Guard::Strict)
+        .why("The fence is tested by a dry run on this one object, which is never changed."),
+    Right::own("", "configmaps", &["patch"])
+        .named(&[LENIENT_FENCE])
+        .guarded(Guard::Lenient)
+        .why("The same for the part of the fence that guards what others write too."),
+    Right::cluster(GROUP, "scheduledmachines", &["get", "list", "watch", "patch"])
+        .guarded(Guard::Lenient)
+        .why("What users ask for. Written are its finalizer, and schedule.enabled when the owner of a machine wants it \
+              back."),
+    Right::cluster(GROUP, "scheduledmachines/finalizers", &["update"])
+        .guarded(Guard::Lenient)
+        .why("A Machine names its ScheduledMachine as an owner that waits for it, and clusters may want this right for that."),
+    Right::cluster(GROUP, "scheduledmachines/status", &["patch"])
+        .guarded(Guard::Strict)
+        .why("What became of it: the status, and nothing else of the object."),
+    Right::cluster(CLUSTER_API, "machines", &["get", "list", "watch", "create", "patch", "delete"])
+        .guarded(Guard::Lenient)
+        .why("The Machines. Patched is an annotation by which Cluster API does not drain a Node once more."),
+    Right::cluster("bootstrap.cluster.x-k8s.io", "*", OWNED)
+        .guarded(Guard::Lenient)
+        .why("Bootstrap objects. Which kinds there are is up to the providers; name yours in place of the asterisk."),
+    Right::cluster("infrastructure.cluster.x-k8s.io", "*", OWNED)
+        .guarded(Guard::Lenient)
+        .why("Infrastructure objects, likewise."),
+    Right::cluster("k0smotron.io", "*", OWNED)
+        .guarded(Guard::Lenient)
+        .why("Both kinds of objects in the group that k0smotron used before."),
+    Right::cluster("", "secrets", &["get"])
+        .why("The kubeconfig of a workload cluster, in the Secret <cluster>-kubeconfig. RBAC knows no patterns of names. \
+              Only such Secrets are read, and only of clusters that a Machine of ours has become a Node of."),
+    Right::cluster("", "nodes", &["get", "list", "watch", "patch"])
+        .guarded(Guard::Lenient)
+        .why("Nodes of machines: cordoned, tainted and watched for a request to give the machine back. Here where the \
+              machines join the operator's own cluster; in a workload cluster the user of the kubeconfig needs it."),
+    Right::cluster("", "pods", &["list"])
+        .why("What is on a Node that is drained."),
+    Right::cluster("", "pods/eviction", &["create"])
+        .guarded(Guard::Lenient)
+        .why("The drain. Pods are evicted and never deleted, so disruption budgets hold."),
+    Right::cluster("events.k8s.io", "events", &["create", "patch"])
+        .why("What happened, for people. Standbys report too."),
 ];
 
 /// The name that the API server knows the operator by, when it runs in this namespace.
@@ -239,6 +134,48 @@ pub fn user_name(namespace: &str) -> String {
 }
 
 impl Right {
+    /// A right in the operator's own namespace.
+    const fn own(
+        group: &'static str,
+        resource: &'static str,
+        verbs: &'static [&'static str],
+    ) -> Self {
+        Self {
+            group,
+            resource,
+            names: &[],
+            verbs,
+            reach: Reach::OwnNamespace,
+            guard: Guard::None,
+            why: "",
+        }
+    }
+
+    /// A right in every namespace.
+    const fn cluster(
+        group: &'static str,
+        resource: &'static str,
+        verbs: &'static [&'static str],
+    ) -> Self {
+        let reach = Reach::Cluster;
+        Self {
+            reach,
+            ..Self::own(group, resource, verbs)
+        }
+    }
+
+    const fn named(self, names: &'static [&'static str]) -> Self {
+        Self { names, ..self }
+    }
+
+    const fn guarded(self, guard: Guard) -> Self {
+        Self { guard, ..self }
+    }
+
+    const fn why(self, why: &'static str) -> Self {
+        Self { why, ..self }
+    }
+
     /// Whether it can change anything.
     pub fn is_write(&self) -> bool {
         self.verbs

@@ -30,6 +30,18 @@ pub struct InvalidField {
     pub rule: String,
 }
 
+fn invalid(
+    field: &'static str,
+    value: impl Into<String>,
+    rule: impl Into<String>,
+) -> Result<(), InvalidField> {
+    Err(InvalidField {
+        field,
+        value: value.into(),
+        rule: rule.into(),
+    })
+}
+
 /// Annotations of a Machine that begin so hold its deletion up, whatever follows.
 const DELETION_HOOKS: [&str; 2] = [
     "pre-drain.delete.hook.machine.cluster.x-k8s.io",
@@ -57,11 +69,8 @@ impl ScheduledMachine {
         if name.len() <= LONGEST_NAME {
             return Ok(());
         }
-        Err(InvalidField {
-            field: "metadata.name",
-            value: name,
-            rule: format!("must be at most {LONGEST_NAME} characters, as a label carries it"),
-        })
+        let rule = format!("must be at most {LONGEST_NAME} characters, as a label carries it");
+        invalid("metadata.name", name, rule)
     }
 }
 
@@ -77,11 +86,9 @@ impl ScheduledMachineSpec {
 
     fn check_references(&self) -> Result<(), InvalidField> {
         if !is_cluster_name(&self.cluster_name) {
-            return Err(InvalidField {
-                field: "clusterName",
-                value: self.cluster_name.clone(),
-                rule: "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit".to_owned(),
-            });
+            let rule =
+                "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit";
+            return invalid("clusterName", &self.cluster_name, rule);
         }
         check_group(
             "bootstrapSpec.apiVersion",
@@ -126,23 +133,16 @@ impl ScheduledMachineSpec {
         if bootstrap.kind != infrastructure.kind || group(bootstrap) != group(infrastructure) {
             return Ok(());
         }
-        Err(InvalidField {
-            field: "infrastructureSpec.kind",
-            value: infrastructure.kind.clone(),
-            rule: "must not be the kind of bootstrapSpec".to_owned(),
-        })
+        let rule = "must not be the kind of bootstrapSpec";
+        invalid("infrastructureSpec.kind", &infrastructure.kind, rule)
     }
 
     fn check_timeouts(&self) -> Result<(), InvalidField> {
         let check = |field, text: &str| {
+            let rule = "must be a whole number with one unit, s, m or h, of at most 24h";
             parse_timeout(text)
                 .map(drop)
-                .map_err(|InvalidTimeout { text }| InvalidField {
-                    field,
-                    value: text,
-                    rule: "must be a whole number with one unit, s, m or h, of at most 24h"
-                        .to_owned(),
-                })
+                .or_else(|InvalidTimeout { text }| invalid(field, text, rule))
         };
         check("gracefulShutdownTimeout", &self.graceful_shutdown_timeout)?;
         check("nodeDrainTimeout", &self.node_drain_timeout)
@@ -170,11 +170,8 @@ fn check_group(
     if group.is_some_and(|group| allowed.contains(&group)) {
         return Ok(());
     }
-    Err(InvalidField {
-        field,
-        value: object.api_version.clone(),
-        rule: format!("must be of the API group {}", allowed.join(" or ")),
-    })
+    let rule = format!("must be of the API group {}", allowed.join(" or "));
+    invalid(field, &object.api_version, rule)
 }
 
 /// The first key of labels and annotations that `is_reserved`.
@@ -189,13 +186,7 @@ fn check_keys(
     let annotations = annotations.map(|key| ("machineTemplate.annotations", key));
     let mut keys = labels.chain(annotations);
     let found = keys.find(|(_field, key)| is_reserved(key));
-    found.map_or(Ok(()), |(field, key)| {
-        Err(InvalidField {
-            field,
-            value: key.clone(),
-            rule: rule.to_owned(),
-        })
-    })
+    found.map_or(Ok(()), |(field, key)| invalid(field, key, rule))
 }
 
 /// Whether a key of labels or annotations belongs to Kubernetes, Cluster API or 5-Spot.
@@ -215,9 +206,6 @@ fn check_size(field: &'static str, object: &EmbeddedObject) -> Result<(), Invali
     if size <= LARGEST_PROVIDER_SPEC {
         return Ok(());
     }
-    Err(InvalidField {
-        field,
-        value: format!("{size} bytes"),
-        rule: format!("must be at most {LARGEST_PROVIDER_SPEC} bytes as JSON"),
-    })
+    let rule = format!("must be at most {LARGEST_PROVIDER_SPEC} bytes as JSON");
+    invalid(field, format!("{size} bytes"), rule)
 }

@@ -39,36 +39,32 @@ const ENDS_OF_A_DRAIN: [(&str, bool); 3] = [
 const TAINT_CONFLICT: &str = "TaintOwnershipConflict";
 
 pub(super) fn scheduled(findings: &Findings) -> Finding {
-    let (is_true, reason, message) = match &findings.window.state {
-        WindowState::Invalid(error) => (false, "InvalidSchedule", error.clone()),
-        WindowState::Disabled => (
-            false,
-            "ScheduleDisabled",
-            "the schedule is not enabled".to_owned(),
-        ),
+    let finding = |is_true, reason, message: &str| {
+        Finding::new(condition::SCHEDULED, is_true, reason, message)
+    };
+    match &findings.window.state {
+        WindowState::Invalid(error) => finding(false, "InvalidSchedule", error),
+        WindowState::Disabled => finding(false, "ScheduleDisabled", "the schedule is not enabled"),
         WindowState::Open { shuts, .. } => {
-            (true, "ScheduleActive", until("the window is open", *shuts))
+            finding(true, "ScheduleActive", &until("the window is open", *shuts))
         }
-        WindowState::Shut { opens, .. } => (
+        WindowState::Shut { opens, .. } => finding(
             false,
             "ScheduleInactive",
-            until("the window is shut", *opens),
+            &until("the window is shut", *opens),
         ),
-    };
-    Finding::new(condition::SCHEDULED, is_true, reason, message)
+    }
 }
 
 pub(super) fn references_valid(findings: &Findings) -> Finding {
-    let checked = findings.references.as_ref().and(findings.creation.as_ref());
-    let (is_true, reason, message) = match checked {
-        Ok(()) => (
-            true,
-            "ReferencesAllowed",
-            "the cluster and the embedded objects may be used".to_owned(),
-        ),
-        Err(error) => (false, "InvalidReference", error.to_string()),
-    };
-    Finding::new(condition::REFERENCES_VALID, is_true, reason, message)
+    let kind = condition::REFERENCES_VALID;
+    match findings.references.as_ref().and(findings.creation.as_ref()) {
+        Ok(()) => {
+            let message = "the cluster and the embedded objects may be used";
+            Finding::new(kind, true, "ReferencesAllowed", message)
+        }
+        Err(error) => Finding::new(kind, false, "InvalidReference", error.to_string()),
+    }
 }
 
 pub(super) fn machine_ready(
@@ -76,7 +72,7 @@ pub(super) fn machine_ready(
     decision: &Decision,
     failed_action: Option<&FailedAction>,
 ) -> Finding {
-    let finding = |is_true, reason, message: String| {
+    let finding = |is_true, reason, message: &str| {
         Finding::new(condition::MACHINE_READY, is_true, reason, message)
     };
     if let (
@@ -87,18 +83,14 @@ pub(super) fn machine_ready(
     ) = (failed_action, decision.goal)
         && decision.stage != Stage::There
     {
-        return finding(false, reason, message.clone());
+        return finding(false, reason, message);
     }
     let seen = observed
         .parts
         .iter()
         .find_map(|part| part.seen().filter(|seen| seen.machine.is_some()));
     if decision.stage == Stage::Removing || seen.is_some_and(|seen| seen.is_deleting) {
-        return finding(
-            false,
-            "MachineDeleting",
-            "the machine is being removed".to_owned(),
-        );
+        return finding(false, "MachineDeleting", "the machine is being removed");
     }
     match (observed.machine(), &decision.stage) {
         (Some(machine), _) if machine.is_ready => {
@@ -106,7 +98,7 @@ pub(super) fn machine_ready(
             finding(
                 true,
                 "NodeReady",
-                format!("the machine is the Node {node}, which is ready"),
+                &format!("the machine is the Node {node}, which is ready"),
             )
         }
         (Some(machine), _) => {
@@ -124,59 +116,48 @@ pub(super) fn machine_ready(
             } else {
                 "WaitingForNode"
             };
-            finding(false, reason, message)
+            finding(false, reason, &message)
         }
-        (None, Stage::Stuck { reason, message }) => finding(false, reason, message.clone()),
-        (None, Stage::Creating) => finding(
-            false,
-            "CreatingMachine",
-            "the machine is being created".to_owned(),
-        ),
-        (None, _) => finding(false, "NoMachine", "there is no Machine".to_owned()),
+        (None, Stage::Stuck { reason, message }) => finding(false, reason, message),
+        (None, Stage::Creating) => {
+            finding(false, "CreatingMachine", "the machine is being created")
+        }
+        (None, _) => finding(false, "NoMachine", "there is no Machine"),
     }
 }
 
 pub(super) fn drained(observed: &Observed<'_>, decision: &Decision) -> Finding {
-    let finding = |is_true, reason, message: String| {
-        Finding::new(condition::DRAINED, is_true, reason, message)
-    };
-    let nothing = || finding(true, "NoNode", "there is no Node to drain".to_owned());
+    let finding =
+        |is_true, reason, message: &str| Finding::new(condition::DRAINED, is_true, reason, message);
+    let nothing = || finding(true, "NoNode", "there is no Node to drain");
     match &decision.drain {
         DrainNews::Same => {
             Finding::present(observed, condition::DRAINED, |_| true).unwrap_or_else(nothing)
         }
-        DrainNews::InService => finding(
-            false,
-            "InService",
-            "the machine is not on its way out".to_owned(),
-        ),
+        DrainNews::InService => finding(false, "InService", "the machine is not on its way out"),
         DrainNews::Pending => {
-            let message = doing(observed, decision).unwrap_or_default();
+            let message = &doing(observed, decision).unwrap_or_default();
             match decision.stage {
                 Stage::Grace(_) => finding(false, "GracePeriod", message),
                 Stage::OutOfReach(_) => finding(false, "NodeOutOfReach", message),
                 _ => finding(false, "Draining", message),
             }
         }
-        DrainNews::Done => finding(
-            true,
-            "NodeDrained",
-            "all pods have left the Node".to_owned(),
-        ),
+        DrainNews::Done => finding(true, "NodeDrained", "all pods have left the Node"),
         DrainNews::NoNode => nothing(),
         DrainNews::TimedOut(progress) => {
             let message = format!("the Node was not empty in time: {}", show(progress));
-            finding(false, "DrainTimedOut", message)
+            finding(false, "DrainTimedOut", &message)
         }
         DrainNews::OutOfReach(error) => finding(
             false,
             "NodeOutOfReach",
-            format!("the Node was not drained: {error}"),
+            &format!("the Node was not drained: {error}"),
         ),
         DrainNews::Skipped(why) => finding(
             false,
             "DrainSkipped",
-            format!("the Node was not drained: {why}"),
+            &format!("the Node was not drained: {why}"),
         ),
     }
 }
@@ -218,12 +199,8 @@ pub(super) fn node_tainted(
 ) -> Option<Finding> {
     let wanted = &observed.object.spec.node_taints;
     let finding = |is_true, reason, message: &str| {
-        Some(Finding::new(
-            condition::NODE_TAINTED,
-            is_true,
-            reason,
-            message.to_owned(),
-        ))
+        let kind = condition::NODE_TAINTED;
+        Some(Finding::new(kind, is_true, reason, message))
     };
     if decision.goal != Goal::Present || wanted.is_empty() {
         return None;
@@ -298,12 +275,17 @@ pub(super) fn news(
 }
 
 impl Finding {
-    fn new(kind: &'static str, is_true: bool, reason: &'static str, message: String) -> Self {
+    fn new(
+        kind: &'static str,
+        is_true: bool,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             is_true,
             reason,
-            message,
+            message: message.into(),
         }
     }
 
