@@ -52,7 +52,7 @@ fn structural(schema: &Value, path: &str, faults: &mut Vec<(String, String)>) {
         && let Err(error) = regex::Regex::new(pattern)
     {
         fault(&format!(
-            "pattern {pattern:?} is no regular expression ({error})"
+            "pattern {pattern:?} is not a regular expression ({error})"
         ));
     }
     for (name, property) in properties(schema) {
@@ -219,7 +219,7 @@ fn unknown_fields(
                     None if is_set(schema, PRESERVE) || is_set(schema, "additionalProperties") => {}
                     None => faults.push(Fault::Schema {
                         path: here,
-                        reason: "the schema knows no such field".to_owned(),
+                        reason: "the schema has no such field".to_owned(),
                     }),
                 }
             }

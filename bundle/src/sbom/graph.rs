@@ -36,7 +36,7 @@ pub enum CargoError {
     Failed(String),
     #[error("failed to parse the answer of cargo metadata")]
     Parse(#[from] serde_json::Error),
-    #[error("cargo metadata knows no package {0}")]
+    #[error("cargo metadata has no package {0}")]
     NoPackage(String),
 }
 

@@ -67,7 +67,7 @@ fn what_is_linked_is_told_with_its_licence_and_what_needs_it() {
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let error = Graph::parse(&answer(), "other").unwrap_err();
-    assert_eq!(error.to_string(), "cargo metadata knows no package other");
+    assert_eq!(error.to_string(), "cargo metadata has no package other");
 }
 
 #[test]

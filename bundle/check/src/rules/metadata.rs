@@ -98,7 +98,7 @@ fn channel_names(subject: &Subject, findings: &mut Findings) {
         });
         if !is_conventional {
             let message = format!(
-                "channel {channel:?}: must be stable, candidate or fast, or begin so with a dash"
+                "channel {channel:?}: must be stable, candidate or fast, or begin with one of these and a dash"
             );
             findings.at(&about(&document, "channels.v1"), message);
         }
@@ -132,7 +132,7 @@ fn labels(subject: &Subject, findings: &mut Findings) {
 fn image(subject: &Subject, findings: &mut Findings) {
     if let Some(image) = &subject.bundle.image {
         for (instruction, line) in &image.superfluous {
-            let message = format!("a bundle has no use for {instruction:?}");
+            let message = format!("a bundle must not have {instruction:?}");
             findings.file(&image.file, *line, message);
         }
     }

@@ -98,7 +98,7 @@ fn a_rule_that_is_not_understood_is_told_and_not_passed(#[case] rule: &str) {
 #[case::both(json!({"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}), "exclude each other")]
 #[case::closed(json!({"type": "object", "additionalProperties": false}), "additionalProperties is false")]
 #[case::reference(json!({"type": "object", "$ref": "#/x"}), "$ref")]
-#[case::pattern(json!({"type": "string", "pattern": "("}), "no regular expression")]
+#[case::pattern(json!({"type": "string", "pattern": "("}), "not a regular expression")]
 fn a_schema_that_is_not_structural_is_found_with_its_place(
     #[case] field: Value,
     #[case] reason: &str,
