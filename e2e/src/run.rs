@@ -218,7 +218,7 @@ async fn measure(
     };
     let fence = match &options.source {
         Source::Manifests { manifests, .. } => manifests.has_fence(),
-        Source::Running { .. } => deploy::has_fence(client).await,
+        Source::Running { .. } => deploy::has_fence(client, &target).await,
     };
     let context = RunContext {
         cluster,

@@ -5,7 +5,6 @@ use std::{error::Error, iter};
 use lease_election::term::Fenced;
 use strum::{IntoStaticStr, VariantArray};
 
-
 /// An operation of the controller that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {

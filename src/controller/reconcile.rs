@@ -9,7 +9,6 @@ use kube::{
         events::{Event, EventType},
     },
 };
-use lease_election::term::Term;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 

@@ -1,25 +1,21 @@
 //! Leaves parts of the operator out, to measure what they are good for.
 
 use clap::ValueEnum;
-use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
-use kube::{Api, Client, ResourceExt};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, ListParams},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{EnvOverride, Manifests, is_a};
+use super::{EnvOverride, Manifests, Target, is_a};
 
-/// The name of the policy, its binding and its probe.
-const FENCE: &str = "5spot-fence";
+/// A fence is made of admission policies that decide by the Lease.
+const POLICY: &str = "ValidatingAdmissionPolicy";
 
-/// The name of the policy for what others write too, and of its binding.
-const SHARED: &str = "5spot-fence-shared";
-
-/// The kinds that the fence consists of.
-const FENCE_KINDS: [&str; 3] = [
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-    "ConfigMap",
-];
+/// The kinds that belong to it, each by the name of a policy.
+const FENCE_KINDS: [&str; 3] = [POLICY, "ValidatingAdmissionPolicyBinding", "ConfigMap"];
 
 /// Something that is there or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
@@ -42,21 +38,41 @@ pub struct Switches {
 
 /// Something can't be switched on because it is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("--fence on: the manifests have no ValidatingAdmissionPolicy {FENCE}")]
+#[error("--fence on: the manifests have no {POLICY} with the paramKind Lease")]
 pub struct NoFence;
 
 /// Whether the fence is in a cluster. Who may not look is told that it is not: then no hint counts as a reason.
-pub async fn has_fence(client: &Client) -> bool {
-    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
-    matches!(policies.get_opt(FENCE).await, Ok(Some(_)))
+pub async fn has_fence(client: &Client, target: &Target) -> bool {
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let Ok(bindings) = bindings.list(&ListParams::default()).await else {
+        return false;
+    };
+    bindings.iter().any(|binding| {
+        let by = binding
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.param_ref.as_ref());
+        by.is_some_and(|by| {
+            by.name.as_deref() == Some(&target.lease)
+                && by.namespace.as_deref() == Some(&target.namespace)
+        })
+    })
 }
 
 impl Manifests {
     /// Whether the fence is among the objects.
     pub fn has_fence(&self) -> bool {
-        self.objects
-            .iter()
-            .any(|object| object.name_any() == FENCE && is_a(object, FENCE_KINDS[0]))
+        !self.fence_policies().is_empty()
+    }
+
+    /// The names of the policies that decide by a Lease.
+    fn fence_policies(&self) -> Vec<String> {
+        let decides_by_lease = |object: &&DynamicObject| {
+            let kind = object.data.pointer("/spec/paramKind/kind");
+            is_a(object, POLICY) && kind.is_some_and(|kind| kind == "Lease")
+        };
+        let policies = self.objects.iter().filter(decides_by_lease);
+        policies.map(ResourceExt::name_any).collect()
     }
 
     /// Leaves out what is switched off; gives the variables that tell the operator.
@@ -71,8 +87,9 @@ impl Manifests {
         match switches.fence {
             Some(Switch::On) if !self.has_fence() => return Err(NoFence),
             Some(Switch::Off) => {
+                let policies = self.fence_policies();
                 self.objects.retain(|object| {
-                    ![FENCE, SHARED].contains(&object.name_any().as_str())
+                    !policies.contains(&object.name_any())
                         || !FENCE_KINDS.iter().any(|kind| is_a(object, kind))
                 });
                 set("FENCE_PROBE", "");
@@ -90,17 +107,18 @@ impl Manifests {
 
 #[cfg(test)]
 mod tests {
-    use kube::api::DynamicObject;
     use serde_json::json;
 
     use super::*;
 
+    const FENCE: &str = "a-fence";
+
     fn manifests(objects: &[(&str, &str)]) -> Manifests {
         let object = |(kind, name): &(&str, &str)| -> DynamicObject {
-            serde_json::from_value(
-                json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}),
-            )
-            .unwrap()
+            let param = if *name == FENCE { "Lease" } else { "ConfigMap" };
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name},
+                "spec": {"paramKind": {"kind": param}}});
+            serde_json::from_value(object).unwrap()
         };
         Manifests {
             objects: objects.iter().map(object).collect(),
@@ -110,6 +128,7 @@ mod tests {
     fn fenced() -> Manifests {
         manifests(&[
             ("ConfigMap", "other"),
+            ("ValidatingAdmissionPolicy", "other"),
             ("ValidatingAdmissionPolicy", FENCE),
             ("ValidatingAdmissionPolicyBinding", FENCE),
             ("ConfigMap", FENCE),
@@ -125,7 +144,7 @@ mod tests {
             hint: None,
         };
         let env = manifests.switch(off).unwrap();
-        assert_eq!(manifests.objects.len(), 2);
+        assert_eq!(manifests.objects.len(), 3);
         assert!(!manifests.has_fence());
         assert_eq!(
             (env[0].name.as_str(), env[0].value.as_str()),

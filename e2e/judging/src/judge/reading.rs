@@ -2,12 +2,13 @@
 
 use super::{CanaryCount, MeasuringError, Phases, measure};
 use crate::{
+    clock::Millis,
     judge::{
         exclusion::{self, Exclusion, Take},
         takeover::{Evidence, Takeover, history_of_terms, principal, takeovers, without_stranger},
     },
     limit::TakeoverLimits,
-    observed::{ApiCall, ClockMap, LeaseSeen, TrialData, Unobserved, lease},
+    observed::{ApiCall, ClockMap, LeaseRecord, LeaseSeen, TrialData, Unobserved, lease},
 };
 
 /// A trial's data with what follows from it.
@@ -35,10 +36,12 @@ impl<'a> Reading<'a> {
         let error = measure::error(data, &history, map.as_ref());
         let evidence = Evidence::of(data, error.total_ms);
         let takeovers: Vec<Takeover> =
-            without_stranger(takeovers(&history, &data.before, error.total_ms))
-                .into_iter()
-                .map(|takeover| evidence.examine(takeover))
-                .collect();
+            without_stranger(takeovers(&history, &data.before, |record| {
+                error.total_ms + write_lasted(data, record)
+            }))
+            .into_iter()
+            .map(|takeover| evidence.examine(takeover))
+            .collect();
         let takeover = principal(fault, &data.before, &data.strike, &takeovers, &history);
         let tenures = exclusion::tenures(
             &history_of_terms(fault, &history),
@@ -84,6 +87,17 @@ impl<'a> Reading<'a> {
             phases,
         }
     }
+}
+
+/// How long before its writer was answered the API server may have stored this state of the Lease: standbys may have heard
+/// of it by their watches then. Only the audit log tells.
+fn write_lasted(data: &TrialData, record: &LeaseRecord) -> Millis {
+    let version = record.resource_version;
+    data.calls
+        .iter()
+        .filter(|call| call.is_lease() && call.is_write())
+        .find(|call| call.lease.as_ref().map(|lease| lease.resource_version) == Some(version))
+        .map_or(0.0, ApiCall::lasted_ms)
 }
 
 /// What the replicas asked of the API server.

@@ -71,9 +71,13 @@ pub struct Takeover {
 
 /// Every takeover after the term of `before`, in order.
 ///
-/// `history` is in store order. `error_ms` is by how much two arrivals may be wrong against each other: an expiry is
-/// granted that much.
-pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) -> Vec<Takeover> {
+/// `history` is in store order. `error_ms` is by how much later than the API server stored it a record may have arrived,
+/// against the next one: an expiry is granted that much.
+pub fn takeovers(
+    history: &[LeaseSeen],
+    before: &LeaseRecord,
+    error_ms: impl Fn(&LeaseRecord) -> Millis,
+) -> Vec<Takeover> {
     let mut found = Vec::new();
     let mut term = before.clone();
     let mut last: Option<&LeaseSeen> = None;
@@ -103,10 +107,15 @@ pub fn takeovers(history: &[LeaseSeen], before: &LeaseRecord, error_ms: Millis) 
         // electors empty an expired Lease before they take it.
         let until_emptied = released
             .zip(last)
-            .map(|(empty, last)| empty.at.since(last.at) + error_ms);
+            .map(|(empty, last)| empty.at.since(last.at) + error_ms(&last.record));
         let released_in_time =
             released.is_some() && !until_emptied.is_some_and(|ms| is_over(&from, ms));
-        let reason = reason(&from, &seen.record, released_in_time, silence_ms + error_ms);
+        let reason = reason(
+            &from,
+            &seen.record,
+            released_in_time,
+            silence_ms + error_ms(&from),
+        );
         found.push(Takeover {
             reason,
             from,

@@ -87,6 +87,19 @@ fn an_expiry_passes_and_says_how_long_the_silence_was() {
     assert!(detail_of(&result, CheckId::Reason).contains("15010 ms of silence"));
 }
 
+/// A standby hears of a renewal when it is stored, and the audit log names the moment at which its writer had the answer.
+#[test]
+fn an_expiry_counts_from_when_the_last_renewal_may_have_been_stored() {
+    let mut data = expiry(14_990);
+    let judged = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&judged, CheckId::Reason), Verdict::Fail);
+    for call in data.calls.iter_mut().filter(|call| call.is_lease()) {
+        call.received.0 = call.completed.0 - 12_000;
+    }
+    let judged = judge(&data, PROMISE);
+    assert_eq!(verdict_of(&judged, CheckId::Reason), Verdict::Pass);
+}
+
 #[test]
 fn a_takeover_before_expiry_fails_for_want_of_a_reason() {
     let result = judge(&expiry(9_000), PROMISE);

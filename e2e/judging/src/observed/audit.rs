@@ -9,12 +9,14 @@ pub mod purpose;
 
 pub use clock_map::{ClockMap, OwnCall};
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Millis,
-    observed::lease::{LeaseRecord, parse_resource_version},
+    observed::lease::{LeaseRecord, parse_resource_version, said_by_holder},
 };
 
 /// The key of `user.extra` that names the pod a token was issued to.
@@ -102,6 +104,11 @@ impl ApiCall {
             source,
         })?;
         Ok(event.into_call())
+    }
+
+    /// From when the API server received it until it had answered.
+    pub fn lasted_ms(&self) -> Millis {
+        Duration::from_micros(self.received.0.abs_diff(self.completed.0)).as_secs_f64() * 1000.0
     }
 
     /// Whether the API server accepted it.
@@ -317,20 +324,13 @@ impl ResponseObject {
         };
         // A response that is a list of Leases has no revision of one of them.
         self.metadata.resource_version.as_deref()?;
+        let (incarnation, takeover) = said_by_holder(&self.metadata.annotations);
         Some(LeaseRecord {
             resource_version: parse_resource_version(self.metadata.resource_version.as_deref()),
             holder: text("holderIdentity").unwrap_or_default(),
             pod: None,
-            incarnation: self
-                .metadata
-                .annotations
-                .get(crate::observed::lease::INCARNATION_ANNOTATION)
-                .cloned(),
-            takeover: self
-                .metadata
-                .annotations
-                .get(crate::observed::lease::TAKEOVER_ANNOTATION)
-                .cloned(),
+            incarnation,
+            takeover,
             acquire_time: text("acquireTime"),
             renew_time: text("renewTime"),
             duration_seconds: number("leaseDurationSeconds"),

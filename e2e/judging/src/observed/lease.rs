@@ -1,16 +1,19 @@
 //! What a Lease said, and when the harness learned it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Stamp, observed::holder::before_suffix};
 
-/// The annotation that names the process life of the present holder, as the holder says.
-pub const INCARNATION_ANNOTATION: &str = "5spot.finos.org/incarnation";
+/// The annotation that names the process life of the present holder, as the holder says; behind a prefix that is the
+/// operator's own.
+const INCARNATION: &str = "incarnation";
 
-/// The annotation that names the reason by which the present holder took the Lease, as the holder says.
-pub const TAKEOVER_ANNOTATION: &str = "5spot.finos.org/takeover";
+/// The annotation that names the reason by which the present holder took the Lease, as the holder says; likewise.
+const TAKEOVER: &str = "takeover";
 
 /// One state of the Lease, as the API server stored it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,19 +105,34 @@ impl LeaseRecord {
 impl From<&Lease> for LeaseRecord {
     fn from(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
-        let annotation = |name| lease.metadata.annotations.as_ref()?.get(name).cloned();
+        let annotations = lease.metadata.annotations.as_ref();
+        let (incarnation, takeover) = annotations.map(said_by_holder).unwrap_or_default();
         Self {
             resource_version: parse_resource_version(lease.metadata.resource_version.as_deref()),
             holder: spec.holder_identity.unwrap_or_default(),
             pod: None,
-            incarnation: annotation(INCARNATION_ANNOTATION),
-            takeover: annotation(TAKEOVER_ANNOTATION),
+            incarnation,
+            takeover,
             acquire_time: spec.acquire_time.map(|time| time.0.to_string()),
             renew_time: spec.renew_time.map(|time| time.0.to_string()),
             duration_seconds: spec.lease_duration_seconds,
             transitions: spec.lease_transitions.unwrap_or_default(),
         }
     }
+}
+
+/// The incarnation and the takeover that the holder wrote. Both are behind one prefix.
+pub(crate) fn said_by_holder(
+    annotations: &BTreeMap<String, String>,
+) -> (Option<String>, Option<String>) {
+    let of = |prefix: &str, name: &str| annotations.get(&format!("{prefix}/{name}")).cloned();
+    let prefix = annotations.keys().find_map(|key| {
+        let (prefix, name) = key.split_once('/')?;
+        (name == INCARNATION).then_some(prefix)
+    });
+    prefix.map_or((None, None), |prefix| {
+        (of(prefix, INCARNATION), of(prefix, TAKEOVER))
+    })
 }
 
 /// The revision in a `resourceVersion`; 0 where there is none.

@@ -128,7 +128,7 @@ async fn keep_looking(context: &RunContext<'_>) {
 }
 
 pub(super) fn takeover_in(seen: &Seen, trial: &TrialData) -> Option<Takeover> {
-    let found = without_stranger(takeovers(&seen.leases, &trial.before, 0.0));
+    let found = without_stranger(takeovers(&seen.leases, &trial.before, |_| 0.0));
     principal(
         trial.id.fault,
         &trial.before,

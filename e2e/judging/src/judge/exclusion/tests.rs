@@ -44,7 +44,7 @@ fn handover() -> (Vec<LeaseSeen>, Vec<ApiCall>) {
 
 fn examined(history: &[LeaseSeen], calls: &[ApiCall], writes: &[ApiCall]) -> Exclusion {
     let tenures = tenures(history, calls, None);
-    let takeovers = takeovers(history, &history[0].record, 0.0);
+    let takeovers = takeovers(history, &history[0].record, |_| 0.0);
     let take = takeovers.first().map(|first| Take::of(first, calls, None));
     examine(&writes.iter().collect::<Vec<_>>(), take.as_ref(), &tenures)
 }
@@ -185,7 +185,7 @@ fn the_first_write_of_a_reclaiming_pod_is_not_the_last_of_its_predecessor() {
         .into_iter()
         .unzip();
     history[1].record.incarnation = Some("a/2".to_owned());
-    let takeover = takeovers(&history, &history[0].record, 0.0).remove(0);
+    let takeover = takeovers(&history, &history[0].record, |_| 0.0).remove(0);
     let before = write("a", Some(15), 90);
     let after = write("a", Some(25), 1450);
     let tenures = tenures(&history, &calls, None);

@@ -120,7 +120,7 @@ mod tests {
 
     fn found(fault: FaultKind, undone: Option<i64>, history: &[LeaseSeen]) -> Option<Takeover> {
         let before = &history[0].record;
-        let hops = without_stranger(takeovers(history, before, 0.0));
+        let hops = without_stranger(takeovers(history, before, |_| 0.0));
         principal(fault, before, &strike(undone), &hops, history)
     }
 

@@ -17,7 +17,7 @@ fn seen(version: u64, at_ms: i64, holder: &str, incarnation: &str) -> LeaseSeen 
 }
 
 fn only(history: &[LeaseSeen], error_ms: f64) -> Takeover {
-    let mut found = takeovers(history, &history[0].record, error_ms);
+    let mut found = takeovers(history, &history[0].record, |_| error_ms);
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -123,7 +123,7 @@ fn another_pod_of_the_same_name_reclaims_nothing() {
 #[test]
 fn renewals_are_no_takeover() {
     let history = [seen(1, 0, "a", "u/1"), seen(2, 2_000, "a", "u/1")];
-    assert!(takeovers(&history, &history[0].record, 0.0).is_empty());
+    assert!(takeovers(&history, &history[0].record, |_| 0.0).is_empty());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn every_hop_is_found() {
         seen(4, 30, "", "v/1"),
         seen(5, 40, "c", "w/1"),
     ];
-    let hops: Vec<_> = takeovers(&history, &history[0].record, 0.0)
+    let hops: Vec<_> = takeovers(&history, &history[0].record, |_| 0.0)
         .into_iter()
         .map(|t| t.to.holder)
         .collect();
