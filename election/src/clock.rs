@@ -6,11 +6,10 @@
 
 use std::{
     fmt::Debug,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-
-use futures::future::BoxFuture;
 
 /// A point on a [`Clock`], counted from that clock's own arbitrary start.
 ///
@@ -18,13 +17,16 @@ use futures::future::BoxFuture;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Duration);
 
+/// A wait, which may be part of a future that others require to be `Sync`, such as of a shutdown.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
 /// A clock that never goes back.
 pub trait Clock: Debug + Send + Sync {
     /// The present moment.
     fn now(&self) -> Moment;
 
     /// Waits for `duration` as this clock counts it. The timers of a process run at the rate of its clock.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
     }
 }

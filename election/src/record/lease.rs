@@ -69,7 +69,7 @@ impl Record {
     }
 
     /// How long the holder promised to be silent at most, in seconds, as it is written. How long it is waited for is
-    /// another matter: see [`Waits`].
+    /// another matter: see [`Waits`](super::Waits).
     pub(crate) fn stated_duration(&self) -> Option<i32> {
         self.spec()?.lease_duration_seconds
     }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::settings::PPM;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Sleep};
 
 /// A node's clock: it started anywhere and runs at a rate of its own.
 #[derive(Clone, Debug)]
@@ -24,7 +23,7 @@ impl Clock for SkewedClock {
         Moment::from_start(self.shown_at_start + passed)
     }
 
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, duration: Duration) -> Sleep {
         let nanos = duration.as_nanos() * u128::from(PPM) / u128::from(self.rate);
         // Rounded up, so that a timer never fires before its time.
         let real = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1));
