@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use sync_wrapper::SyncFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -144,13 +143,13 @@ impl Term {
     /// `Controller::graceful_shutdown_on(term.winding_down())`.
     pub fn winding_down(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         let term = self.clone();
-        SyncFuture::new(async move {
+        async move {
             tokio::select! {
                 biased;
                 () = term.shared.winding_down.cancelled() => {}
                 () = term.ended() => {}
             }
-        })
+        }
     }
 
     /// Whether no new work may be started.
