@@ -6,7 +6,7 @@ use super::*;
 use crate::observe::canary::has_counter;
 use failover_rig::cluster::OPERATOR_IMAGE;
 
-const EXAMPLES: [&str; 3] = ["5spot", "client-go", "kube-lease-manager"];
+const EXAMPLES: [&str; 4] = ["5spot", "client-go", "kube-lease-manager", "kube-rs"];
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(Path::new("some/failover.toml"), text.to_owned())

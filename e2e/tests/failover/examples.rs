@@ -8,7 +8,7 @@ use std::{
 };
 
 use failover_judging::{
-    judge::TrialResult,
+    judge::{Reason, TrialResult},
     observed::TrialData,
     verdict::{CheckId, Verdict},
 };
@@ -47,6 +47,7 @@ fn measure(example: &str, faults: &str, stopwatch: &Stopwatch) -> Outcome {
 async fn watch(cluster: &Cluster, example: &str, stopwatch: &Stopwatch) {
     let name = match example {
         "client-go" => "client-go-peer",
+        "kube-rs" => "kube-rs-peer",
         _ => "lease-manager-peer",
     };
     let leases: Api<Lease> = Api::namespaced(cluster.client().await.unwrap(), name);
@@ -111,6 +112,28 @@ fn client_go_leads_through_a_gray_failure(#[case] fault: &str, #[case] keeps: bo
     let went_on = trial.new_leader.as_ref() == Some(&trial.old_leader);
     assert_eq!(went_on, keeps, "{trial:#?}");
     assert!(trial.exclusion.by_non_holder.is_empty(), "{trial:#?}");
+}
+
+/// The crate carries an operator that is not ours: the same reasons, and the same promises kept.
+#[test]
+fn an_operator_with_the_crate_keeps_the_promises_of_ours() {
+    let Outcome { report, .. } = measure(
+        "kube-rs",
+        "graceful,crash,crash-loop",
+        &Stopwatch::default(),
+    );
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
+    let reasons: Vec<_> = report
+        .trials
+        .iter()
+        .filter_map(|trial| trial.reason)
+        .collect();
+    assert!(
+        reasons[0] == Reason::Released
+            && matches!(reasons[1], Reason::Hint | Reason::Proof | Reason::Reclaimed)
+            && matches!(reasons[2], Reason::Hint | Reason::Proof),
+        "{reasons:?}"
+    );
 }
 
 #[rstest::rstest]

@@ -36,6 +36,7 @@ const IMAGES: &[&str] = &[
     MUTANT_IMAGE,
     "five-spot/client-go-peer:dev",
     "five-spot/lease-manager-peer:dev",
+    "five-spot/kube-rs-peer:dev",
 ];
 
 /// Clusters of one node. What is tried on them waits most of the time, for leases to expire and pods to start.

@@ -179,6 +179,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_holder_says_is_behind_a_prefix_of_its_own() {
+        let said = |annotations: &[(&str, &str)]| {
+            said_by_holder(
+                &annotations
+                    .iter()
+                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                    .collect(),
+            )
+        };
+        let both = [
+            ("example.com/incarnation", "u/n"),
+            ("example.com/takeover", "proof"),
+        ];
+        assert_eq!(said(&both), (Some("u/n".into()), Some("proof".into())));
+        let apart = [
+            ("example.com/incarnation", "u/n"),
+            ("other/takeover", "proof"),
+        ];
+        assert_eq!(said(&apart), (Some("u/n".into()), None));
+        assert_eq!(
+            said(&[("incarnation", "u/n"), ("other/takeover", "x")]),
+            (None, None)
+        );
+    }
+
+    #[test]
     fn a_renewal_is_the_same_term_and_a_restarted_process_is_not() {
         let first = record(1, "a", Some("uid/1"), "t0");
         assert!(first.same_term(&record(2, "a", Some("uid/1"), "t0")));
