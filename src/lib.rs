@@ -26,8 +26,6 @@ pub mod errors;
 #[cfg(test)]
 mod fuzz;
 pub mod leader;
-#[cfg(test)]
-mod logged;
 pub(crate) mod machine;
 pub mod manifest;
 pub mod metrics;

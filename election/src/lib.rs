@@ -64,8 +64,6 @@ pub mod errors;
 pub mod evidence;
 pub mod fence;
 pub mod identity;
-#[cfg(test)]
-mod logged;
 pub mod mutation;
 pub mod observer;
 pub mod ports;

@@ -4,7 +4,7 @@ use strum::VariantArray;
 
 use super::*;
 use crate::api::Phase;
-use crate::logged::Logged;
+use logged::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_installed_yet_is_waited_for() {

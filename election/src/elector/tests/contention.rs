@@ -1,7 +1,7 @@
 //! Becoming leader: from nothing, from silence, against others, and against an unreliable API.
 
 use super::*;
-use crate::logged::Logged;
+use logged::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_replica_creates_the_lease_and_leads() {

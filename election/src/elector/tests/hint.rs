@@ -1,7 +1,7 @@
 //! Acting on a hint: fast where the fence stands, not at all where it does not, and damped where hints are wrong.
 
 use super::*;
-use crate::logged::Logged;
+use logged::Logged;
 
 pub(super) fn hinted(setup: Options) -> Options {
     Options {

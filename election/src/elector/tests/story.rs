@@ -1,11 +1,11 @@
 //! What is told of a failover, from both sides: Events and metrics.
 
 use kube::client::Body;
+use logged::Logged;
 
 use super::*;
 use crate::{
     elector::events::{Announcements, News},
-    logged::Logged,
     record::{Cause, Reason},
 };
 

@@ -1,4 +1,9 @@
 //! What is logged on the thread of a test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "it is a part of tests, which the clippy settings for tests do not know"
+)]
 
 use std::{
     io,
@@ -6,7 +11,6 @@ use std::{
 };
 
 use tracing::{Dispatch, subscriber::DefaultGuard};
-use tracing_subscriber::fmt::MakeWriter;
 
 /// A second subscriber, which nobody logs to. While there is one alone, tracing takes a no of a thread that does not
 /// record for that of all.
@@ -14,21 +18,25 @@ static SECOND: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish()));
 
 /// Keeps what is logged while it exists.
-pub(crate) struct Logged {
+#[derive(Debug)]
+pub struct Logged {
     lines: Lines,
     _guard: DefaultGuard,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    pub(crate) fn from_now_on() -> Self {
+    /// Records from now on, as JSON.
+    #[must_use]
+    pub fn from_now_on() -> Self {
         LazyLock::force(&SECOND);
         let lines = Lines::default();
+        let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(lines.clone())
+            .json()
+            .with_writer(move || writer.clone())
             .finish();
         Self {
             lines,
@@ -36,8 +44,26 @@ impl Logged {
         }
     }
 
+    /// The fields of the last line that says `message`.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn fields(&self, message: &str) -> serde_json::Value {
+        let lines = self.with(message);
+        let fields = |line: &String| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["fields"].clone()
+        };
+        let mut said = lines.iter().rev().map(fields);
+        said.find(|fields| fields["message"] == message)
+            .unwrap_or_else(|| panic!("{message} is not in {lines:#?}"))
+    }
+
     /// The lines that hold this text.
-    pub(crate) fn with(&self, text: &str) -> Vec<String> {
+    ///
+    /// # Panics
+    /// If the recording has panicked before.
+    pub fn with(&self, text: &str) -> Vec<String> {
         let bytes = self.lines.0.lock().unwrap();
         let all = String::from_utf8_lossy(&bytes);
         let found = all.lines().filter(|line| line.contains(text));
@@ -52,13 +78,5 @@ impl io::Write for Lines {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
