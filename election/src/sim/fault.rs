@@ -16,69 +16,52 @@ pub(super) enum Target {
 
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    /// To whom it is done, where it is not done to all or to the Lease.
+    pub(super) target: Target,
+    /// For how long, where it passes.
+    pub(super) lasts: Millis,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
     /// SIGSTOP, and SIGCONT after a while.
-    Stop(Target, Millis),
+    Stop,
     /// SIGKILL of the container's process.
-    Kill(Target),
+    Kill,
     /// The work of a leader ends by itself, which ends the process.
-    WorkEnds(Target),
+    WorkEnds,
     /// The node is gone for good; a pod is created elsewhere after a while.
-    NodeLost(Target, Millis),
+    NodeLost,
     /// The pod is deleted gracefully and replaced.
-    Delete(Target),
+    Delete,
     /// Every pod is replaced by one of a new template, one at a time.
     Rollout,
     /// Requests, answers or both do not come through.
-    Partition {
-        target: Target,
-        lasts: Millis,
-        requests: bool,
-        answers: bool,
-        resends: bool,
-    },
+    Partition(Cut),
     /// The node is cut off, and the control plane treats its pod as gone while the process runs on.
-    Unreachable {
-        target: Target,
-        lasts: Millis,
-        then: Then,
-    },
+    Unreachable(Then),
     /// Nobody reaches the API server.
-    ApiDown(Millis),
-    /// Calls of one replica go wrong in one way or in all.
-    Noise {
-        target: Target,
-        lasts: Millis,
-        noise: Noise,
-        often: u64,
-    },
+    ApiDown,
+    /// Calls of one replica go wrong in one way or in all, this often in a thousand.
+    Noise(Noise, u64),
     /// Every call takes effect, and its answer is late or never comes; and watches are silent, or this late.
-    Gray {
-        target: Target,
-        lasts: Millis,
-        noise: Noise,
-        watch: Sight,
-    },
+    Gray(Noise, Sight),
     /// What was admitted is stored up to this much later: webhooks, quota and storage come after the fence.
-    SlowStorage { lasts: Millis, most: Millis },
-    /// Policies of the fence are switched to Audit. The connections to the leader may be closed by somebody else meanwhile.
-    PolicyOff {
-        policies: &'static [Policy],
-        lasts: Millis,
-        forged: Option<Millis>,
-    },
+    SlowStorage(Millis),
+    /// Policies of the fence are switched to Audit. The connections to the leader may be closed by somebody else meanwhile,
+    /// this much later.
+    PolicyOff(&'static [Policy], Option<Millis>),
     /// All replicas but one are broken from here to the end, each in a way of its own.
-    AllButOne { lasts: Millis },
+    AllButOne,
     /// Calls go wrong for everybody.
-    Stall { lasts: Millis, noise: Noise },
-    /// Watches are late.
-    SlowWatch {
-        target: Target,
-        lasts: Millis,
-        delay: Millis,
-    },
+    Stall(Noise),
+    /// Watches are late by this much.
+    SlowWatch(Millis),
     /// Watches that are open now never say anything again.
-    DeafWatch(Target),
+    DeafWatch,
     /// Somebody adds a label to the Lease.
     LeaseLabelled,
     /// Somebody deletes the Lease.
@@ -89,6 +72,15 @@ pub(super) enum Fault {
     LeaseGarbled(Option<i32>),
     /// The connections to the leader are closed by somebody else.
     HintForged,
+}
+
+/// What does not come through a partition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) requests: bool,
+    pub(super) answers: bool,
+    /// What was held back comes through when it is mended.
+    pub(super) resends: bool,
 }
 
 /// How a replica whose calls go wrong sees the Lease by its watch.
@@ -112,48 +104,33 @@ pub(super) enum Then {
     Failed,
 }
 
-impl Fault {
-    /// How many kinds [`Self::draw`] knows.
-    pub(super) const KINDS: u64 = 23;
+impl Kind {
+    /// How many numbers [`Self::draw`] knows.
+    pub(super) const COUNT: u64 = 23;
 
-    /// `retry` is the retry period.
-    pub(super) fn draw(
-        kind: u64,
-        target: Target,
-        lasts: Millis,
-        retry: Millis,
-        dice: &mut Dice,
-    ) -> Self {
-        match kind {
-            0 | 1 => Self::Stop(target, lasts),
-            2 | 3 => Self::Kill(target),
-            4 => Self::WorkEnds(target),
-            5 => Self::NodeLost(target, lasts),
-            6 => Self::Delete(target),
+    /// `lasts` is for how long the fault goes on, and `retry` is the retry period.
+    pub(super) fn draw(number: u64, lasts: Millis, retry: Millis, dice: &mut Dice) -> Self {
+        match number {
+            0 | 1 => Self::Stop,
+            2 | 3 => Self::Kill,
+            4 => Self::WorkEnds,
+            5 => Self::NodeLost,
+            6 => Self::Delete,
             7 => Self::Rollout,
             8 | 9 => {
                 let (requests, answers) =
                     dice.one_of(&[(true, true), (true, false), (false, true)], (true, true));
-                Self::Partition {
-                    target,
-                    lasts,
+                Self::Partition(Cut {
                     requests,
                     answers,
                     resends: dice.per_mille(500),
-                }
+                })
             }
-            10 => {
-                let then = dice.one_of(
-                    &[Then::Deleting, Then::Gone, Then::Namesake, Then::Failed],
-                    Then::Gone,
-                );
-                Self::Unreachable {
-                    target,
-                    lasts,
-                    then,
-                }
-            }
-            11 => Self::ApiDown(lasts),
+            10 => Self::Unreachable(dice.one_of(
+                &[Then::Deleting, Then::Gone, Then::Namesake, Then::Failed],
+                Then::Gone,
+            )),
+            11 => Self::ApiDown,
             12 | 13 => {
                 let kinds = [
                     Noise::Any,
@@ -167,19 +144,10 @@ impl Fault {
                     Noise::SlowAnswer(3 * retry),
                 ];
                 let noise = dice.one_of(&kinds, Noise::Any);
-                Self::Noise {
-                    target,
-                    lasts,
-                    noise,
-                    often: dice.one_of(&[100, 500, 1000], 500),
-                }
+                Self::Noise(noise, dice.one_of(&[100, 500, 1000], 500))
             }
-            14 => Self::SlowWatch {
-                target,
-                lasts,
-                delay: dice.between(100, 9000),
-            },
-            15 => Self::DeafWatch(target),
+            14 => Self::SlowWatch(dice.between(100, 9000)),
+            15 => Self::DeafWatch,
             16 => dice.one_of(
                 &[
                     Self::LeaseLabelled,
@@ -192,54 +160,34 @@ impl Fault {
                 ],
                 Self::LeaseLabelled,
             ),
-            17 => Self::draw_gray(target, lasts, retry, dice),
-            18 => Self::draw_stall(lasts, retry, dice),
-            19 => Self::SlowStorage {
-                lasts,
-                most: dice.one_of(&[100, 2000, 10_000, 30_000], 2000),
-            },
-            20 | 21 => Self::PolicyOff {
-                policies: dice.one_of(
-                    &[
-                        &[Policy::Lenient],
-                        &[Policy::Lenient],
-                        &[Policy::Strict],
-                        &Policy::ALL,
-                    ],
-                    &Policy::ALL,
-                ),
-                lasts,
-                forged: dice.per_mille(500).then(|| dice.below(lasts)),
-            },
+            17 => {
+                let noises = [
+                    Noise::HangAfter,
+                    Noise::HangAfter,
+                    Noise::SlowAnswer(8 * retry),
+                    Noise::SlowWrites(7 * retry / 2),
+                ];
+                let watches = [Sight::Live, Sight::Silent, Sight::Late(4 * retry)];
+                let noise = dice.one_of(&noises, Noise::HangAfter);
+                Self::Gray(noise, dice.one_of(&watches, Sight::Live))
+            }
+            18 => {
+                let noises = [
+                    Noise::SlowAnswer(3 * retry),
+                    Noise::SlowRequest(3 * retry),
+                    Noise::HangAfter,
+                ];
+                Self::Stall(dice.one_of(&noises, Noise::HangAfter))
+            }
+            19 => Self::SlowStorage(dice.one_of(&[100, 2000, 10_000, 30_000], 2000)),
+            20 | 21 => {
+                const LENIENT: &[Policy] = &[Policy::Lenient];
+                let policies = [LENIENT, LENIENT, &[Policy::Strict], &Policy::ALL];
+                let policies = dice.one_of(&policies, &Policy::ALL);
+                let forged = dice.per_mille(500).then(|| dice.below(lasts));
+                Self::PolicyOff(policies, forged)
+            }
             _ => Self::HintForged,
-        }
-    }
-
-    fn draw_gray(target: Target, lasts: Millis, retry: Millis, dice: &mut Dice) -> Self {
-        let noises = [
-            Noise::HangAfter,
-            Noise::HangAfter,
-            Noise::SlowAnswer(8 * retry),
-            Noise::SlowWrites(7 * retry / 2),
-        ];
-        let watches = [Sight::Live, Sight::Silent, Sight::Late(4 * retry)];
-        Self::Gray {
-            target,
-            lasts,
-            noise: dice.one_of(&noises, Noise::HangAfter),
-            watch: dice.one_of(&watches, Sight::Live),
-        }
-    }
-
-    fn draw_stall(lasts: Millis, retry: Millis, dice: &mut Dice) -> Self {
-        let noises = [
-            Noise::SlowAnswer(3 * retry),
-            Noise::SlowRequest(3 * retry),
-            Noise::HangAfter,
-        ];
-        Self::Stall {
-            lasts,
-            noise: dice.one_of(&noises, Noise::HangAfter),
         }
     }
 }

@@ -85,25 +85,14 @@ impl Line {
             .get(pod)
             .and_then(|pod| pod.line.noise(&mut state.dice))
             .filter(|noise| is_write || !matches!(noise, Noise::SlowWrites(_)));
+        let fails = |state: &mut State, answer, failure| {
+            reply(world, state, pod, there + back, answer, Err(failure));
+        };
         match noise {
             Some(Noise::Hang) => {}
-            Some(Noise::Conflict) => reply(
-                world,
-                state,
-                pod,
-                there + back,
-                answer,
-                Err(Failure::Conflict),
-            ),
+            Some(Noise::Conflict) => fails(state, answer, Failure::Conflict),
             Some(Noise::ErrorBefore) => {
-                reply(
-                    world,
-                    state,
-                    pod,
-                    there + back,
-                    answer,
-                    Err(Failure::Lost(Lost("connection refused"))),
-                );
+                fails(state, answer, Failure::Lost(Lost("connection refused")));
             }
             _ => {
                 let there = match noise {
@@ -119,14 +108,8 @@ impl Line {
                     if !state.server.up {
                         // Some API servers that are down refuse, and some say nothing.
                         if state.dice.per_mille(500) {
-                            reply(
-                                world,
-                                state,
-                                pod,
-                                back,
-                                answer,
-                                Err(Failure::Lost(Lost("service unavailable"))),
-                            );
+                            let lost = Err(Failure::Lost(Lost("service unavailable")));
+                            reply(world, state, pod, back, answer, lost);
                         }
                         return;
                     }

@@ -2,7 +2,7 @@
 
 use super::{
     dice::Dice,
-    fault::{Fault, Target},
+    fault::{Fault, Kind, Target},
     time::Millis,
 };
 use crate::{elector::SUCCESSOR_LIMIT, settings::SettingNames, timing::Timing};
@@ -77,15 +77,23 @@ impl Settings {
         // A standby whose clock is too fast takes the Lease by itself, rollout or not.
         let rollout_only = dice.per_mille(80) && !beyond;
         let calm_from = 1000 * duration.unsigned_abs() * dice.between(2, 5);
+        let fault = |kind, lasts| Fault {
+            kind,
+            target: Target::Holder,
+            lasts,
+        };
         let is_alone = !rollout_only && dice.per_mille(60);
         let (faults, calm_from) = if is_alone {
             let at = dice.below(calm_from);
             // Nothing of it is mended before the end, which is some lease durations later.
-            (vec![(at, Fault::AllButOne { lasts: ALWAYS })], calm_from)
+            (vec![(at, fault(Kind::AllButOne, ALWAYS))], calm_from)
         } else if rollout_only {
             // By then somebody leads, however slow its clock.
             let at = 5000 + 3 * unit * PPM / rates.0 + dice.below(2 * unit);
-            (vec![(at, Fault::Rollout)], at + 8000 * replicas as u64)
+            (
+                vec![(at, fault(Kind::Rollout, 0))],
+                at + 8000 * replicas as u64,
+            )
         } else {
             (Self::draw_faults(dice, calm_from, unit), calm_from)
         };
@@ -133,9 +141,15 @@ impl Settings {
             } else {
                 Target::Pod(dice.throw())
             };
-            let kind = dice.below(Fault::KINDS);
-            if kinds & (1 << kind) != 0 {
-                faults.push((at, Fault::draw(kind, target, lasts, retry, dice)));
+            let number = dice.below(Kind::COUNT);
+            if kinds & (1 << number) != 0 {
+                let kind = Kind::draw(number, lasts, retry, dice);
+                let fault = Fault {
+                    kind,
+                    target,
+                    lasts,
+                };
+                faults.push((at, fault));
             }
         }
         faults.sort_by_key(|(at, _)| *at);

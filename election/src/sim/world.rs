@@ -4,8 +4,7 @@
 //! reach the world only over their [`Line`](super::line::Line).
 
 use std::{
-    cmp::Ordering,
-    collections::BinaryHeap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -59,7 +58,8 @@ pub(super) struct State {
     pub(super) template: u64,
     /// How many outages of the API server are going on.
     pub(super) downs: u32,
-    due: BinaryHeap<Due>,
+    /// What is due when, in the order in which it was scheduled.
+    due: BTreeMap<(Millis, u64), Effect>,
     scheduled: u64,
     driver_sleeps_until: Millis,
 }
@@ -69,12 +69,6 @@ pub(super) struct Connection {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) lost: oneshot::Sender<()>,
-}
-
-struct Due {
-    at: Millis,
-    number: u64,
-    effect: Effect,
 }
 
 /// How often the world is looked at when nothing happens.
@@ -108,7 +102,7 @@ impl World {
                 lives: 0,
                 template: 1,
                 downs: 0,
-                due: BinaryHeap::new(),
+                due: BTreeMap::new(),
                 scheduled: 0,
                 driver_sleeps_until: 0,
             }),
@@ -141,12 +135,8 @@ impl World {
     ) {
         let at = self.now() + delay;
         state.scheduled += 1;
-        let number = state.scheduled;
-        state.due.push(Due {
-            at,
-            number,
-            effect: Box::new(effect),
-        });
+        let key = (at, state.scheduled);
+        state.due.insert(key, Box::new(effect));
         if at < state.driver_sleeps_until {
             self.0.earlier.notify_one();
         }
@@ -157,12 +147,8 @@ impl World {
         loop {
             let next = {
                 let mut state = self.state();
-                let next = state
-                    .due
-                    .peek()
-                    .map_or(end, |due| due.at)
-                    .min(self.now() + LOOK)
-                    .min(end);
+                let due = state.due.first_key_value().map_or(end, |(key, _)| key.0);
+                let next = due.min(self.now() + LOOK).min(end);
                 state.driver_sleeps_until = next;
                 next
             };
@@ -185,10 +171,11 @@ impl World {
         let now = self.now();
         trace::at(now);
         let mut state = self.state();
-        while state.due.peek().is_some_and(|due| due.at <= now) {
-            if let Some(due) = state.due.pop() {
-                (due.effect)(self, &mut state);
-            }
+        while let Some(due) = state.due.first_entry()
+            && due.key().0 <= now
+        {
+            let effect = due.remove();
+            effect(self, &mut state);
         }
         let State {
             checks,
@@ -198,26 +185,5 @@ impl World {
         } = &mut *state;
         checks.look(now, pods, server);
         checks.violation.take()
-    }
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    /// The earliest is the greatest, which is what a heap gives first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
     }
 }

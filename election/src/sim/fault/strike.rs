@@ -1,8 +1,6 @@
 //! How each fault is done to the world, and how it ends.
 
-use k8s_openapi::api::coordination::v1::Lease;
-
-use super::{Fault, Sight, Target, Then};
+use super::{Cut, Fault, Kind, Sight, Target, Then};
 use crate::{
     fence::Policy,
     sim::{
@@ -21,133 +19,85 @@ impl Fault {
     /// Does it, and schedules its end.
     pub(in crate::sim) fn strike(self, world: &World, state: &mut State) {
         trace::note(|| format!("fault: {self:?}"));
-        match self {
-            Self::Stop(target, lasts) => {
-                if let Some(pod) = find(state, target) {
-                    stop(world, state, pod, lasts);
-                }
-            }
-            Self::Kill(target) => {
-                if let Some(pod) = find(state, target) {
-                    kubelet::kill(world, state, pod);
-                }
-            }
-            Self::WorkEnds(target) => {
-                if let Some(life) =
-                    find(state, target).and_then(|pod| state.pods.get(pod)?.life.as_ref())
-                {
-                    life.work_ends.cancel();
-                }
-            }
-            Self::NodeLost(target, lasts) => {
-                if let Some(pod) = find(state, target) {
-                    node_lost(world, state, pod, lasts);
-                }
-            }
-            Self::Delete(target) => delete(world, state, target),
-            Self::Rollout => {
+        let lasts = self.lasts;
+        match self.kind {
+            Kind::Rollout => {
                 state.template += 1;
                 roll(world, state);
             }
-            Self::Partition {
-                target,
-                lasts,
-                requests,
-                answers,
-                resends,
-            } => {
-                if let Some(pod) = find(state, target) {
-                    partition(world, state, pod, lasts, (requests, answers, resends));
-                }
-            }
-            Self::Unreachable {
-                target,
-                lasts,
-                then,
-            } => unreachable(world, state, target, lasts, then),
-            Self::ApiDown(lasts) => api_down(world, state, lasts),
-            Self::Noise {
-                target,
-                lasts,
-                noise,
-                often,
-            } => {
-                if let Some(pod) = find(state, target) {
-                    make_noise(world, state, pod, lasts, (noise, often));
-                }
-            }
-            Self::Gray {
-                target,
-                lasts,
-                noise,
-                watch,
-            } => {
-                if let Some(pod) = find(state, target) {
-                    gray(world, state, pod, lasts, (noise, watch));
-                }
-            }
-            Self::SlowStorage { lasts, most } => {
+            Kind::ApiDown => api_down(world, state, lasts),
+            Kind::SlowStorage(most) => {
                 state.server.commit_takes = most;
                 world.after(state, lasts, |_, state| state.server.commit_takes = 0);
             }
-            Self::PolicyOff {
-                policies,
-                lasts,
-                forged,
-            } => policy_off(world, state, policies, lasts, forged),
-            Self::AllButOne { lasts } => all_but_one(world, state, lasts),
-            Self::Stall { lasts, noise } => stall(world, state, lasts, noise),
-            Self::SlowWatch {
-                target,
-                lasts,
-                delay,
-            } => slow_watch(world, state, target, lasts, delay),
-            Self::DeafWatch(target) => {
-                if let Some(pod) = find(state, target) {
-                    watches::deafen(state, pod);
+            Kind::PolicyOff(policies, forged) => policy_off(world, state, policies, lasts, forged),
+            Kind::AllButOne => all_but_one(world, state, lasts),
+            Kind::Stall(noise) => {
+                for pod in 0..state.pods.len() {
+                    make_noise(world, state, pod, lasts, (noise, 1000));
                 }
             }
-            Self::LeaseLabelled
-            | Self::LeaseDeleted
-            | Self::LeaseOverwritten
-            | Self::LeaseGarbled(_) => {
-                self.edit(world, state);
+            Kind::HintForged => forge(world, state),
+            kind => {
+                if let Some(pod) = find(state, self.target) {
+                    kind.strike_pod(world, state, pod, lasts);
+                }
+                kind.edit_lease(world, state);
             }
-            Self::HintForged => forge(world, state),
+        }
+    }
+}
+
+impl Kind {
+    /// Does what is done to one pod.
+    fn strike_pod(self, world: &World, state: &mut State, pod: usize, lasts: Millis) {
+        match self {
+            Self::Stop => stop(world, state, pod, lasts),
+            Self::Kill => kubelet::kill(world, state, pod),
+            Self::WorkEnds => {
+                if let Some(life) = &state.pods[pod].life {
+                    life.work_ends.cancel();
+                }
+            }
+            Self::NodeLost => node_lost(world, state, pod, lasts),
+            Self::Delete => delete(world, state, pod),
+            Self::Partition(cut) => partition(world, state, pod, lasts, cut),
+            Self::Unreachable(then) => unreachable(world, state, pod, lasts, then),
+            Self::Noise(noise, often) => make_noise(world, state, pod, lasts, (noise, often)),
+            Self::Gray(noise, watch) => gray(world, state, pod, lasts, (noise, watch)),
+            Self::SlowWatch(delay) => late_watch(world, state, pod, lasts, delay),
+            Self::DeafWatch => watches::deafen(state, pod),
+            _ => {}
         }
     }
 
-    fn edit(self, world: &World, state: &mut State) {
+    /// Does what is done to the Lease.
+    fn edit_lease(self, world: &World, state: &mut State) {
         let Some(mut lease) = state.server.lease.clone() else {
             return;
         };
-        let edited: Option<Lease> = match self {
+        let spec = lease.spec.get_or_insert_default();
+        let edited = match self {
             Self::LeaseLabelled => {
-                let label = state.dice.throw().to_string();
-                lease
-                    .metadata
-                    .labels
-                    .get_or_insert_default()
-                    .insert("edited".to_owned(), label);
+                let labels = lease.metadata.labels.get_or_insert_default();
+                labels.insert("edited".to_owned(), state.dice.throw().to_string());
                 Some(lease)
             }
             Self::LeaseOverwritten => {
-                state.checks.edited_by_a_stranger();
-                lease.spec.get_or_insert_default().holder_identity = Some("stranger".to_owned());
+                spec.holder_identity = Some("stranger".to_owned());
                 Some(lease)
             }
             Self::LeaseGarbled(duration) => {
-                state.checks.edited_by_a_stranger();
-                let spec = lease.spec.get_or_insert_default();
                 spec.holder_identity = Some("stranger".to_owned());
                 spec.lease_duration_seconds = duration;
                 Some(lease)
             }
-            _ => {
-                state.checks.edited_by_a_stranger();
-                None
-            }
+            Self::LeaseDeleted => None,
+            _ => return,
         };
+        if !matches!(self, Self::LeaseLabelled) {
+            state.checks.edited_by_a_stranger();
+        }
         state.server.edit(world.now(), edited);
         state.checks.lease_edited(world.now());
         watches::changed(world, state, &On::Lease);
@@ -155,10 +105,7 @@ impl Fault {
 }
 
 /// Deletes a pod, and its Deployment makes another one.
-fn delete(world: &World, state: &mut State, target: Target) {
-    let Some(pod) = find(state, target) else {
-        return;
-    };
+fn delete(world: &World, state: &mut State, pod: usize) {
     kubelet::delete(world, state, pod);
     let template = state.template;
     world.after(state, 100, move |world, state| {
@@ -228,9 +175,14 @@ fn all_but_one(world: &World, state: &mut State, lasts: Millis) {
     for pod in others {
         match state.dice.below(8) {
             0 => stop(world, state, pod, lasts),
-            1 => partition(world, state, pod, lasts, (true, true, false)),
-            2 => partition(world, state, pod, lasts, (true, false, false)),
-            3 => partition(world, state, pod, lasts, (false, true, false)),
+            kind @ 1..=3 => {
+                let cut = Cut {
+                    requests: kind != 3,
+                    answers: kind != 2,
+                    resends: false,
+                };
+                partition(world, state, pod, lasts, cut);
+            }
             4 => node_lost(world, state, pod, lasts),
             5 => gray(world, state, pod, lasts, (Noise::HangAfter, Sight::Silent)),
             6 => {
@@ -261,13 +213,12 @@ fn stop(world: &World, state: &mut State, pod: usize, lasts: Millis) {
     });
 }
 
-fn partition(
-    world: &World,
-    state: &mut State,
-    pod: usize,
-    lasts: Millis,
-    (requests, answers, resends): (bool, bool, bool),
-) {
+fn partition(world: &World, state: &mut State, pod: usize, lasts: Millis, cut: Cut) {
+    let Cut {
+        requests,
+        answers,
+        resends,
+    } = cut;
     let entry = &mut state.pods[pod];
     let name = entry.name.clone();
     trace::note(|| {
@@ -292,12 +243,13 @@ fn partition(
     });
 }
 
-fn unreachable(world: &World, state: &mut State, target: Target, lasts: Millis, then: Then) {
-    let Some(pod) = find(state, target) else {
-        return;
+fn unreachable(world: &World, state: &mut State, pod: usize, lasts: Millis, then: Then) {
+    let cut = Cut {
+        requests: true,
+        answers: true,
+        resends: state.dice.per_mille(500),
     };
-    let resends = state.dice.per_mille(500);
-    partition(world, state, pod, lasts, (true, true, resends));
+    partition(world, state, pod, lasts, cut);
     let delay = state.dice.below(lasts.max(1));
     world.after(state, delay, move |world, state| {
         let template = state.template;
@@ -406,23 +358,11 @@ fn gray(
     }
 }
 
-fn stall(world: &World, state: &mut State, lasts: Millis, noise: Noise) {
-    for pod in 0..state.pods.len() {
-        make_noise(world, state, pod, lasts, (noise, 1000));
-    }
-}
-
 fn make_noise(world: &World, state: &mut State, pod: usize, lasts: Millis, noise: (Noise, u64)) {
     state.pods[pod].line.noise = Some(noise);
     world.after(state, lasts, move |_, state| {
         state.pods[pod].line.noise = None;
     });
-}
-
-fn slow_watch(world: &World, state: &mut State, target: Target, lasts: Millis, delay: Millis) {
-    if let Some(pod) = find(state, target) {
-        late_watch(world, state, pod, lasts, delay);
-    }
 }
 
 fn late_watch(world: &World, state: &mut State, pod: usize, lasts: Millis, delay: Millis) {

@@ -6,14 +6,8 @@ use std::{
     cell::RefCell, collections::HashMap, hash::Hash, sync::Arc, thread::LocalKey, time::Duration,
 };
 
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::{
-        coordination::v1::{Lease, LeaseSpec},
-        core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus},
-    },
-    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time},
-};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{D, Process, RP, Says, View};
@@ -146,25 +140,12 @@ fn incarnation((pod, life): Process) -> Incarnation {
 }
 
 fn record(says: Says, renewed: u8) -> Record {
-    let mut lease = Lease {
-        spec: Some(LeaseSpec {
-            holder_identity: Some(
-                says.holder
-                    .map(|holder| format!("p{}", holder.0))
-                    .unwrap_or_default(),
-            ),
-            lease_duration_seconds: Some(if says.holder.is_some() {
-                i32::from(D)
-            } else {
-                1
-            }),
-            renew_time: Some(MicroTime(
-                Timestamp::from_second(i64::from(renewed)).unwrap_or_default(),
-            )),
-            ..LeaseSpec::default()
-        }),
-        ..Lease::default()
-    };
+    let lease = json!({"spec": {
+        "holderIdentity": says.holder.map(|(pod, _)| format!("p{pod}")).unwrap_or_default(),
+        "leaseDurationSeconds": if says.holder.is_some() { D } else { 1 },
+        "renewTime": format!("1970-01-01T00:00:{renewed:02}.000000Z"),
+    }});
+    let mut lease: Lease = serde_json::from_value(lease).unwrap();
     let names = Arc::new(Annotations::with_prefix("example.com"));
     let annotations = lease.metadata.annotations.get_or_insert_default();
     if let Some(holder) = says.holder {
@@ -177,28 +158,15 @@ fn record(says: Says, renewed: u8) -> Record {
 }
 
 fn pod(shown: Shown) -> Pod {
-    let words = (shown.dead > 0).then(|| ContainerState {
-        terminated: Some(ContainerStateTerminated {
-            message: Some(format!("{}\n", incarnation((shown.pod, shown.dead)).nonce)),
-            ..ContainerStateTerminated::default()
-        }),
-        ..ContainerState::default()
+    let words = format!("{}\n", incarnation((shown.pod, shown.dead)).nonce);
+    let ended = (shown.dead > 0).then(|| json!({"terminated": {"exitCode": 0, "message": words}}));
+    let container = json!({
+        "name": "controller", "image": "", "imageID": "", "ready": false, "restartCount": 0, "lastState": ended,
     });
-    let container = ContainerStatus {
-        name: "controller".to_owned(),
-        last_state: words,
-        ..ContainerStatus::default()
-    };
-    Pod {
-        metadata: ObjectMeta {
-            uid: Some(format!("uid-{}", shown.pod)),
-            deletion_timestamp: shown.deleting.then_some(Time(Timestamp::UNIX_EPOCH)),
-            ..ObjectMeta::default()
-        },
-        status: Some(PodStatus {
-            container_statuses: Some(vec![container]),
-            ..PodStatus::default()
-        }),
-        ..Pod::default()
-    }
+    let deleted = shown.deleting.then_some("1970-01-01T00:00:00Z");
+    let pod = json!({
+        "metadata": {"uid": format!("uid-{}", shown.pod), "deletionTimestamp": deleted},
+        "status": {"containerStatuses": [container]},
+    });
+    serde_json::from_value(pod).unwrap()
 }
