@@ -25,6 +25,7 @@ use std::{
 };
 
 use jiff::{Timestamp, ToSpan};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -57,6 +58,9 @@ const RP: Duration = Duration::from_secs(2);
 /// After this long without progress the work is stuck, where that is watched.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
+/// What is due at a moment has happened so long after it.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Within this a replica that finds no Lease leads.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -83,6 +87,10 @@ fn lock(link: &Link, me: &Identity, clock: SharedClock) -> Lock<Link> {
         wall: Arc::new(Timestamp::now),
         observer: Arc::new(NoObserver),
     }
+}
+
+fn last_words(of: &Identity) -> String {
+    format!("{}\n", of.incarnation.nonce)
 }
 
 fn annotations() -> Arc<Annotations> {
@@ -202,14 +210,50 @@ impl TestCluster {
         }
     }
 
-    /// `a` leads, `b` stands by, and both have done so for a while.
-    async fn with_leader_and_standby() -> (Self, Replica, Replica) {
+    /// A replica called `a` leads.
+    async fn led_by(setup: Options) -> (Self, Replica) {
         let cluster = Self::new();
-        let leader = cluster.start(a());
+        let leader = cluster.start(setup);
         cluster.until_leads("a", FIRST).await;
+        (cluster, leader)
+    }
+
+    /// A replica called `a` leads, `b` stands by, and both have done so for a while.
+    async fn led_for_a_while_by(leader: Options) -> (Self, Replica, Replica) {
+        let (cluster, leader) = Self::led_by(leader).await;
         let standby = cluster.start(b());
         sleep(Duration::from_secs(5)).await;
         (cluster, leader, standby)
+    }
+
+    async fn with_leader_and_standby() -> (Self, Replica, Replica) {
+        Self::led_for_a_while_by(a()).await
+    }
+
+    /// Edits the spec of the Lease, as somebody else would.
+    fn edit_spec(&self, change: impl FnOnce(&mut LeaseSpec)) {
+        self.api
+            .edit(|lease| change(lease.as_mut().unwrap().spec.as_mut().unwrap()));
+    }
+
+    /// As an elector does that knows nothing of incarnations.
+    fn overwritten_by_a_stranger(&self) {
+        self.edit_spec(|spec| spec.holder_identity = Some("stranger".into()));
+    }
+
+    /// The process of `replica` dies, and its last words are reported.
+    fn dies(&self, replica: Replica) {
+        let me = replica.me.clone();
+        replica.crash();
+        self.around
+            .report_dead(&me, &me.incarnation.nonce.to_string());
+    }
+
+    /// The process of `replica` dies, and all that is seen of it is that its connections are lost.
+    fn lost(&self, replica: Replica) {
+        let me = replica.me.clone();
+        replica.crash();
+        self.around.lose(&me.incarnation);
     }
 
     fn start(&self, setup: Options) -> Replica {
@@ -325,6 +369,16 @@ impl Replica {
     async fn stop(mut self) -> Result<(), ElectorError> {
         self.shutdown.cancel();
         self.ended().await
+    }
+
+    /// It stands by, and knows who leads.
+    #[track_caller]
+    fn assert_follows(&self, pod: &str) {
+        let status = self.status.borrow();
+        assert!(
+            matches!(&*status, LeadershipStatus::StandingBy { leader, .. } if leader == pod),
+            "{status:?}"
+        );
     }
 
     async fn ended(&mut self) -> Result<(), ElectorError> {

@@ -73,6 +73,13 @@ impl Tested {
         }
     }
 
+    /// The policy is off, and this is in the reason.
+    #[track_caller]
+    fn assert_off(&self, policy: Policy, why: &str) {
+        let reason = self.reason(policy);
+        assert!(reason.contains(why), "{reason}");
+    }
+
     /// Why nothing is known of the policy.
     fn error(&self, policy: Policy) -> String {
         match self.state(policy) {
@@ -129,8 +136,7 @@ async fn a_policy_that_goes_missing_is_off_within_a_minute_and_back_soon_after_i
     let whole = cluster.contents().clone();
     damage(&mut cluster.contents(), policy);
     sleep(MINUTE).await;
-    let reason = tested.reason(policy);
-    assert!(reason.contains(advice), "{reason}");
+    tested.assert_off(policy, advice);
     let other = match policy {
         Policy::Strict => Policy::Lenient,
         Policy::Lenient => Policy::Strict,
@@ -149,16 +155,11 @@ async fn what_is_off_is_named_by_its_policy_and_its_probe() {
     cluster.contents().has_policy.lenient = false;
     let tested = Tested::start(&cluster, "b", false);
     sleep(SECOND).await;
-    let reason = tested.reason(Policy::Lenient);
-    assert!(
-        reason.contains("my-fence-shared or its binding"),
-        "{reason}"
-    );
+    tested.assert_off(Policy::Lenient, "my-fence-shared or its binding");
     cluster.contents().has_policy = BOTH;
     cluster.contents().has_probe.lenient = false;
     sleep(2 * SECOND).await;
-    let reason = tested.reason(Policy::Lenient);
-    assert!(reason.contains("ConfigMap my-fence-shared"), "{reason}");
+    tested.assert_off(Policy::Lenient, "ConfigMap my-fence-shared");
 }
 
 #[rstest]
@@ -176,8 +177,7 @@ async fn an_api_server_that_stopped_following_the_lease_is_found_out(
     let tested = Tested::start(&cluster, me, leads);
     sleep(3 * SECOND).await;
     for policy in Policy::ALL {
-        let reason = tested.reason(policy);
-        assert!(reason.contains("restart kube-apiserver"), "{reason}");
+        tested.assert_off(policy, "restart kube-apiserver");
     }
     assert_eq!(cluster.contents().read > 0, !leads);
 }
@@ -211,11 +211,7 @@ async fn a_fence_that_accepts_a_standby_is_off_and_not_active() {
     let tested = Tested::start(&Cluster::led_by("b"), "b", false);
     sleep(3 * SECOND).await;
     for policy in Policy::ALL {
-        let reason = tested.reason(policy);
-        assert!(
-            reason.contains("takes a standby for the holder"),
-            "{reason}"
-        );
+        tested.assert_off(policy, "takes a standby for the holder");
     }
 }
 
@@ -224,14 +220,8 @@ async fn a_lease_that_changes_hands_turns_nothing_off() {
     let cluster = Cluster::led_by("a");
     let mut tested = Tested::start(&cluster, "b", false);
     sleep(Duration::from_millis(59_999)).await;
-    assert!(
-        tested
-            .states
-            .borrow_and_update()
-            .as_ref()
-            .unwrap()
-            .are_active()
-    );
+    assert!(tested.is_active());
+    tested.states.mark_unchanged();
     // The Lease names it already when it is tested; that it leads it learns a moment later.
     cluster.contents().holder = Some("b");
     sleep(Duration::from_millis(10)).await;
@@ -266,14 +256,8 @@ async fn an_api_server_that_is_silent_makes_the_fence_unknown_and_one_lost_answe
     let cluster = Cluster::led_by("a");
     let mut tested = Tested::start(&cluster, "a", true);
     sleep(Duration::from_millis(59_999)).await;
-    assert!(
-        tested
-            .states
-            .borrow_and_update()
-            .as_ref()
-            .unwrap()
-            .are_active()
-    );
+    assert!(tested.is_active());
+    tested.states.mark_unchanged();
     cluster.contents().is_reachable = false;
     sleep(2 * SECOND).await;
     cluster.contents().is_reachable = true;

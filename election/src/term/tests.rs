@@ -45,6 +45,15 @@ fn counting_client(delay: Duration) -> (Client, Arc<AtomicUsize>) {
     (Client::new(service, "default"), count)
 }
 
+fn config_maps(client: Client) -> Api<ConfigMap> {
+    Api::namespaced(client, "default")
+}
+
+async fn create(api: &Api<ConfigMap>) -> Result<ConfigMap, kube::Error> {
+    let parameters = kube::api::PostParams::default();
+    api.create(&parameters, &ConfigMap::default()).await
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |e| e.source())
         .map(ToString::to_string)
@@ -109,20 +118,11 @@ async fn a_forgotten_control_ends_the_term() {
 async fn the_client_of_a_term_sends_no_write_after_its_end_but_reads_on() {
     let (term, control, _clock) = term();
     let (client, count) = counting_client(Duration::ZERO);
-    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
-    api.create(&kube::api::PostParams::default(), &ConfigMap::default())
-        .await
-        .unwrap();
+    let api = config_maps(term.client(client));
+    create(&api).await.unwrap();
     control.end();
-    let refused = api
-        .create(&kube::api::PostParams::default(), &ConfigMap::default())
-        .await
-        .unwrap_err();
-    assert!(
-        chain(&refused).contains("transition 7"),
-        "{}",
-        chain(&refused)
-    );
+    let refused = chain(&create(&api).await.unwrap_err());
+    assert!(refused.contains("transition 7"), "{refused}");
     assert_eq!(
         count.load(Ordering::SeqCst),
         1,
@@ -136,11 +136,9 @@ async fn the_client_of_a_term_sends_no_write_after_its_end_but_reads_on() {
 async fn a_write_in_flight_is_abandoned_when_the_term_ends() {
     let (term, control, clock) = term();
     let (client, _count) = counting_client(Duration::from_secs(5));
-    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
+    let api = config_maps(term.client(client));
     let begun = clock.now();
-    let parameters = kube::api::PostParams::default();
-    let object = ConfigMap::default();
-    let (answer, ()) = tokio::join!(api.create(&parameters, &object), async {
+    let (answer, ()) = tokio::join!(create(&api), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         control.end();
     });
@@ -220,7 +218,7 @@ fn fenced_client(times: usize, code: u16) -> (Client, Arrivals) {
 type Arrivals = Arc<std::sync::Mutex<Vec<(tokio::time::Instant, Vec<u8>)>>>;
 
 async fn write(term: &Term, client: &Client) -> Result<ConfigMap, kube::Error> {
-    let api: Api<ConfigMap> = Api::namespaced(term.client(client.clone()), "default");
+    let api = config_maps(term.client(client.clone()));
     let patch = kube::api::Patch::Merge(serde_json::json!({"data": {"x": "y"}}));
     api.patch("a", &kube::api::PatchParams::default(), &patch)
         .await
@@ -330,12 +328,9 @@ async fn a_refusal_that_is_not_of_the_fence_is_passed_on_as_it_came(
 /// Whether a write to another cluster is held back, and how many requests reach it.
 async fn is_held_back(term: &Term) -> (bool, usize) {
     let (client, count) = counting_client(Duration::ZERO);
-    let api: Api<ConfigMap> = Api::namespaced(term.client_of_other_cluster(client), "default");
-    let parameters = kube::api::PostParams::default();
-    let answer = api.create(&parameters, &ConfigMap::default()).await;
-    let held_back = answer
-        .err()
-        .is_some_and(|error| ForeignTooSoon::is_in(&error));
+    let api = config_maps(term.client_of_other_cluster(client));
+    let answer = create(&api).await;
+    let held_back = answer.is_err_and(|error| ForeignTooSoon::is_in(&error));
     (held_back, count.load(Ordering::SeqCst))
 }
 
@@ -346,8 +341,7 @@ async fn a_write_to_another_cluster_waits_until_it_is_allowed_and_everything_els
     control.allow_foreign_from(Some(clock.now() + TEN));
     assert_eq!(is_held_back(&term).await, (true, 0), "nothing was sent");
     let (client, count) = counting_client(Duration::ZERO);
-    let reads: Api<ConfigMap> =
-        Api::namespaced(term.client_of_other_cluster(client.clone()), "default");
+    let reads = config_maps(term.client_of_other_cluster(client.clone()));
     reads.get("a").await.unwrap();
     write(&term, &client).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 2);
@@ -385,7 +379,7 @@ async fn a_term_may_write_to_other_clusters_at_once_unless_it_is_told_otherwise(
 async fn every_call_that_ends_is_a_sign_of_progress_however_it_ends() {
     let (term, control, clock) = term();
     let (client, _count) = counting_client(Duration::ZERO);
-    let api: Api<ConfigMap> = Api::namespaced(term.client(client), "default");
+    let api = config_maps(term.client(client));
     assert_eq!(control.progress(), 0);
     api.get("a").await.unwrap();
     assert_eq!(control.progress(), 1);

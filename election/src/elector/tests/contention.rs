@@ -5,9 +5,7 @@ use logged::Logged;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_replica_creates_the_lease_and_leads() {
-    let cluster = TestCluster::new();
-    let replica = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, replica) = TestCluster::led_by(a()).await;
     assert_eq!(cluster.api.holder(), "a");
     let writes = cluster.api.writes();
     assert_eq!((writes[0].transitions, writes[0].duration), (0, 15));
@@ -47,26 +45,19 @@ async fn a_replica_does_not_contend_before_its_caches_are_synced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_leader_is_replaced_when_its_lease_expires_and_not_earlier() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     let _standby = cluster.start(b());
     // Some renewals later, in the middle of a period.
     sleep(Duration::from_millis(9_300)).await;
     leader.crash();
     let took = cluster.until_leads("b", D + RP).await;
-    assert!(
-        took > D - RP && took <= D + Duration::from_millis(100),
-        "{took:?}"
-    );
+    assert!(took > D - RP && took <= D + MOMENT, "{took:?}");
     assert_eq!(cluster.api.writes().last().unwrap().transitions, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_standby_that_knows_nothing_waits_a_whole_duration() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     leader.crash();
     sleep(Duration::from_secs(14)).await;
     let _newcomer = cluster.start(b());
@@ -79,14 +70,11 @@ async fn a_standby_that_knows_nothing_waits_a_whole_duration() {
 
 #[tokio::test(start_paused = true)]
 async fn a_standby_goes_by_the_duration_of_the_record_not_by_its_own() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (cluster, leader, _standby) = TestCluster::led_for_a_while_by(Options {
         duration: 60,
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    })
+    .await;
     leader.crash();
     let took = cluster.until_leads("b", Duration::from_secs(62)).await;
     assert!(took > Duration::from_secs(57), "{took:?}");
@@ -102,12 +90,11 @@ async fn wall_clocks_that_are_an_hour_off_change_nothing(
     #[case] leader: i64,
     #[case] standby: i64,
 ) {
-    let cluster = TestCluster::new();
-    let first = cluster.start(Options {
+    let (cluster, first) = TestCluster::led_by(Options {
         wall_offset_hours: leader,
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
+    })
+    .await;
     let _second = cluster.start(Options {
         wall_offset_hours: standby,
         ..b()
@@ -116,7 +103,7 @@ async fn wall_clocks_that_are_an_hour_off_change_nothing(
     assert_eq!(cluster.pods_that_led(), ["a"], "a live leader was replaced");
     first.crash();
     let took = cluster.until_leads("b", D + RP).await;
-    assert!(took > D - RP - Duration::from_millis(100), "{took:?}");
+    assert!(took > D - RP - MOMENT, "{took:?}");
 }
 
 #[rstest::rstest]
@@ -143,15 +130,11 @@ async fn whatever_happens_to_the_take_the_replica_leads_soon_and_once(#[case] fa
 
 #[tokio::test(start_paused = true)]
 async fn the_same_pod_restarted_reclaims_its_lease_at_once() {
-    let cluster = TestCluster::new();
-    let first_life = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (cluster, first_life, _standby) = TestCluster::with_leader_and_standby().await;
     first_life.crash();
     sleep(Duration::from_secs(1)).await;
     let _second_life = cluster.start(a());
-    assert!(cluster.until_leads("a", RP).await < Duration::from_millis(100));
+    assert!(cluster.until_leads("a", RP).await < MOMENT);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(cluster.pods_that_led(), ["a", "a"]);
     assert_eq!(
@@ -163,9 +146,7 @@ async fn the_same_pod_restarted_reclaims_its_lease_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_reuses_the_name_waits_like_any_other() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     leader.crash();
     sleep(Duration::from_secs(1)).await;
     let _namesake = cluster.start(pod("a", "uid-of-another-pod"));
@@ -227,7 +208,7 @@ async fn a_watch_that_died_silently_is_found_out_by_reading() {
     // By now the watch was started anew, once: a release is noticed at once again.
     assert_eq!(standby.link.watches(), 2);
     leader.stop().await.unwrap();
-    assert!(cluster.until_leads("b", RP).await < Duration::from_millis(100));
+    assert!(cluster.until_leads("b", RP).await < MOMENT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +216,7 @@ async fn a_release_behind_a_dead_watch_is_found_within_a_retry_period() {
     let (cluster, leader, standby) = TestCluster::with_leader_and_standby().await;
     standby.link.silence_watches();
     leader.stop().await.unwrap();
-    assert!(cluster.until_leads("b", D).await <= RP + Duration::from_millis(100));
+    assert!(cluster.until_leads("b", D).await <= RP + MOMENT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,23 +226,15 @@ async fn old_news_of_a_late_watch_do_not_restart_the_clock() {
     sleep(Duration::from_secs(20)).await;
     let overwritten = Instant::now();
     leader.crash();
-    cluster.api.edit(|lease| {
-        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
-        spec.holder_identity = Some("stranger".into());
-    });
+    cluster.overwritten_by_a_stranger();
     cluster.until_leads("b", D * 2).await;
     let took = overwritten.elapsed();
-    assert!(
-        took >= D && took <= D + RP + Duration::from_millis(100),
-        "{took:?}"
-    );
+    assert!(took >= D && took <= D + RP + MOMENT, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby_only_reads() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     let standby = cluster.start(b());
     sleep(Duration::from_secs(10)).await;
     let (writes, leader_reads, standby_reads) = (
@@ -287,9 +260,7 @@ async fn in_a_steady_state_the_leader_writes_thirty_times_a_minute_and_a_standby
         "{}",
         standby.link.reads() - standby_reads
     );
-    assert!(
-        matches!(&*standby.status.borrow(), LeadershipStatus::StandingBy { leader, .. } if leader == "a")
-    );
+    standby.assert_follows("a");
     assert!(leader.pulse.stalled_for().is_none() && standby.pulse.stalled_for().is_none());
 }
 

@@ -12,9 +12,7 @@ fn stated(cluster: &TestCluster) -> Option<String> {
 
 /// The connection to `old` is lost although its process may live on, and `new` leads.
 async fn takes_on_a_hint(cluster: &TestCluster, old: Replica, new: &str) {
-    let me = old.me.clone();
-    old.crash();
-    cluster.around.lose(&me.incarnation);
+    cluster.lost(old);
     cluster.until_leads(new, RP).await;
 }
 
@@ -33,15 +31,12 @@ async fn a_take_that_is_no_guess_allows_it_at_once() {
 async fn a_take_on_a_hint_allows_it_when_the_record_of_the_predecessor_has_run_out() {
     let (cluster, leader, _standby) = leader_and_standby().await;
     takes_on_a_hint(&cluster, leader, "b").await;
-    sleep(D - RP - Duration::from_millis(100)).await;
+    sleep(D - RP - MOMENT).await;
     assert_eq!(cluster.foreign_wait(), None);
     assert!(stated(&cluster).is_some());
     sleep(RP + RP).await;
     let waited = cluster.foreign_wait().unwrap();
-    assert!(
-        waited > D - RP - Duration::from_millis(100) && waited <= D,
-        "{waited:?}"
-    );
+    assert!(waited > D - RP - MOMENT && waited <= D, "{waited:?}");
     assert_eq!(stated(&cluster), None, "a renewal says that it is over");
 }
 
@@ -52,9 +47,7 @@ async fn a_take_on_a_hint_allows_it_as_soon_as_the_death_is_proven() {
     takes_on_a_hint(&cluster, leader, "b").await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(cluster.foreign_wait(), None);
-    cluster
-        .around
-        .report_dead(&first, &first.incarnation.nonce.to_string());
+    cluster.around.report_dead(&first, &last_words(&first));
     sleep(Duration::from_millis(10)).await;
     assert!(cluster.foreign_wait().unwrap() < Duration::from_millis(1_020));
     sleep(RP).await;
@@ -89,11 +82,7 @@ async fn whoever_follows_on_a_take_on_a_hint_goes_on_with_the_wait(#[case] relea
     if released {
         standby.stop().await.unwrap();
     } else {
-        let second = standby.me.clone();
-        standby.crash();
-        cluster
-            .around
-            .report_dead(&second, &second.incarnation.nonce.to_string());
+        cluster.dies(standby);
     }
     cluster.until_leads("c", RP + RP).await;
     sleep(RP).await;
@@ -122,7 +111,7 @@ async fn a_process_that_takes_its_own_lease_again_goes_on_with_the_wait() {
     assert_eq!(cluster.foreign_wait(), None);
     sleep(RP + RP).await;
     let stint = cluster.stints().pop().unwrap();
-    assert!(stint.foreign.unwrap() - begun > D - RP - Duration::from_millis(100));
+    assert!(stint.foreign.unwrap() - begun > D - RP - MOMENT);
 }
 
 /// An edit must not block the work indefinitely.
@@ -134,9 +123,7 @@ async fn what_somebody_writes_into_the_lease_is_waited_for_a_bounded_time(
     #[case] text: &str,
     #[case] seconds: u64,
 ) {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     leader.crash();
     cluster.api.edit(|lease| {
         let lease = lease.as_mut().unwrap();

@@ -2,8 +2,13 @@
 
 use super::*;
 
-fn c() -> Options {
-    pod("c", "uid-c")
+/// A pod of a new template.
+fn new_c() -> Options {
+    Options {
+        template: "new",
+        created: 9,
+        ..pod("c", "uid-c")
+    }
 }
 
 fn successor(cluster: &TestCluster) -> Option<String> {
@@ -14,12 +19,7 @@ fn successor(cluster: &TestCluster) -> Option<String> {
 #[tokio::test(start_paused = true)]
 async fn in_a_rolling_update_leadership_moves_once_and_to_the_new_template() {
     let (cluster, leader, old_standby) = TestCluster::with_leader_and_standby().await;
-    let new = Options {
-        template: "new",
-        created: 9,
-        ..c()
-    };
-    let _new = cluster.start(new);
+    let _new = cluster.start(new_c());
     sleep(Duration::from_secs(5)).await;
     leader.stop().await.unwrap();
     assert!(cluster.until_leads("c", RP).await < Duration::from_millis(50));
@@ -32,12 +32,7 @@ async fn in_a_rolling_update_leadership_moves_once_and_to_the_new_template() {
 #[tokio::test(start_paused = true)]
 async fn a_successor_that_is_gone_holds_nobody_up_for_more_than_a_retry_period() {
     let (cluster, leader, _standby) = TestCluster::with_leader_and_standby().await;
-    let new = Options {
-        template: "new",
-        created: 9,
-        ..c()
-    };
-    cluster.start(new).crash();
+    cluster.start(new_c()).crash();
     leader.stop().await.unwrap();
     assert_eq!(successor(&cluster).as_deref(), Some("c"));
     let took = cluster.until_leads("b", D).await;
@@ -48,13 +43,10 @@ async fn a_successor_that_is_gone_holds_nobody_up_for_more_than_a_retry_period()
 #[tokio::test(start_paused = true)]
 async fn a_successor_that_wakes_up_late_takes_nothing_back() {
     let (cluster, leader, _standby) = TestCluster::with_leader_and_standby().await;
-    let slow = Options {
-        template: "new",
-        created: 9,
+    let _slow = cluster.start(Options {
         ready_after: Duration::from_secs(20),
-        ..c()
-    };
-    let _slow = cluster.start(slow);
+        ..new_c()
+    });
     leader.stop().await.unwrap();
     cluster.until_leads("b", D).await;
     sleep(Duration::from_secs(60)).await;
@@ -67,10 +59,7 @@ async fn when_the_pods_cannot_be_listed_the_lease_is_released_all_the_same() {
     cluster.around.answer_no_lists();
     let asked = Instant::now();
     leader.stop().await.unwrap();
-    assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        asked.elapsed()
-    );
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(cluster.until_leads("b", RP).await < Duration::from_millis(50));
 }

@@ -11,9 +11,7 @@ pub(super) fn hinted(setup: Options) -> Options {
 }
 
 pub(super) async fn leader_and_standby() -> (TestCluster, Replica, Replica) {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(hinted(a()));
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(hinted(a())).await;
     let standby = cluster.start(hinted(b()));
     sleep(Duration::from_secs(5)).await;
     (cluster, leader, standby)
@@ -22,9 +20,7 @@ pub(super) async fn leader_and_standby() -> (TestCluster, Replica, Replica) {
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_moves_the_lease_in_milliseconds_while_the_fence_stands() {
     let (cluster, leader, _standby) = leader_and_standby().await;
-    let me = leader.me.clone();
-    leader.crash();
-    cluster.around.lose(&me.incarnation);
+    cluster.lost(leader);
     assert!(cluster.until_leads("b", RP).await < Duration::from_millis(20));
     assert_eq!(cluster.around.fence_asked(), 1);
 }
@@ -47,10 +43,8 @@ async fn the_end_of_a_leader_that_gave_the_lease_back_is_no_hint_and_no_warning(
 async fn without_the_fence_a_lost_connection_is_no_reason() {
     let (cluster, leader, _standby) = leader_and_standby().await;
     cluster.around.fence_stands(false);
-    let me = leader.me.clone();
-    leader.crash();
-    cluster.around.lose(&me.incarnation);
-    assert!(cluster.until_leads("b", D + RP).await > D - RP - Duration::from_millis(100));
+    cluster.lost(leader);
+    assert!(cluster.until_leads("b", D + RP).await > D - RP - MOMENT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,15 +80,11 @@ async fn forged_hints_move_the_lease_ever_less_often() {
 #[tokio::test(start_paused = true)]
 async fn a_term_that_was_taken_on_an_unproven_hint_is_spared_by_every_replica() {
     let (cluster, leader, standby) = leader_and_standby().await;
-    let first = leader.me.clone();
-    leader.crash();
-    cluster.around.lose(&first.incarnation);
+    cluster.lost(leader);
     cluster.until_leads("b", RP).await;
     let _third = cluster.start(hinted(pod("c", "uid-c")));
     sleep(RP + Duration::from_secs(1)).await;
-    let second = standby.me.clone();
-    standby.crash();
-    cluster.around.lose(&second.incarnation);
+    cluster.lost(standby);
     assert!(cluster.until_leads("c", D + RP).await > D - RP - RP);
 }
 
@@ -105,15 +95,11 @@ async fn a_hint_that_is_proven_right_damps_nothing() {
     leader.crash();
     cluster.around.lose(&first.incarnation);
     cluster.until_leads("b", RP).await;
-    cluster
-        .around
-        .report_dead(&first, &first.incarnation.nonce.to_string());
+    cluster.around.report_dead(&first, &last_words(&first));
     let _third = cluster.start(hinted(pod("c", "uid-c")));
     // The proof is in the Lease with the next renewal, long before the lease duration for which a hint is spared.
     sleep(RP + Duration::from_secs(1)).await;
-    let second = standby.me.clone();
-    standby.crash();
-    cluster.around.lose(&second.incarnation);
+    cluster.lost(standby);
     assert!(cluster.until_leads("c", RP).await < Duration::from_millis(20));
 }
 

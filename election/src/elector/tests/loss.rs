@@ -11,35 +11,29 @@ async fn a_leader_that_cannot_renew_stops_its_work_by_the_renew_deadline_and_con
     cluster.until_leads("b", D + RP).await;
     let stopped = cluster.stints()[0].to.unwrap() - cut_at;
     assert!(
-        stopped <= RD + Duration::from_millis(100),
+        stopped <= RD + MOMENT,
         "worked on for {stopped:?} without a renewal"
     );
     assert!(
-        stopped > RD - RP - Duration::from_millis(100),
+        stopped > RD - RP - MOMENT,
         "gave up after {stopped:?} already"
     );
 
     leader.link.cut(false);
     sleep(Duration::from_secs(10)).await;
-    assert!(
-        matches!(&*leader.status.borrow(), LeadershipStatus::StandingBy { leader, .. } if leader == "b")
-    );
+    leader.assert_follows("b");
     assert_eq!(cluster.pods_that_led(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_lost_leads_again_when_its_turn_comes() {
-    let cluster = TestCluster::new();
-    let first = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
-    let second = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (cluster, first, second) = TestCluster::with_leader_and_standby().await;
     first.link.cut(true);
     cluster.until_leads("b", D + RP).await;
     first.link.cut(false);
     sleep(Duration::from_secs(5)).await;
     second.stop().await.unwrap();
-    assert!(cluster.until_leads("a", D).await < Duration::from_millis(100));
+    assert!(cluster.until_leads("a", D).await < MOMENT);
     assert_eq!(cluster.pods_that_led(), ["a", "b", "a"]);
     assert_eq!(
         cluster.api.writes().last().unwrap().transitions,
@@ -62,9 +56,7 @@ async fn a_short_outage_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_alone_leads_again_as_soon_as_an_outage_ends() {
     for tenths in 0..40 {
-        let cluster = TestCluster::new();
-        let leader = cluster.start(a());
-        cluster.until_leads("a", FIRST).await;
+        let (cluster, leader) = TestCluster::led_by(a()).await;
         leader.link.cut(true);
         sleep(D + Duration::from_millis(100 * tenths)).await;
         assert!(cluster.leading().is_none());
@@ -78,9 +70,7 @@ async fn a_leader_alone_leads_again_as_soon_as_an_outage_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_answers_at_once_is_not_stormed() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (_cluster, leader) = TestCluster::led_by(a()).await;
     leader.link.inject(vec![Fault::ErrorBefore; 1000]);
     let before = leader.link.calls();
     let minute = Duration::from_mins(1);
@@ -107,21 +97,14 @@ async fn one_failed_renewal_of_any_kind_does_not_cost_the_term(#[case] fault: Fa
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_whose_holder_was_overwritten_stops_at_once() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     sleep(Duration::from_secs(5)).await;
     let overwritten = Instant::now();
-    cluster.api.edit(|lease| {
-        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
-        spec.holder_identity = Some("stranger".into());
-    });
+    cluster.overwritten_by_a_stranger();
     sleep(Duration::from_millis(100)).await;
     assert!(cluster.leading().is_none());
     assert!(cluster.stints()[0].to.unwrap() - overwritten < Duration::from_millis(50));
-    assert!(
-        matches!(&*leader.status.borrow(), LeadershipStatus::StandingBy { leader, .. } if leader == "stranger")
-    );
+    leader.assert_follows("stranger");
     assert!(
         cluster.until_leads("a", D + RP).await > D - RP,
         "the stranger's lease was not waited out"
@@ -147,19 +130,16 @@ async fn a_lease_deleted_under_a_leader_that_is_cut_off_is_waited_out() {
     leader.link.cut(true);
     cluster.api.edit(|lease| *lease = None);
     let took = cluster.until_leads("b", D + RP).await;
-    assert!(took > D - RP - Duration::from_millis(100), "{took:?}");
+    assert!(took > D - RP - MOMENT, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_that_does_not_heed_the_end_is_dropped() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (cluster, leader, _standby) = TestCluster::led_for_a_while_by(Options {
         heeds_the_end: false,
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    })
+    .await;
     leader.link.cut(true);
     cluster.until_leads("b", D + RP).await;
     assert!(!leader.task.is_empty(), "the replica goes on contending");
@@ -201,22 +181,17 @@ async fn work_that_cannot_be_stopped_ends_the_replica_before_the_lease_may_pass_
         matches!(error, ElectorError::WorkOutlivedTerm(_)),
         "{error}"
     );
-    assert!(
-        begun.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        begun.elapsed()
-    );
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_that_stops_by_itself_at_the_deadline_is_a_lost_term_and_not_a_failure() {
-    let cluster = TestCluster::new();
-    let setup = Options {
+    let (cluster, mut leader) = TestCluster::led_by(Options {
         looks_every: Some(Duration::from_millis(10)),
         ..a()
-    };
-    let mut leader = cluster.start(setup);
-    cluster.until_leads("a", FIRST).await;
+    })
+    .await;
     sleep(Duration::from_millis(4_500)).await;
     // The work looks at its term before any timer of the election is due.
     cluster.clock.suspend(Duration::from_secs(600));
@@ -227,9 +202,7 @@ async fn work_that_stops_by_itself_at_the_deadline_is_a_lost_term_and_not_a_fail
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_whose_machine_was_suspended_steps_down_and_contends_again() {
-    let cluster = TestCluster::new();
-    let mut leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, mut leader) = TestCluster::led_by(a()).await;
     sleep(Duration::from_secs(5)).await;
     cluster.clock.suspend(Duration::from_secs(600));
     sleep(Duration::from_secs(10)).await;
@@ -240,10 +213,7 @@ async fn a_replica_whose_machine_was_suspended_steps_down_and_contends_again() {
 #[tokio::test(start_paused = true)]
 async fn a_duration_that_somebody_edits_is_put_right_before_a_standby_goes_by_it() {
     let (cluster, _leader, _standby) = TestCluster::with_leader_and_standby().await;
-    cluster.api.edit(|lease| {
-        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
-        spec.lease_duration_seconds = Some(1);
-    });
+    cluster.edit_spec(|spec| spec.lease_duration_seconds = Some(1));
     sleep(Duration::from_secs(60)).await;
     assert_eq!(cluster.pods_that_led(), ["a"]);
     assert_eq!(cluster.api.writes().last().unwrap().duration, 15);
@@ -251,9 +221,7 @@ async fn a_duration_that_somebody_edits_is_put_right_before_a_standby_goes_by_it
 
 #[tokio::test(start_paused = true)]
 async fn a_newcomer_that_finds_no_lease_gives_its_leader_the_time_to_notice() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     sleep(Duration::from_secs(5)).await;
     leader.link.silence_watches();
     cluster.api.edit(|lease| *lease = None);
@@ -266,19 +234,15 @@ async fn a_newcomer_that_finds_no_lease_gives_its_leader_the_time_to_notice() {
 /// The watch and the next renewal would tell as well, but later: the fence knows first.
 #[tokio::test(start_paused = true)]
 async fn a_write_that_the_fence_refused_makes_the_leader_look_at_once() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (cluster, leader) = TestCluster::led_by(Options {
         doubts_after: Some(Duration::from_millis(9_100)),
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
+    })
+    .await;
     leader.link.silence_watches();
     sleep(Duration::from_millis(8_600)).await;
     let overwritten = Instant::now();
-    cluster.api.edit(|lease| {
-        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
-        spec.holder_identity = Some("stranger".into());
-    });
+    cluster.overwritten_by_a_stranger();
     sleep(Duration::from_millis(700)).await;
     let stopped = cluster.stints()[0].to.unwrap() - overwritten;
     assert!(stopped < Duration::from_millis(600), "{stopped:?}");

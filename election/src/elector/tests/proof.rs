@@ -3,10 +3,6 @@
 use super::*;
 use k8s_openapi::api::core::v1::Pod;
 
-fn last_words(of: &Identity) -> String {
-    format!("{}\n", of.incarnation.nonce)
-}
-
 fn takeover(cluster: &TestCluster) -> Option<String> {
     let annotations = cluster.api.lease()?.metadata.annotations?;
     annotations.get("example.com/takeover").cloned()
@@ -26,28 +22,20 @@ async fn a_leader_whose_last_words_are_reported_is_replaced_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn proof_that_was_there_before_the_standby_counts_too() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
-    let me = leader.me.clone();
-    leader.crash();
-    cluster.around.report_dead(&me, &last_words(&me));
+    let (cluster, leader) = TestCluster::led_by(a()).await;
+    cluster.dies(leader);
     let _newcomer = cluster.start(b());
     assert!(cluster.until_leads("b", RP).await < Duration::from_millis(50));
 }
 
 #[tokio::test(start_paused = true)]
 async fn proof_that_comes_while_the_caches_sync_is_acted_on_when_they_have() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     let _cold = cluster.start(Options {
         ready_after: Duration::from_secs(4),
         ..b()
     });
-    let me = leader.me.clone();
-    leader.crash();
-    cluster.around.report_dead(&me, &last_words(&me));
+    cluster.dies(leader);
     sleep(Duration::from_millis(3_990)).await;
     assert!(cluster.leading().is_none());
     assert!(cluster.until_leads("b", RP).await < Duration::from_millis(50));
@@ -73,17 +61,13 @@ async fn what_is_no_proof_is_waited_out(#[case] change: fn(&mut Option<Pod>)) {
     leader.link.cut(true);
     cluster.around.edit("a", change);
     let took = cluster.until_leads("b", D + RP).await;
-    assert!(took > D - RP - Duration::from_millis(100), "{took:?}");
+    assert!(took > D - RP - MOMENT, "{took:?}");
     assert_eq!(takeover(&cluster).as_deref(), Some("expired"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_words_of_an_earlier_life_do_not_touch_the_present_one() {
-    let cluster = TestCluster::new();
-    let first_life = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    let (cluster, first_life, _standby) = TestCluster::with_leader_and_standby().await;
     let before = first_life.me.clone();
     first_life.crash();
     sleep(Duration::from_millis(100)).await;
@@ -94,19 +78,11 @@ async fn the_last_words_of_an_earlier_life_do_not_touch_the_present_one() {
     assert_eq!(cluster.pods_that_led(), ["a", "a"]);
 }
 
-/// As an elector does that knows nothing of incarnations.
-fn overwrite_holder(cluster: &TestCluster) {
-    cluster.api.edit(|lease| {
-        let spec = lease.as_mut().unwrap().spec.as_mut().unwrap();
-        spec.holder_identity = Some("stranger".into());
-    });
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_death_of_the_one_before_says_nothing_of_a_stranger_beside_its_incarnation() {
     let (cluster, leader, _standby) = TestCluster::with_leader_and_standby().await;
     let me = leader.me.clone();
-    overwrite_holder(&cluster);
+    cluster.overwritten_by_a_stranger();
     sleep(Duration::from_secs(1)).await;
     leader.crash();
     cluster.around.report_dead(&me, &last_words(&me));
@@ -117,16 +93,12 @@ async fn the_death_of_the_one_before_says_nothing_of_a_stranger_beside_its_incar
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_comes_back_after_a_stranger_is_followed_under_its_own_name() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
-    overwrite_holder(&cluster);
+    let (cluster, leader) = TestCluster::led_by(a()).await;
+    cluster.overwritten_by_a_stranger();
     sleep(Duration::from_secs(5)).await;
     let _newcomer = cluster.start(b());
     cluster.until_leads("a", D + RP).await;
-    let me = leader.me.clone();
-    leader.crash();
-    cluster.around.report_dead(&me, &last_words(&me));
+    cluster.dies(leader);
     assert!(cluster.until_leads("b", RP).await < Duration::from_millis(50));
 }
 

@@ -22,14 +22,11 @@ async fn a_released_lease_is_taken_within_milliseconds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_lease_is_released_only_after_the_work_has_drained_and_renewed_until_then() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (cluster, leader, _standby) = TestCluster::led_for_a_while_by(Options {
         drains_for: Duration::from_secs(18),
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    })
+    .await;
     let asked = Instant::now();
     leader.stop().await.unwrap();
     assert!(asked.elapsed() >= Duration::from_secs(18));
@@ -40,22 +37,16 @@ async fn the_lease_is_released_only_after_the_work_has_drained_and_renewed_until
 
 #[tokio::test(start_paused = true)]
 async fn work_that_does_not_drain_in_time_is_dropped_before_the_release() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (cluster, leader, _standby) = TestCluster::led_for_a_while_by(Options {
         heeds_the_end: false,
         drain_timeout: Duration::from_secs(7),
         ..a()
-    });
-    cluster.until_leads("a", FIRST).await;
-    let _standby = cluster.start(b());
-    sleep(Duration::from_secs(5)).await;
+    })
+    .await;
     let asked = Instant::now();
     leader.stop().await.unwrap();
-    assert!(
-        asked.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        asked.elapsed()
-    );
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
     cluster.until_leads("b", RP).await;
 }
 
@@ -68,9 +59,7 @@ async fn work_that_does_not_drain_in_time_is_dropped_before_the_release() {
 #[case::twice(&[Fault::ErrorBefore, Fault::ErrorBefore, Fault::Conflict])]
 #[tokio::test(start_paused = true)]
 async fn a_release_that_fails_is_tried_again(#[case] faults: &[Fault]) {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, leader) = TestCluster::led_by(a()).await;
     let _standby = cluster.start(b());
     // Right after a renewal, so that the next calls are those of the release.
     sleep(Duration::from_millis(4_100)).await;
@@ -81,18 +70,13 @@ async fn a_release_that_fails_is_tried_again(#[case] faults: &[Fault]) {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_cut_off_ends_without_a_release_within_its_grace_period() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(a());
-    cluster.until_leads("a", FIRST).await;
+    let (_cluster, leader) = TestCluster::led_by(a()).await;
     sleep(Duration::from_secs(5)).await;
     leader.link.cut(true);
     let asked = Instant::now();
     leader.stop().await.unwrap();
-    assert!(
-        asked.elapsed() <= Duration::from_secs(6),
-        "{:?}",
-        asked.elapsed()
-    );
+    let took = asked.elapsed();
+    assert!(took <= Duration::from_secs(6), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,23 +119,18 @@ async fn work_that_ends_by_itself_gives_the_lease_back_and_ends_the_replica() {
 
 #[tokio::test(start_paused = true)]
 async fn a_term_lost_during_the_shutdown_is_the_last() {
-    let cluster = TestCluster::new();
-    let setup = Options {
+    let (cluster, mut leader) = TestCluster::led_by(Options {
         drains_for: Duration::from_secs(18),
         ..a()
-    };
-    let mut leader = cluster.start(setup);
-    cluster.until_leads("a", FIRST).await;
+    })
+    .await;
     sleep(Duration::from_secs(5)).await;
     leader.shutdown.cancel();
     sleep(Duration::from_secs(1)).await;
     cluster.api.edit(|lease| *lease = None);
     let begun = Instant::now();
     leader.ended().await.unwrap();
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
-    );
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(cluster.pods_that_led(), ["a"]);
 }

@@ -62,15 +62,17 @@ fn record(holder: Option<&str>, duration: Option<i32>, renewed: i64) -> Record {
     })
 }
 
-fn with_incarnation(record: &Record, incarnation: &str) -> Record {
-    let mut lease = record
-        .renewed(&me(), D, Timestamp::UNIX_EPOCH)
-        .into_object();
-    lease
-        .metadata
-        .annotations
-        .get_or_insert_default()
-        .insert(INCARNATION.into(), incarnation.into());
+/// A Lease of this holder that was renewed.
+fn renewed(holder: &str) -> Lease {
+    let record = record(Some(holder), Some(15), 1);
+    let renewed = record.renewed(&me(), D, Timestamp::UNIX_EPOCH);
+    renewed.into_object()
+}
+
+fn held_by(holder: &str, incarnation: &str) -> Record {
+    let mut lease = renewed(holder);
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.insert(INCARNATION.into(), incarnation.into());
     seen(lease)
 }
 
@@ -151,10 +153,7 @@ fn no_duration_keeps_others_out_for_longer_than_is_safe(
 #[test]
 fn what_this_process_wrote_and_heard_of_too_late_is_left_to_others_for_a_while() {
     let me = me();
-    let mine = with_incarnation(
-        &record(Some("me"), Some(15), 1),
-        &me.incarnation.to_string(),
-    );
+    let mine = held_by("me", &me.incarnation.to_string());
     let observed = Observed::first(Some(mine), at(100), WAITS);
     let evidence = Evidence {
         unheard: true,
@@ -243,10 +242,7 @@ fn only_the_lease_that_was_held_can_be_released(#[case] uid: &str, #[case] free:
 
 #[test]
 fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
-    let before = with_incarnation(
-        &record(Some("me"), Some(15), 1),
-        &me().incarnation.to_string(),
-    );
+    let before = held_by("me", &me().incarnation.to_string());
     let observed = Observed::first(Some(before), at(100), WAITS);
     assert_eq!(verdict(&observed, at(100)), Take(Reclaimed));
 }
@@ -256,7 +252,7 @@ fn an_earlier_life_of_the_same_pod_is_dead_by_construction() {
 #[case::unreadable("nonsense")]
 #[case::no_uid("/6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11")]
 fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
-    let before = with_incarnation(&record(Some("me"), Some(15), 1), incarnation);
+    let before = held_by("me", incarnation);
     let observed = Observed::first(Some(before), at(100), WAITS);
     assert_eq!(verdict(&observed, at(100)), wait(at(115)));
 }
@@ -264,10 +260,7 @@ fn the_same_name_alone_proves_nothing(#[case] incarnation: &str) {
 #[test]
 fn another_holder_with_our_incarnation_is_another_holder() {
     let me = me();
-    let forged = with_incarnation(
-        &record(Some("other"), Some(15), 1),
-        &me.incarnation.to_string(),
-    );
+    let forged = held_by("other", &me.incarnation.to_string());
     let observed = Observed::first(Some(forged), at(100), WAITS);
     assert_eq!(verdict_for(&observed, &me, at(100)), wait(at(115)));
 }
@@ -275,10 +268,7 @@ fn another_holder_with_our_incarnation_is_another_holder() {
 #[test]
 fn a_record_of_this_very_process_is_its_own() {
     let me = me();
-    let mine = with_incarnation(
-        &record(Some("me"), Some(15), 1),
-        &me.incarnation.to_string(),
-    );
+    let mine = held_by("me", &me.incarnation.to_string());
     let observed = Observed::first(Some(mine), at(100), WAITS);
     assert_eq!(verdict_for(&observed, &me, at(101)), Take(Own));
 }
@@ -286,7 +276,7 @@ fn a_record_of_this_very_process_is_its_own() {
 const NONCE: &str = "6f0c1f2e-0f3c-4b36-9d5c-0a4f4f6f0a11";
 
 fn held_by_other() -> Observed {
-    let record = with_incarnation(&record(Some("other"), Some(15), 1), &format!("uid/{NONCE}"));
+    let record = held_by("other", &format!("uid/{NONCE}"));
     Observed::first(Some(record), at(100), WAITS)
 }
 
@@ -342,9 +332,7 @@ fn naming_another_successor_later_holds_nobody_up_for_longer() {
 
 #[test]
 fn a_successor_named_on_a_lease_that_is_held_means_nothing() {
-    let mut lease = record(Some("other"), Some(15), 1)
-        .renewed(&me(), D, Timestamp::UNIX_EPOCH)
-        .into_object();
+    let mut lease = renewed("other");
     let annotations = lease.metadata.annotations.get_or_insert_default();
     annotations.insert(SUCCESSOR.into(), "me".into());
     let observed = Observed::first(Some(seen(lease)), at(100), WAITS);
@@ -380,9 +368,7 @@ fn take(found: &Record, reason: Reason, me: &Identity) -> Record {
 
 /// A Lease that was last held by another pod and names it, as an elector that does not know the annotation leaves it.
 fn of_another_pod() -> Record {
-    let mut lease = record(Some("other"), Some(15), 1)
-        .renewed(&me(), D, Timestamp::UNIX_EPOCH)
-        .into_object();
+    let mut lease = renewed("other");
     let annotations = lease.metadata.annotations.get_or_insert_default();
     annotations.insert(HOLDER_POD.to_owned(), "earlier/uid-earlier".to_owned());
     seen(lease)

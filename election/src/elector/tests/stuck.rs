@@ -29,25 +29,16 @@ async fn work_that_hangs_ends_its_term_and_another_replica_leads() {
     let error = leader.ended().await.unwrap_err();
     assert!(matches!(error, ElectorError::WorkStuck(_)), "{error}");
     assert_eq!(leader.recorder.told().ended, [Cause::WorkStuck]);
-    let mut lost = Vec::new();
-    while let Ok(announcement) = leader.announcements.receiver.try_recv() {
-        lost.push(announcement.news);
-    }
-    assert!(
-        lost.contains(&News::Lost {
-            cause: Cause::WorkStuck
-        }),
-        "{lost:?}"
-    );
+    let (news, cause) = (leader.news(), Cause::WorkStuck);
+    assert!(news.contains(&News::Lost { cause }), "{news:?}");
     sleep(Duration::from_mins(10)).await;
     assert_eq!(cluster.pods_that_led(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_that_is_slow_but_goes_on_keeps_the_lease() {
-    let cluster = TestCluster::new();
-    let _leader = cluster.start(goes_on(a(), STUCK_AFTER - Duration::from_secs(5)));
-    cluster.until_leads("a", FIRST).await;
+    let (cluster, _leader) =
+        TestCluster::led_by(goes_on(a(), STUCK_AFTER - Duration::from_secs(5))).await;
     let _standby = cluster.start(goes_on(b(), Duration::from_secs(1)));
     sleep(Duration::from_hours(2)).await;
     assert_eq!(cluster.pods_that_led(), ["a"]);
@@ -55,13 +46,12 @@ async fn work_that_is_slow_but_goes_on_keeps_the_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_takes_longer_is_not_taken_for_work_that_hangs() {
-    let cluster = TestCluster::new();
-    let leader = cluster.start(Options {
+    let (_cluster, leader) = TestCluster::led_by(Options {
         drains_for: STUCK_AFTER * 2,
         drain_timeout: STUCK_AFTER * 3,
         ..goes_on(a(), Duration::from_secs(1))
-    });
-    cluster.until_leads("a", FIRST).await;
+    })
+    .await;
     let begun = Instant::now();
     leader.stop().await.unwrap();
     assert!(begun.elapsed() >= STUCK_AFTER * 2);

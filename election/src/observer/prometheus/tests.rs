@@ -125,21 +125,13 @@ async fn a_takeover_is_not_credited_with_the_first_write_of_an_earlier_one() {
     const WORK: &str = "my_leader_last_takeover_seconds{phase=\"work\"}";
     let registered = registered(&LeadershipStatus::Leaderless);
     let (metrics, deadline) = (&registered.metrics, registered.clock.now());
-    assert_eq!(
-        (registered.value(LEASE), registered.value(WORK)),
-        (None, None)
-    );
+    let both = || (registered.value(LEASE), registered.value(WORK));
+    assert_eq!(both(), (None, None));
     metrics.took(Reason::Released, SECOND / 4, deadline);
     metrics.first_write(SECOND / 2);
-    assert_eq!(
-        (registered.value(LEASE), registered.value(WORK)),
-        (Some(0.25), Some(0.5))
-    );
+    assert_eq!(both(), (Some(0.25), Some(0.5)));
     metrics.took(Reason::Expired, 15 * SECOND, deadline);
-    assert_eq!(
-        (registered.value(LEASE), registered.value(WORK)),
-        (Some(15.0), None)
-    );
+    assert_eq!(both(), (Some(15.0), None));
 }
 
 #[tokio::test(start_paused = true)]
