@@ -35,6 +35,8 @@ use tower::{BoxError, service_fn};
 
 use answers::{answer, refused};
 pub(crate) use faults::{Crash, Faults};
+#[cfg(test)]
+pub(crate) use merge::merge_patch;
 pub(crate) use state::ApiServer;
 #[cfg(test)]
 pub(crate) use state::ClusterApi;
@@ -54,6 +56,13 @@ impl ApiServer {
             }
         });
         Client::new(service, "default")
+    }
+
+    /// Sets one fault; all others end.
+    pub(crate) fn fail(&self, set: impl FnOnce(&mut Faults)) {
+        let mut faults = Faults::default();
+        set(&mut faults);
+        self.set_faults(faults);
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
@@ -96,11 +105,7 @@ impl ApiServer {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         let Some(target) = Target::of(&segments) else {
             let mut state = self.state();
-            state
-                .traffic
-                .entry(format!("DISCOVER {path}"))
-                .or_default()
-                .0 += 1;
+            state.count(format!("DISCOVER {path}"), 0);
             return state.discovery(&segments);
         };
         if target.group == "events.k8s.io" {
@@ -151,11 +156,7 @@ impl ApiServer {
         } else {
             "REFUSED "
         };
-        let counted = state
-            .traffic
-            .entry(format!("{refused}{} {}", parts.method, target.sort()))
-            .or_default();
-        (counted.0, counted.1) = (counted.0 + 1, counted.1 + bytes);
+        state.count(format!("{refused}{sort}"), bytes);
         drop(state);
         answer
             .headers_mut()
@@ -170,8 +171,7 @@ impl ApiServer {
             return refused(code);
         }
         state.events.push(event.clone());
-        let counted = state.traffic.entry("POST events".to_owned()).or_default();
-        counted.0 += 1;
+        state.count("POST events".to_owned(), 0);
         answer(201, &event)
     }
 }

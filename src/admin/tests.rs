@@ -42,13 +42,8 @@ async fn liveness_fails_when_the_election_loop_stalls_and_recovers_with_it() {
     assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
     tokio::time::sleep(Duration::from_secs(16)).await;
     let (status, text) = ask(&router, "/livez").await;
-    assert_eq!(
-        (status, text.as_str()),
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the election loop has been silent for 16.0 s\n"
-        )
-    );
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text, "the election loop has been silent for 16.0 s\n");
     pulse.beat();
     assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
 }

@@ -9,6 +9,16 @@ pub(crate) fn office(name: &str) -> ScheduledMachine {
     serde_json::from_value(office_json(name)).unwrap()
 }
 
+/// The same with fields that are changed or added, by their JSON pointers.
+pub(crate) fn office_with(change: &[(&str, Value)]) -> ScheduledMachine {
+    let mut object = office_json("a");
+    for (pointer, value) in change {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[field] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
 pub(crate) fn office_json(name: &str) -> Value {
     json!({
         "apiVersion": "5spot.finos.org/v1alpha1",

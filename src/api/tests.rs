@@ -37,21 +37,14 @@ fn what_is_left_out_gets_the_documented_default_from_the_types_and_from_the_sche
         ("gracefulShutdownTimeout", json!("5m")),
         ("nodeDrainTimeout", json!("5m")),
         ("killSwitch", json!(false)),
+        ("schedule/timezone", json!("UTC")),
+        ("schedule/enabled", json!(true)),
     ] {
-        assert_eq!(written[field], default, "{field}");
-        assert_eq!(
-            schema(&format!("/spec/properties/{field}"))["default"],
-            default,
-            "{field}"
-        );
-    }
-    for (field, default) in [("timezone", json!("UTC")), ("enabled", json!(true))] {
-        assert_eq!(written["schedule"][field], default, "{field}");
-        assert_eq!(
-            schema(&format!("/spec/properties/schedule/properties/{field}"))["default"],
-            default,
-            "{field}"
-        );
+        let found = written.pointer(&format!("/{field}"));
+        assert_eq!(found, Some(&default), "{field}");
+        let place = field.replace('/', "/properties/");
+        let schema = schema(&format!("/spec/properties/{place}"));
+        assert_eq!(schema["default"], default, "{field}");
     }
 }
 

@@ -58,3 +58,14 @@ pub(crate) struct Faults {
     /// Lists are longer by this many bytes.
     pub(crate) padding: usize,
 }
+
+impl Faults {
+    /// Requests of this sort are answered with this code and message; see [`Self::refuse`].
+    #[cfg(test)]
+    pub(crate) fn refusing(sort: &str, code: u16, message: &str) -> Self {
+        Self {
+            refuse: [(sort.to_owned(), (code, message.to_owned()))].into(),
+            ..Self::default()
+        }
+    }
+}

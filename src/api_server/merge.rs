@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// JSON merge patch, RFC 7396.
-pub(super) fn merge_patch(target: &mut Value, patch: &Value) {
+pub(crate) fn merge_patch(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

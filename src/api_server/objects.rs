@@ -133,8 +133,7 @@ impl ApiServer {
             state.list(target, query)
         };
         let bytes = answer.body().size_hint().exact().unwrap_or_default();
-        let counted = state.traffic.entry(sort).or_default();
-        (counted.0, counted.1) = (counted.0 + 1, counted.1 + bytes);
+        state.count(sort, bytes);
         answer
     }
 }
@@ -248,24 +247,18 @@ impl State {
 
     /// Which groups, versions and kinds there are.
     pub(super) fn discovery(&self, segments: &[&str]) -> Response<Body> {
-        let groups: BTreeMap<&str, Vec<&str>> =
-            self.tables
-                .iter()
-                .fold(BTreeMap::new(), |mut groups, (name, table)| {
-                    let (group, _plural) = name.split_once('/').unwrap();
-                    let versions: &mut Vec<_> = groups.entry(group).or_default();
-                    versions.extend(
-                        table
-                            .versions
-                            .iter()
-                            .filter(|version| !versions.contains(version))
-                            .copied()
-                            .collect::<Vec<_>>(),
-                    );
-                    groups
-                });
         match segments {
             ["apis"] => {
+                let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                for (name, table) in &self.tables {
+                    let (group, _plural) = name.split_once('/').unwrap();
+                    let versions = groups.entry(group).or_default();
+                    for version in &table.versions {
+                        if !versions.contains(version) {
+                            versions.push(version);
+                        }
+                    }
+                }
                 let groups: Vec<_> = groups
                     .iter()
                     .filter(|(group, versions)| !group.is_empty() && !versions.is_empty())
@@ -280,11 +273,7 @@ impl State {
                     &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
                 )
             }
-            ["apis", group, version]
-                if groups
-                    .get(group)
-                    .is_some_and(|versions| versions.contains(version)) =>
-            {
+            ["apis", group, version] => {
                 let resources: Vec<_> = self
                     .tables
                     .iter()
@@ -295,6 +284,9 @@ impl State {
                         "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
                     }))
                     .collect();
+                if resources.is_empty() {
+                    return refused(404);
+                }
                 let list = json!({
                     "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{group}/{version}"),
                     "resources": resources,

@@ -39,10 +39,11 @@ impl ApiServer {
         state.store(SCHEDULED_MACHINES, object);
     }
 
-    /// Changes fields of an object, as a user would.
+    /// Changes or adds a field of an object, as a user would.
     pub(crate) fn patch(&self, name: &str, pointer: &str, value: Value) {
         let mut object = self.object(name);
-        *object.pointer_mut(pointer).unwrap() = value;
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[field] = value;
         self.put(object);
     }
 

@@ -87,6 +87,12 @@ impl Default for State {
 }
 
 impl State {
+    /// Counts a request, and the bytes of its answer.
+    pub(super) fn count(&mut self, sort: String, bytes: u64) {
+        let counted = self.traffic.entry(sort).or_default();
+        (counted.0, counted.1) = (counted.0 + 1, counted.1 + bytes);
+    }
+
     /// Counts a write that has arrived, and whether the crash comes with it.
     pub(super) fn arrives(&mut self) -> Option<Crash> {
         if self.crashed {

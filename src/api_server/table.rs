@@ -39,41 +39,31 @@ pub(super) struct Selector {
     pub(super) node: Option<String>,
 }
 
+/// What there is: the table, the kind, its versions, and whether it is namespaced.
+const TABLES: [&str; 8] = [
+    "5spot.finos.org/scheduledmachines ScheduledMachine v1alpha1 namespaced",
+    "cluster.x-k8s.io/machines Machine v1beta1,v1beta2 namespaced",
+    "bootstrap.cluster.x-k8s.io/k0sworkerconfigs K0sWorkerConfig v1beta1 namespaced",
+    "infrastructure.cluster.x-k8s.io/remotemachines RemoteMachine v1beta1 namespaced",
+    "k0smotron.io/othermachines OtherMachine v1beta1 namespaced",
+    "/nodes Node v1 cluster",
+    "/pods Pod v1 namespaced",
+    "/secrets Secret v1 namespaced",
+];
+
 pub(super) fn tables() -> BTreeMap<String, Table> {
-    let table = |kind, versions: &[&'static str], is_namespaced| Table {
-        kind,
-        versions: versions.to_vec(),
-        is_namespaced,
-        ..Table::default()
+    let table = |line: &'static str| {
+        let [name, kind, versions, scope]: [&str; 4] =
+            line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let table = Table {
+            kind,
+            versions: versions.split(',').collect(),
+            is_namespaced: scope == "namespaced",
+            ..Table::default()
+        };
+        (name.to_owned(), table)
     };
-    [
-        (
-            SCHEDULED_MACHINES,
-            table("ScheduledMachine", &["v1alpha1"], true),
-        ),
-        (
-            "cluster.x-k8s.io/machines",
-            table("Machine", &["v1beta1", "v1beta2"], true),
-        ),
-        (
-            "bootstrap.cluster.x-k8s.io/k0sworkerconfigs",
-            table("K0sWorkerConfig", &["v1beta1"], true),
-        ),
-        (
-            "infrastructure.cluster.x-k8s.io/remotemachines",
-            table("RemoteMachine", &["v1beta1"], true),
-        ),
-        (
-            "k0smotron.io/othermachines",
-            table("OtherMachine", &["v1beta1"], true),
-        ),
-        ("/nodes", table("Node", &["v1"], false)),
-        ("/pods", table("Pod", &["v1"], true)),
-        ("/secrets", table("Secret", &["v1"], true)),
-    ]
-    .into_iter()
-    .map(|(name, table)| (name.to_owned(), table))
-    .collect()
+    TABLES.map(table).into()
 }
 
 impl Table {

@@ -168,12 +168,50 @@ impl Replica {
         text
     }
 
+    fn errors(&self, category: &str) -> u64 {
+        self.metric(&format!(
+            "five_spot_errors_total{{category=\"{category}\"}}"
+        ))
+    }
+
+    fn reconciliations(&self, result: &str) -> u64 {
+        self.metric(&format!(
+            "five_spot_reconciliations_total{{result=\"{result}\"}}"
+        ))
+    }
+
+    fn drains(&self, result: &str) -> u64 {
+        self.metric(&format!(
+            "five_spot_node_drains_total{{result=\"{result}\"}}"
+        ))
+    }
+
+    fn evictions(&self, result: &str) -> u64 {
+        self.metric(&format!(
+            "five_spot_pod_evictions_total{{result=\"{result}\"}}"
+        ))
+    }
+
     fn metric(&self, series: &str) -> u64 {
         let text = self.metrics();
         let line = text.lines().find(|line| line.starts_with(series));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .unwrap_or_default()
     }
+}
+
+/// A replica that has just begun to lead.
+async fn begun(now: &str, server: ApiServer) -> (ApiServer, Replica, TermControl) {
+    let mut replica = Replica::synced(now, &server).await;
+    let control = replica.begin_term();
+    (server, replica, control)
+}
+
+/// A replica that has led for a moment.
+async fn led(now: &str, server: ApiServer) -> (ApiServer, Replica, TermControl) {
+    let begun = begun(now, server).await;
+    sleep(MOMENT).await;
+    begun
 }
 
 fn phases(server: &ApiServer) -> Vec<(String, String)> {
@@ -191,6 +229,61 @@ fn of_a(phases: &[&str]) -> Vec<(String, String)> {
         .iter()
         .map(|phase| ("a".to_owned(), (*phase).to_owned()))
         .collect()
+}
+
+fn status(server: &ApiServer) -> Value {
+    server.object("a")["status"].clone()
+}
+
+/// The status and the reason of a condition of the object `a`.
+fn condition(server: &ApiServer, kind: &str) -> String {
+    let status = status(server);
+    let mut conditions = status["conditions"].as_array().unwrap().iter();
+    let found = conditions.find(|found| found["type"] == kind);
+    let found = found.unwrap_or_else(|| panic!("no {kind} in {status}"));
+    let text = |field: &str| found[field].as_str().unwrap();
+    format!("{} {}", text("status"), text("reason"))
+}
+
+/// The message of the object `a` has this text in it.
+#[track_caller]
+fn assert_says(server: &ApiServer, text: &str) {
+    let status = status(server);
+    let message = status["message"].as_str().unwrap();
+    assert!(message.contains(text), "{message}");
+}
+
+/// Nothing is written for so long.
+async fn assert_idle_for(time: Duration, server: &ApiServer) {
+    let writes = server.all_writes();
+    sleep(time).await;
+    assert_eq!(server.all_writes(), writes);
+}
+
+fn is_cordoned(server: &ApiServer, node: &str) -> bool {
+    server.get("/nodes", "", node).unwrap()["spec"]["unschedulable"] == true
+}
+
+fn change_node(server: &ApiServer, patch: &Value) {
+    server.change("/nodes", "", "node-a", patch);
+}
+
+/// A pod on the Node of the object `a`.
+fn pod(name: &str, namespace: &str) -> Value {
+    pod_with(name, namespace, "/status/phase", json!("Running"))
+}
+
+/// The same with a field that is changed or added.
+fn pod_with(name: &str, namespace: &str, pointer: &str, value: Value) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"nodeName": "node-a", "containers": []},
+        "status": {"phase": "Running"},
+    });
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    pod.pointer_mut(parent).unwrap()[field] = value;
+    pod
 }
 
 fn server_with(names: &[&str]) -> ApiServer {

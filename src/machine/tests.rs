@@ -5,17 +5,14 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{ScheduledMachine, fixture::office_json};
+use crate::api::{ScheduledMachine, fixture::office_with};
 
 fn office(change: &[(&str, Value)]) -> ScheduledMachine {
-    let mut object = office_json("a");
-    object["metadata"]["uid"] = json!("u1");
-    object["spec"]["nodeDrainTimeout"] = json!("10m");
-    object["spec"]["machineTemplate"] = json!({});
-    for (pointer, value) in change {
-        *object.pointer_mut(pointer).unwrap() = value.clone();
-    }
-    serde_json::from_value(object).unwrap()
+    let common = [
+        ("/metadata/uid", json!("u1")),
+        ("/spec/nodeDrainTimeout", json!("10m")),
+    ];
+    office_with(&[&common[..], change].concat())
 }
 
 fn seen(mut object: Value) -> Seen {

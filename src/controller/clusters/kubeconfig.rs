@@ -138,41 +138,23 @@ mod tests {
     }
 
     #[rstest]
-    #[case(
-        "",
-        r#""exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "id"}"#,
-        "exec"
-    )]
-    #[case(
-        "",
-        r#""auth-provider": {"name": "gcp", "config": {}}"#,
-        "auth-provider"
-    )]
-    #[case(
-        "",
-        r#""tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token""#,
-        "tokenFile"
-    )]
-    #[case("", r#""client-certificate": "/etc/x""#, "client-certificate")]
-    #[case("", r#""client-key": "/etc/x""#, "client-key")]
-    #[case(r#", "certificate-authority": "/etc/x""#, "", "certificate-authority")]
-    #[case(r#", "proxy-url": "http://192.0.2.2""#, "", "proxy-url")]
-    #[case(
-        r#", "insecure-skip-tls-verify": true"#,
-        "",
-        "insecure-skip-tls-verify"
-    )]
+    #[case(r#""exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "id"}"#)]
+    #[case(r#""auth-provider": {"name": "gcp", "config": {}}"#)]
+    #[case(r#""tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token""#)]
+    #[case(r#""client-certificate": "/etc/x""#)]
+    #[case(r#""client-key": "/etc/x""#)]
+    #[case(r#", "certificate-authority": "/etc/x""#)]
+    #[case(r#", "proxy-url": "http://192.0.2.2""#)]
+    #[case(r#", "insecure-skip-tls-verify": true"#)]
     #[tokio::test]
-    async fn whatever_would_be_run_or_read_here_is_refused_by_its_name(
-        #[case] cluster: &str,
-        #[case] user: &str,
-        #[case] field: &str,
-    ) {
+    async fn whatever_would_be_run_or_read_here_is_refused_by_its_name(#[case] added: &str) {
+        // What begins with a comma goes to the cluster, behind its server.
+        let of_cluster = added.starts_with(',');
+        let (cluster, user) = if of_cluster { (added, "") } else { ("", added) };
+        let field = added.split('"').nth(1).unwrap();
         let error = read(text(cluster, user).as_bytes()).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("the kubeconfig sets {field}, and only inline credentials are accepted")
-        );
+        let expected = format!("the kubeconfig sets {field}, and only inline");
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 
     proptest::proptest! {

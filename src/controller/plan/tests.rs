@@ -10,7 +10,7 @@ use kube::core::DynamicObject;
 
 use super::{Action, DrainProgress, Observed, PartState, Plan, Step, plan};
 use crate::{
-    api::fixture::office_json,
+    api::fixture::office_with,
     api::{FINALIZER, Phase, ScheduledMachine, ScheduledMachineStatus},
     controller::clusters::NodeState,
     machine::{MachineVersion, NodeSeen, Part, Seen, manifest},
@@ -20,18 +20,11 @@ const MONDAY_NOON: &str = "2026-03-02T12:00:00Z";
 const SUNDAY_NOON: &str = "2026-03-01T12:00:00Z";
 
 fn object(change: &[(&str, Value)]) -> ScheduledMachine {
-    let mut object = office_json("a");
-    object["metadata"]["generation"] = json!(7);
-    object["metadata"]["uid"] = json!("uid-of-a");
-    object["spec"]["killSwitch"] = json!(false);
-    object["spec"]["gracefulShutdownTimeout"] = json!("5m");
-    object["spec"]["schedule"]["enabled"] = json!(true);
-    object["spec"]["schedule"]["timezone"] = json!("UTC");
-    object["spec"]["machineTemplate"] = json!({});
-    for (pointer, value) in change {
-        *object.pointer_mut(pointer).unwrap() = value.clone();
-    }
-    serde_json::from_value(object).unwrap()
+    let common = [
+        ("/metadata/generation", json!(7)),
+        ("/metadata/uid", json!("uid-of-a")),
+    ];
+    office_with(&[&common[..], change].concat())
 }
 
 /// What is known of the cluster: nothing of it belongs to the object.
@@ -84,8 +77,10 @@ fn complete(object: &ScheduledMachine) -> Observed<'_> {
     }
 }
 
-fn kept(object: &mut ScheduledMachine) {
+fn kept(change: &[(&str, Value)]) -> ScheduledMachine {
+    let mut object = object(change);
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    object
 }
 
 fn actions(plan: &Plan) -> Vec<Action> {
@@ -150,10 +145,8 @@ fn the_phase_follows_from_spec_and_time(
     assert_eq!(status.observed_generation, Some(7));
     assert_eq!(condition(status, "Ready"), ready);
     assert_eq!(condition(status, "Scheduled"), scheduled);
-    assert_eq!(
-        condition(status, "ReferencesValid"),
-        ("True", "ReferencesAllowed")
-    );
+    let references = condition(status, "ReferencesValid");
+    assert_eq!(references, ("True", "ReferencesAllowed"));
 }
 
 #[rstest]
@@ -192,10 +185,8 @@ fn a_reference_that_the_operator_may_not_act_on_is_named(
     let status = written(&plan);
     assert_eq!(status.phase, Some(Phase::Error));
     assert_eq!(condition(status, "Ready"), ("False", "InvalidReference"));
-    assert_eq!(
-        condition(status, "ReferencesValid"),
-        ("False", "InvalidReference")
-    );
+    let references = condition(status, "ReferencesValid");
+    assert_eq!(references, ("False", "InvalidReference"));
     assert!(
         status.message.as_deref().unwrap().starts_with(field),
         "{:?}",
@@ -219,8 +210,7 @@ fn a_label_of_others_may_be_used(#[case] key: &str) {
 
 #[test]
 fn a_settled_object_needs_no_step_and_is_looked_at_again_at_its_boundary() {
-    let mut object = object(&[]);
-    kept(&mut object);
+    let mut object = kept(&[]);
     let first = plan(&complete(&object), MONDAY_NOON.parse().unwrap());
     object.status = Some(written(&first).clone());
     let later = plan(
@@ -236,8 +226,7 @@ fn a_settled_object_needs_no_step_and_is_looked_at_again_at_its_boundary() {
 
 #[test]
 fn a_status_survives_the_way_through_the_api_server() {
-    let mut object = object(&[]);
-    kept(&mut object);
+    let mut object = kept(&[]);
     let first = plan(
         &complete(&object),
         "2026-03-02T12:00:00.123456789Z".parse().unwrap(),
@@ -249,8 +238,7 @@ fn a_status_survives_the_way_through_the_api_server() {
 
 #[test]
 fn nothing_is_decided_while_it_is_not_known_what_there_is() {
-    let mut object = object(&[]);
-    kept(&mut object);
+    let object = kept(&[]);
     for now in [MONDAY_NOON, SUNDAY_NOON] {
         let mut observed = complete(&object);
         observed.parts[0] = PartState::Unknown;
@@ -262,8 +250,7 @@ fn nothing_is_decided_while_it_is_not_known_what_there_is() {
 
 #[test]
 fn a_spec_that_cannot_be_acted_on_takes_no_machine_away() {
-    let mut object = object(&[("/spec/schedule/hoursOfDay", json!(["25"]))]);
-    kept(&mut object);
+    let object = kept(&[("/spec/schedule/hoursOfDay", json!(["25"]))]);
     let plan = plan(&complete(&object), SUNDAY_NOON.parse().unwrap());
     assert_eq!(written(&plan).phase, Some(Phase::Error));
     assert_eq!(actions(&plan), []);
@@ -281,8 +268,7 @@ fn a_machine_leaves_step_by_step(
     #[case] left: Option<usize>,
     #[case] action: Option<&str>,
 ) {
-    let mut object = object(&[]);
-    kept(&mut object);
+    let mut object = kept(&[]);
     object.status = Some(
         serde_json::from_value(json!({
             "phase": "ShuttingDown",
@@ -333,15 +319,9 @@ fn conditions_keep_their_time_until_their_status_changes() {
     object.status = Some(written(&plan_of(&object, SUNDAY_NOON)).clone());
     let next = plan_of(&object, MONDAY_NOON);
     let time = |kind: &str| {
-        let status = written(&next);
-        status
-            .conditions
-            .iter()
-            .find(|found| found.type_ == kind)
-            .unwrap()
-            .last_transition_time
-            .0
-            .to_string()
+        let mut all = written(&next).conditions.iter();
+        let found = all.find(|found| found.type_ == kind).unwrap();
+        found.last_transition_time.0.to_string()
     };
     assert_eq!(time("ReferencesValid"), SUNDAY_NOON);
     assert_eq!(time("Scheduled"), MONDAY_NOON);

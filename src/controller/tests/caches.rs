@@ -9,10 +9,7 @@ use logged::Logged;
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_is_not_installed_yet_is_waited_for() {
     let server = ApiServer::default();
-    server.set_faults(Faults {
-        kind_is_missing: true,
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.kind_is_missing = true);
     let replica = Replica::starting(BEFORE_OFFICE, &server);
     sleep(Duration::from_mins(10)).await;
     assert!(!replica.caches.is_synced());
@@ -62,10 +59,7 @@ async fn a_storage_that_does_not_get_ready_is_warned_of_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_watch_is_taken_up_again_without_a_write() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     for _ in 0..5 {
         server.break_watches();
         sleep(Duration::from_secs(10)).await;
@@ -79,34 +73,22 @@ async fn a_broken_watch_is_taken_up_again_without_a_write() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_died_without_a_word_is_noticed_within_its_time() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     server.silence_watches();
     server.patch("a", "/spec/clusterName", json!("other"));
     sleep(Duration::from_secs(36)).await;
     assert_eq!(server.object("a")["status"]["observedGeneration"], 2);
     assert_eq!(server.lists(), 1, "a watch is taken up where it ended");
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"watch\"}"),
-        0
-    );
+    assert_eq!(replica.errors("watch"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn lists_and_watches_that_are_never_answered_are_tried_again() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        stall_lists: true,
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.stall_lists = true);
     let mut replica = Replica::starting(BEFORE_OFFICE, &server);
     sleep(MOMENT).await;
-    server.set_faults(Faults {
-        stall_watches: true,
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.stall_watches = true);
     sleep(Duration::from_secs(15)).await;
     assert!(replica.caches.is_synced(), "the list was tried again");
 
@@ -116,18 +98,12 @@ async fn lists_and_watches_that_are_never_answered_are_tried_again() {
     server.patch("a", "/spec/clusterName", json!("other"));
     sleep(Duration::from_secs(15)).await;
     assert_eq!(server.object("a")["status"]["observedGeneration"], 2);
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"watch\"}"),
-        2
-    );
+    assert_eq!(replica.errors("watch"), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_changed_while_the_watch_could_not_be_resumed_is_seen_at_the_next_list() {
-    let server = server_with(&["a", "b"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server_with(&["a", "b"])).await;
     server.compact();
     server.patch("b", "/spec/clusterName", json!("other"));
     sleep(Duration::from_secs(30)).await;
@@ -140,14 +116,9 @@ async fn what_changed_while_the_watch_could_not_be_resumed_is_seen_at_the_next_l
 async fn an_object_that_cannot_be_read_does_not_keep_others_from_being_served() {
     let server = server_with(&["a", "bad", "c"]);
     server.patch("bad", "/spec/schedule", json!("always"));
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server).await;
     assert_eq!(server.writes().len(), 2);
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"unreadable\"}"),
-        1
-    );
+    assert_eq!(replica.errors("unreadable"), 1);
 
     // One that turns bad is not acted on as it was before.
     server.patch("a", "/spec/schedule", json!("always"));
@@ -214,10 +185,7 @@ async fn the_objects_are_counted_afresh_by_every_list() {
 
 #[tokio::test(start_paused = true)]
 async fn the_metrics_have_their_documented_names() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (_server, replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     let text = replica.metrics();
     for series in [
         "five_spot_reconciliations_total{result=\"success\"}",
@@ -256,9 +224,7 @@ async fn kinds_that_do_not_exist_keep_none_that_does_from_being_watched() {
             &format!("Wrong{other}"),
         ));
     }
-    let mut replica = Replica::synced("2026-03-02T09:10:00Z", &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led("2026-03-02T09:10:00Z", server).await;
     server.put(office_json("a"));
     sleep(Duration::from_secs(5)).await;
     assert_eq!(server.object("a")["status"]["phase"], "Active");

@@ -1,8 +1,7 @@
 //! The leader dies at every single write of a life, before and after it takes effect, and its successor repairs it.
 
 use super::{
-    drain::pod,
-    life::{ALL, cluster, status},
+    life::{ALL, cluster},
     *,
 };
 use crate::api_server::SCHEDULED_MACHINES;
@@ -31,17 +30,9 @@ fn is_complete(server: &ApiServer) {
 }
 
 fn is_gone(server: &ApiServer) {
-    for table in ALL {
-        assert_eq!(server.names(table), Vec::<String>::new());
-    }
+    assert!(life::is_gone(server));
     assert!(server.names("/pods").is_empty());
     assert!(!server.drained_by_cluster_api());
-}
-
-fn with_spec(server: &ApiServer, change: fn(&mut Value)) {
-    let mut spec = server.object("a")["spec"].clone();
-    change(&mut spec);
-    server.patch("a", "/spec", spec);
 }
 
 const SCENARIOS: [Scenario; 6] = [
@@ -66,12 +57,10 @@ const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "kill switch",
         now: "2026-03-02T09:10:00Z",
-        then: |server| with_spec(server, |spec| spec["killSwitch"] = json!(true)),
+        then: |server| server.patch("a", "/spec/killSwitch", json!(true)),
         lasts: Duration::from_secs(45),
         ends: |server| {
-            for table in ALL {
-                assert_eq!(server.names(table), Vec::<String>::new());
-            }
+            assert!(life::is_gone(server));
             assert_eq!(status(server)["phase"], "Terminated");
         },
     },
@@ -79,9 +68,7 @@ const SCENARIOS: [Scenario; 6] = [
         name: "deletion",
         now: "2026-03-02T08:50:00Z",
         then: |server| {
-            with_spec(server, |spec| {
-                spec["schedule"]["hoursOfDay"] = json!(["0-23"]);
-            });
+            server.patch("a", "/spec/schedule/hoursOfDay", json!(["0-23"]));
         },
         lasts: Duration::from_secs(45),
         ends: |server| {
@@ -94,14 +81,8 @@ const SCENARIOS: [Scenario; 6] = [
         now: "2026-03-02T09:10:00Z",
         then: |server| {
             if server.get("/nodes", "", "node-a").is_some() {
-                server.change(
-                    "/nodes",
-                    "",
-                    "node-a",
-                    &json!({"metadata": {"annotations": {
-                        "5spot.finos.org/reclaim-requested": "true",
-                    }}}),
-                );
+                let wanted = json!({"5spot.finos.org/reclaim-requested": "true"});
+                change_node(server, &json!({"metadata": {"annotations": wanted}}));
             }
         },
         lasts: Duration::from_secs(45),
@@ -117,9 +98,7 @@ const SCENARIOS: [Scenario; 6] = [
         then: |_| {},
         lasts: Duration::from_mins(4),
         ends: |server| {
-            with_spec(server, |spec| {
-                spec["schedule"]["hoursOfDay"] = json!(["9-23"]);
-            });
+            server.patch("a", "/spec/schedule/hoursOfDay", json!(["9-23"]));
         },
     },
 ];
@@ -127,22 +106,17 @@ const SCENARIOS: [Scenario; 6] = [
 /// A pod on the Node, if there is one.
 fn occupy(server: &ApiServer) {
     if server.get("/nodes", "", "node-a").is_some() {
-        server.set("/pods", pod("web", "shop", &json!({})));
+        server.set("/pods", pod("web", "shop"));
     }
 }
 
 /// Plays a story with a leader that dies as the faults say, and a successor. Whether it died.
 async fn play(scenario: &Scenario, at: usize, crash: Crash) -> bool {
     let server = cluster();
-    with_spec(&server, |spec| {
-        spec["nodeTaints"] =
-            json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
-    });
+    let taints = json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
+    server.patch("a", "/spec/nodeTaints", taints);
     let mut first = Replica::synced(scenario.now, &server).await;
-    server.set_faults(Faults {
-        crash: Some((at, crash)),
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.crash = Some((at, crash)));
     let _first_term = first.begin_term();
     sleep(MOMENT).await;
     occupy(&server);
@@ -150,8 +124,6 @@ async fn play(scenario: &Scenario, at: usize, crash: Crash) -> bool {
     sleep(MOMENT).await;
     if scenario.name == "deletion" {
         occupy(&server);
-    }
-    if scenario.name == "deletion" {
         server.remove(SCHEDULED_MACHINES, "default", "a");
     }
     sleep(scenario.lasts).await;
@@ -175,9 +147,7 @@ async fn play(scenario: &Scenario, at: usize, crash: Crash) -> bool {
         is_complete(&server);
     }
     // Settled: the successor has nothing left to do.
-    let writes = server.all_writes();
-    sleep(Duration::from_mins(1)).await;
-    assert_eq!(server.all_writes(), writes);
+    assert_idle_for(Duration::from_mins(1), &server).await;
     has_crashed
 }
 
@@ -203,26 +173,18 @@ async fn a_crash_at_any_write_is_repaired_by_the_successor(
 
 #[tokio::test(start_paused = true)]
 async fn what_the_successor_has_not_seen_yet_is_not_left_behind_by_a_deletion() {
-    let server = cluster();
-    let mut first = Replica::synced("2026-03-02T09:10:00Z", &server).await;
-    let _first_term = first.begin_term();
-    sleep(MOMENT).await;
+    let (server, mut first, _first_term) = led("2026-03-02T09:10:00Z", cluster()).await;
     first.work.shutdown().await;
     let now = first.wall.now().to_string();
     drop(first);
 
-    server.set_faults(Faults {
-        lag: ALL.to_vec(),
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.lag = ALL.to_vec());
     server.delete_at(&now);
     server.remove(SCHEDULED_MACHINES, "default", "a");
     let mut second = Replica::synced(&now, &server).await;
     let _second_term = second.begin_term();
     sleep(Duration::from_secs(20)).await;
-    for table in ALL {
-        assert_eq!(server.names(table), Vec::<String>::new());
-    }
+    assert!(life::is_gone(&server));
     server.set_faults(Faults::default());
     sleep(Duration::from_mins(1)).await;
     assert!(server.names(SCHEDULED_MACHINES).is_empty());

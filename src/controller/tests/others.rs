@@ -1,21 +1,15 @@
 //! What other people and programs do to a machine and its objects.
 
 use super::{
-    drain::pod,
-    life::{
-        ALL, BOOTSTRAPS, IN_OFFICE, INFRASTRUCTURES, MACHINES, cluster, condition, is, is_gone,
-        others, status,
-    },
+    life::{ALL, BOOTSTRAPS, IN_OFFICE, INFRASTRUCTURES, MACHINES, cluster, is_gone, others},
     *,
 };
+use crate::api_server::SCHEDULED_MACHINES;
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_else_deletes_is_created_again() {
     for table in ALL {
-        let server = cluster();
-        let mut replica = Replica::synced(IN_OFFICE, &server).await;
-        let _control = replica.begin_term();
-        sleep(MOMENT).await;
+        let (server, _replica, _control) = led(IN_OFFICE, cluster()).await;
         server.remove(table, "default", "a");
         sleep(Duration::from_secs(10)).await;
         let names = ALL.map(|table| server.names(table));
@@ -25,7 +19,7 @@ async fn what_somebody_else_deletes_is_created_again() {
             "after {table}"
         );
         assert_eq!(status(&server)["phase"], "Active");
-        assert_eq!(condition(&server, "Ready"), is("True", "ScheduleActive"));
+        assert_eq!(condition(&server, "Ready"), "True ScheduleActive");
     }
 }
 
@@ -45,28 +39,19 @@ async fn an_object_of_somebody_else_is_never_touched() {
             });
             server.set(table, theirs);
             let before = server.get(table, "default", "a").unwrap();
-            let mut replica = Replica::synced(IN_OFFICE, &server).await;
-            let _control = replica.begin_term();
+            let (server, _replica, _control) = begun(IN_OFFICE, server).await;
             sleep(Duration::from_mins(5)).await;
             assert_eq!(status(&server)["phase"], "Error", "{table}");
-            assert_eq!(condition(&server, "Ready"), is("False", "NameTaken"));
-            assert_eq!(condition(&server, "MachineReady"), is("False", "NameTaken"));
+            assert_eq!(condition(&server, "Ready"), "False NameTaken");
+            assert_eq!(condition(&server, "MachineReady"), "False NameTaken");
 
             // Neither the end of the window nor a kill nor a deletion is a reason to take it away.
-            server.patch("a", "/spec", {
-                let mut spec = server.object("a")["spec"].clone();
-                spec["killSwitch"] = json!(true);
-                spec
-            });
+            server.patch("a", "/spec/killSwitch", json!(true));
             sleep(Duration::from_mins(1)).await;
             assert_eq!(status(&server)["phase"], "Terminated");
-            server.remove(crate::api_server::SCHEDULED_MACHINES, "default", "a");
+            server.remove(SCHEDULED_MACHINES, "default", "a");
             sleep(Duration::from_mins(30)).await;
-            assert!(
-                server
-                    .names(crate::api_server::SCHEDULED_MACHINES)
-                    .is_empty()
-            );
+            assert!(server.names(SCHEDULED_MACHINES).is_empty());
             let after = server.get(table, "default", "a").unwrap();
             assert_eq!(after["spec"], before["spec"]);
             assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
@@ -78,22 +63,18 @@ async fn an_object_of_somebody_else_is_never_touched() {
     }
 }
 
+fn no_such_cluster() -> Faults {
+    Faults::refusing("POST cluster.x-k8s.io/machines", 422, "no such cluster")
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refused_object_is_an_error_that_ends_with_the_refusal() {
     let server = cluster();
-    let refuse = [(
-        "POST cluster.x-k8s.io/machines".to_owned(),
-        (422, "no such cluster".to_owned()),
-    )];
-    server.set_faults(Faults {
-        refuse: refuse.into(),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.set_faults(no_such_cluster());
+    let (server, replica, _control) = begun(IN_OFFICE, server).await;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(status(&server)["phase"], "Error");
-    assert_eq!(condition(&server, "Ready"), is("False", "CreationRefused"));
+    assert_eq!(condition(&server, "Ready"), "False CreationRefused");
     assert_eq!(
         status(&server)["message"],
         "failed to create the Machine: no such cluster"
@@ -104,7 +85,7 @@ async fn a_refused_object_is_an_error_that_ends_with_the_refusal() {
         .filter(|(_, phase)| phase == "Error")
         .count();
     assert_eq!(errors, 1);
-    assert!(replica.metric("five_spot_errors_total{category=\"action\"}") > 3);
+    assert!(replica.errors("action") > 3);
     server.set_faults(Faults::default());
     sleep(Duration::from_secs(61)).await;
     assert_eq!(status(&server)["phase"], "Active");
@@ -113,27 +94,19 @@ async fn a_refused_object_is_an_error_that_ends_with_the_refusal() {
 #[tokio::test(start_paused = true)]
 async fn what_stays_refused_is_not_told_again_by_the_next_leader() {
     let server = cluster();
-    let refuse = [(
-        "POST cluster.x-k8s.io/machines".to_owned(),
-        (422, "no such cluster".to_owned()),
-    )];
-    server.set_faults(Faults {
-        refuse: refuse.into(),
-        ..Faults::default()
-    });
-    let mut first = Replica::synced(IN_OFFICE, &server).await;
-    let control = first.begin_term();
+    server.set_faults(no_such_cluster());
+    let (server, mut first, control) = begun(IN_OFFICE, server).await;
     sleep(Duration::from_mins(1)).await;
     control.end();
     first.work_ends().await;
-    assert_eq!(condition(&server, "Ready"), is("False", "CreationRefused"));
+    assert_eq!(condition(&server, "Ready"), "False CreationRefused");
     let told = (server.writes().len(), server.events().len());
 
     let now = first.wall.now().to_string();
     let mut second = Replica::synced(&now, &server).await;
     let _second_term = second.begin_term();
     sleep(Duration::from_mins(5)).await;
-    assert!(second.metric("five_spot_errors_total{category=\"action\"}") > 3);
+    assert!(second.errors("action") > 3);
     assert_eq!((server.writes().len(), server.events().len()), told);
 
     server.set_faults(Faults::default());
@@ -145,10 +118,7 @@ async fn what_stays_refused_is_not_told_again_by_the_next_leader() {
 async fn an_exemption_of_somebody_else_survives_a_kill_that_was_taken_back() {
     const FROM_DETACH: &str = "machine.cluster.x-k8s.io/exclude-wait-for-node-volume-detach";
     const FROM_DRAIN: &str = "machine.cluster.x-k8s.io/exclude-node-draining";
-    let server = cluster();
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(IN_OFFICE, cluster()).await;
     let theirs = json!({"metadata": {"annotations": {FROM_DETACH: "theirs"}}});
     server.change(MACHINES, "default", "a", &theirs);
     sleep(MOMENT).await;
@@ -156,15 +126,8 @@ async fn an_exemption_of_somebody_else_survives_a_kill_that_was_taken_back() {
         server.get(MACHINES, "default", "a").unwrap()["metadata"]["annotations"].clone()
     };
     let refuse = ALL.map(|table| (format!("DELETE {table}"), (403, "no".to_owned())));
-    server.set_faults(Faults {
-        refuse: refuse.into(),
-        ..Faults::default()
-    });
-    server.patch("a", "/spec", {
-        let mut spec = server.object("a")["spec"].clone();
-        spec["killSwitch"] = json!(true);
-        spec
-    });
+    server.fail(|faults| faults.refuse = refuse.into());
+    server.patch("a", "/spec/killSwitch", json!(true));
     sleep(MOMENT).await;
     assert_eq!(annotations(&server)[FROM_DRAIN], "5spot.finos.org");
     assert_eq!(annotations(&server)[FROM_DETACH], "theirs");
@@ -191,9 +154,7 @@ async fn a_machine_goes_although_it_can_not_be_exempted(#[case] code: Option<u16
         hang: code.is_none().then_some(EXEMPT),
         ..Faults::default()
     });
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(IN_OFFICE, server).await;
     server.patch("a", "/spec/schedule/hoursOfDay", json!(["1"]));
     sleep(Duration::from_mins(7)).await;
     assert!(is_gone(&server));
@@ -203,28 +164,17 @@ async fn a_machine_goes_although_it_can_not_be_exempted(#[case] code: Option<u16
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_its_owner_wants_back_goes_and_stays_away_although_the_schedule_may_not_be_switched_off()
  {
-    let server = cluster();
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
-    let refuse = (
-        "PATCH 5spot.finos.org/scheduledmachines".to_owned(),
-        (403, "a policy forbids it".to_owned()),
-    );
+    let (server, _replica, _control) = led(IN_OFFICE, cluster()).await;
+    let patch = "PATCH 5spot.finos.org/scheduledmachines";
     server.set_faults(Faults {
-        refuse: [refuse].into(),
         budget_of: vec!["shop".to_owned()],
-        ..Faults::default()
+        ..Faults::refusing(patch, 403, "a policy forbids it")
     });
-    server.set("/pods", pod("web", "shop", &json!({})));
+    server.set("/pods", pod("web", "shop"));
     let refused =
         |server: &ApiServer| server.traffic()["REFUSED PATCH 5spot.finos.org/scheduledmachines"].0;
-    server.change(
-        "/nodes",
-        "",
-        "node-a",
-        &json!({"metadata": {"annotations": {"5spot.finos.org/reclaim-requested": "true"}}}),
-    );
+    let wanted = json!({"5spot.finos.org/reclaim-requested": "true"});
+    change_node(&server, &json!({"metadata": {"annotations": wanted}}));
     // A budget holds the drain up, which is looked at every two seconds.
     sleep(Duration::from_secs(10)).await;
     let (writes, tries) = (server.writes().len(), refused(&server));
@@ -235,14 +185,11 @@ async fn a_machine_that_its_owner_wants_back_goes_and_stays_away_although_the_sc
     assert!(is_gone(&server));
     sleep(Duration::from_hours(1)).await;
     assert!(is_gone(&server), "it was not taken again");
-    let message = status(&server)["message"].as_str().unwrap().to_owned();
-    assert!(
-        message.contains("failed to switch the schedule off: a policy forbids it"),
-        "{message}"
+    assert_says(
+        &server,
+        "failed to switch the schedule off: a policy forbids it",
     );
-    let writes = server.writes().len();
-    sleep(Duration::from_hours(1)).await;
-    assert_eq!(server.writes().len(), writes);
+    assert_idle_for(Duration::from_hours(1), &server).await;
 
     server.set_faults(Faults::default());
     sleep(Duration::from_secs(61)).await;
@@ -272,9 +219,7 @@ async fn an_open_window_finds_the_machine_of_the_public_implementation_and_keeps
         }
         server.set(table, object);
     }
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(IN_OFFICE, server).await;
     assert_eq!(status(&server)["phase"], "Active");
     assert_eq!(others(&server), Vec::<String>::new());
 }
@@ -282,95 +227,53 @@ async fn an_open_window_finds_the_machine_of_the_public_implementation_and_keeps
 #[tokio::test(start_paused = true)]
 async fn taints_are_put_on_and_taken_off_and_conflicts_are_told() {
     let server = cluster();
-    server.patch("a", "/spec", {
-        let mut spec = server.object("a")["spec"].clone();
-        spec["nodeTaints"] =
-            json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
-        spec
-    });
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let ours = json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}]);
+    server.patch("a", "/spec/nodeTaints", ours.clone());
+    let (server, _replica, _control) = led(IN_OFFICE, server).await;
     let taints =
         |server: &ApiServer| server.get("/nodes", "", "node-a").unwrap()["spec"]["taints"].clone();
-    assert_eq!(
-        taints(&server),
-        json!([{"key": "example.com/night", "value": "yes", "effect": "NoSchedule"}])
-    );
-    assert_eq!(condition(&server, "NodeTainted"), is("True", "Applied"));
-    assert_eq!(
-        status(&server)["appliedNodeTaints"][0]["key"],
-        "example.com/night"
-    );
+    assert_eq!(taints(&server), ours);
+    assert_eq!(condition(&server, "NodeTainted"), "True Applied");
+    assert_eq!(status(&server)["appliedNodeTaints"], ours);
 
     // Whoever takes it off is overruled, and whoever puts another one on is left alone.
-    server.change(
-        "/nodes",
-        "",
-        "node-a",
-        &json!({"spec": {"taints": [
-            {"key": "theirs", "effect": "NoExecute"},
-        ]}}),
-    );
+    let theirs = json!([{"key": "theirs", "effect": "NoExecute"}]);
+    change_node(&server, &json!({"spec": {"taints": theirs}}));
     sleep(MOMENT).await;
     assert_eq!(taints(&server).as_array().unwrap().len(), 2);
 
-    server.patch(
-        "a",
-        "/spec/nodeTaints",
-        json!([
-            {"key": "theirs", "value": "ours", "effect": "NoExecute"},
-        ]),
-    );
+    let conflicting = json!([{"key": "theirs", "value": "ours", "effect": "NoExecute"}]);
+    server.patch("a", "/spec/nodeTaints", conflicting);
     sleep(MOMENT).await;
-    assert_eq!(
-        condition(&server, "NodeTainted"),
-        is("False", "TaintOwnershipConflict")
-    );
-    assert_eq!(
-        server.events().last().unwrap()["reason"],
-        "TaintOwnershipConflict"
-    );
+    let told = condition(&server, "NodeTainted");
+    assert_eq!(told, "False TaintOwnershipConflict");
+    let told = server.events().pop().unwrap();
+    assert_eq!(told["reason"], "TaintOwnershipConflict");
     assert_eq!(taints(&server).as_array().unwrap().len(), 2);
 
     server.patch("a", "/spec/nodeTaints", json!([]));
     sleep(MOMENT).await;
-    assert_eq!(
-        taints(&server),
-        json!([{"key": "theirs", "effect": "NoExecute"}])
-    );
-    let writes = server.all_writes().len();
-    sleep(Duration::from_hours(1)).await;
-    assert_eq!(server.all_writes().len(), writes);
+    assert_eq!(taints(&server), theirs);
+    assert_idle_for(Duration::from_hours(1), &server).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_its_owner_wants_back_goes_at_once_and_does_not_come_again() {
-    let server = cluster();
-    let mut replica = Replica::synced(IN_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
-    server.change("/nodes", "", "node-a", &json!({"metadata": {"annotations": {
-        "5spot.finos.org/reclaim-requested": "true", "5spot.finos.org/reclaim-reason": "an IDE was started",
-    }}}));
+    let (server, _replica, _control) = led(IN_OFFICE, cluster()).await;
+    change_node(
+        &server,
+        &json!({"metadata": {"annotations": {
+            "5spot.finos.org/reclaim-requested": "true", "5spot.finos.org/reclaim-reason": "an IDE was started",
+        }}}),
+    );
     sleep(MOMENT).await;
     assert!(is_gone(&server));
     assert_eq!(server.object("a")["spec"]["schedule"]["enabled"], false);
-    let seen: Vec<_> = phases(&server)
-        .into_iter()
-        .map(|(_, phase)| phase)
-        .collect();
-    assert!(seen.contains(&"EmergencyRemove".to_owned()), "{seen:?}");
+    let seen = phases(&server);
+    assert!(seen.contains(&of_a(&["EmergencyRemove"])[0]), "{seen:?}");
     assert_eq!(status(&server)["phase"], "Disabled");
     let writes = others(&server);
-    let at = |what: &str| {
-        writes
-            .iter()
-            .position(|write| write.starts_with(what))
-            .unwrap()
-    };
-    assert!(
-        at("PATCH /nodes") < at("DELETE cluster.x-k8s.io/machines"),
-        "{writes:?}"
-    );
+    let at = |what: &str| writes.iter().position(|write| write.starts_with(what));
+    let (cleared, deleted) = (at("PATCH /nodes"), at("DELETE cluster.x-k8s.io/machines"));
+    assert!(cleared.is_some() && cleared < deleted, "{writes:?}");
 }

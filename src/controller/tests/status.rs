@@ -4,15 +4,11 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_while_nothing_changes() {
-    let server = server_with(&["a", "b"]);
-    let mut replica = Replica::synced("2026-03-02T09:10:00Z", &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led("2026-03-02T09:10:00Z", server_with(&["a", "b"])).await;
     // Being created, and there.
     assert_eq!(server.writes().len(), 4);
     let writes = server.all_writes();
-    let verify =
-        |replica: &Replica| replica.metric("five_spot_reconciliations_total{result=\"success\"}");
+    let verify = |replica: &Replica| replica.reconciliations("success");
     let before = verify(&replica);
 
     sleep(Duration::from_hours(8)).await;
@@ -22,10 +18,7 @@ async fn nothing_is_written_while_nothing_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_spec_leads_to_exactly_one_write() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     for round in 1..=5_u8 {
         server.patch("a", "/spec/clusterName", json!(format!("lab-{round}")));
         sleep(MOMENT).await;
@@ -38,10 +31,7 @@ async fn a_change_of_the_spec_leads_to_exactly_one_write() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_lags_behind_our_write_does_not_repeat_it() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     server.hold_news();
     server.patch("a", "/spec/clusterName", json!("other"));
     server.patch("a", "/metadata", {
@@ -61,10 +51,7 @@ async fn a_cache_that_lags_behind_our_write_does_not_repeat_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_that_somebody_else_changed_is_put_right() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     server.patch("a", "/status/phase", json!("Active"));
     sleep(MOMENT).await;
     assert_eq!(server.object("a")["status"]["phase"], "Inactive");
@@ -84,8 +71,7 @@ fn with_a_time_of_others() -> ApiServer {
 #[tokio::test(start_paused = true)]
 async fn a_field_that_others_own_too_is_removed_once_and_then_nothing_is_written() {
     let server = with_a_time_of_others();
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_hours(1)).await;
     assert_eq!(server.object("a")["status"].get("nextActivation"), None);
     assert_eq!(server.writes().len(), 1);
@@ -100,28 +86,17 @@ async fn a_field_that_others_own_too_is_removed_once_and_then_nothing_is_written
 #[tokio::test(start_paused = true)]
 async fn an_object_that_changed_meanwhile_is_looked_at_again_before_a_field_is_removed() {
     let server = with_a_time_of_others();
-    server.set_faults(Faults {
-        meddle: Some(json!({"touched": "yes"})),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    server.fail(|faults| faults.meddle = Some(json!({"touched": "yes"})));
+    let (server, replica, _control) = led(BEFORE_OFFICE, server).await;
     assert_eq!(server.object("a")["status"].get("nextActivation"), None);
     assert_eq!(server.object("a")["metadata"]["labels"]["touched"], "yes");
     assert_eq!(server.removals().len(), 1);
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"status\"}"),
-        0
-    );
+    assert_eq!(replica.errors("status"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     let mut conditions = server.object("a")["status"]["conditions"].clone();
     let foreign = json!({"type": "example.com/Seen", "status": "True", "reason": "Seen", "message": "",
         "lastTransitionTime": "2026-01-01T00:00:00Z"});
@@ -137,12 +112,9 @@ async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
     sleep(Duration::from_mins(10)).await;
     let after = server.object("a")["status"]["conditions"].clone();
     let find = |list: &Value, kind: &str| {
-        list.as_array()
-            .unwrap()
-            .iter()
-            .find(|condition| condition["type"] == kind)
-            .cloned()
-            .unwrap()
+        let mut all = list.as_array().unwrap().iter();
+        let found = all.find(|condition| condition["type"] == kind);
+        found.unwrap().clone()
     };
     assert_eq!(
         find(&after, "example.com/Seen"),
@@ -160,19 +132,14 @@ async fn conditions_of_others_stay_and_times_of_ours_are_kept() {
 async fn a_bad_schedule_is_reported_and_a_new_one_is_taken_up() {
     let server = server_with(&["a"]);
     server.patch("a", "/spec/schedule/daysOfWeek", json!(["someday"]));
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server).await;
     let status = &server.object("a")["status"];
     assert_eq!(status["phase"], "Error");
     assert!(
         status["message"].as_str().unwrap().contains("someday"),
         "{status}"
     );
-    assert_eq!(
-        replica.metric("five_spot_reconciliations_total{result=\"error\"}"),
-        0
-    );
+    assert_eq!(replica.reconciliations("error"), 0);
 
     server.patch("a", "/spec/schedule/daysOfWeek", json!(["mon"]));
     sleep(MOMENT).await;
@@ -181,9 +148,7 @@ async fn a_bad_schedule_is_reported_and_a_new_one_is_taken_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_phase_change_is_announced_after_it_is_written() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server_with(&["a"])).await;
     sleep(Duration::from_mins(11)).await;
     let events = server.events();
     assert_eq!(events.len(), 3);
@@ -204,35 +169,21 @@ async fn a_phase_change_is_announced_after_it_is_written() {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_refused_fails_nothing() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        refuse_events: Some(403),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.fail(|faults| faults.refuse_events = Some(403));
+    let (server, replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(server.writes().len(), 1);
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"event\"}"),
-        1
-    );
-    assert_eq!(
-        replica.metric("five_spot_reconciliations_total{result=\"error\"}"),
-        0
-    );
+    assert_eq!(replica.errors("event"), 1);
+    assert_eq!(replica.reconciliations("error"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_fails_is_tried_again_ever_later() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        refuse_status: Some(500),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.fail(|faults| faults.refuse_status = Some(500));
+    let (server, replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_mins(4)).await;
-    let failures = replica.metric("five_spot_errors_total{category=\"status\"}");
+    let failures = replica.errors("status");
     assert!((5..=20).contains(&failures), "{failures}");
     server.set_faults(Faults::default());
     sleep(Duration::from_mins(1)).await;
@@ -242,13 +193,8 @@ async fn a_write_that_fails_is_tried_again_ever_later() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_never_answered_is_tried_again() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        status_takes: Duration::from_hours(1),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    server.fail(|faults| faults.status_takes = Duration::from_hours(1));
+    let (server, _replica, _control) = led(BEFORE_OFFICE, server).await;
     server.set_faults(Faults::default());
     sleep(Duration::from_secs(35)).await;
     assert_eq!(server.writes().len(), 1);
@@ -257,18 +203,10 @@ async fn a_write_that_is_never_answered_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn an_object_that_goes_away_under_a_write_is_no_failure() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        status_takes: Duration::from_millis(50),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    server.fail(|faults| faults.status_takes = Duration::from_millis(50));
+    let (server, replica, _control) = led(BEFORE_OFFICE, server).await;
     server.delete("a");
     sleep(Duration::from_mins(20)).await;
-    assert_eq!(
-        replica.metric("five_spot_errors_total{category=\"status\"}"),
-        0
-    );
+    assert_eq!(replica.errors("status"), 0);
     assert!(server.writes().is_empty());
 }

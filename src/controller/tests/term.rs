@@ -46,12 +46,8 @@ async fn what_is_overdue_comes_first_and_the_rest_by_priority() {
         );
     }
     with("m-important", 100, None);
-    server.set_faults(Faults {
-        status_takes: Duration::from_millis(5),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.fail(|faults| faults.status_takes = Duration::from_millis(5));
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_secs(5)).await;
 
     let order: Vec<_> = server
@@ -74,21 +70,13 @@ async fn what_is_overdue_comes_first_and_the_rest_by_priority() {
 #[tokio::test(start_paused = true)]
 async fn a_term_that_ended_writes_nothing_more_and_drops_what_hangs() {
     let server = server_with(&["a", "b"]);
-    server.set_faults(Faults {
-        status_takes: Duration::from_mins(5),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let control = replica.begin_term();
-    sleep(MOMENT).await;
+    server.fail(|faults| faults.status_takes = Duration::from_mins(5));
+    let (server, mut replica, control) = led(BEFORE_OFFICE, server).await;
     let ended = Instant::now();
     control.end();
     replica.work_ends().await;
-    assert!(
-        ended.elapsed() < Duration::from_millis(5),
-        "{:?}",
-        ended.elapsed()
-    );
+    let took = ended.elapsed();
+    assert!(took < Duration::from_millis(5), "{took:?}");
     sleep(Duration::from_mins(30)).await;
     assert!(server.writes().is_empty());
 }
@@ -97,30 +85,20 @@ async fn a_term_that_ended_writes_nothing_more_and_drops_what_hangs() {
 async fn a_term_that_winds_down_finishes_what_is_in_flight_and_starts_nothing() {
     let names: Vec<_> = (0..100).map(|index| format!("m{index}")).collect();
     let server = server_with(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    server.set_faults(Faults {
-        status_takes: Duration::from_millis(100),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let control = replica.begin_term();
+    server.fail(|faults| faults.status_takes = Duration::from_millis(100));
+    let (server, mut replica, control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_millis(50)).await;
     let asked = Instant::now();
     control.wind_down();
     replica.work_ends().await;
-    assert!(
-        asked.elapsed() < Duration::from_millis(70),
-        "{:?}",
-        asked.elapsed()
-    );
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(70), "{took:?}");
     assert_eq!(server.writes().len(), 16, "one batch was in flight");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_term_of_the_same_replica_takes_up_all_timers() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, mut replica, control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     control.end();
     replica.work_ends().await;
     let _control = replica.begin_term();
@@ -158,12 +136,8 @@ async fn a_term_that_falls_behind_the_watch_looks_at_everything() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_the_fence_refuses_by_mistake_writes_soon_after_it_no_longer_does() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        fence_refuses: true,
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.fail(|faults| faults.fence_refuses = true);
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_mins(5)).await;
     assert!(server.writes().is_empty());
     server.set_faults(Faults::default());
@@ -177,10 +151,7 @@ async fn a_status_that_is_stored_late_does_not_replace_that_of_the_next_leader()
     let server = server_with(&["a"]);
     let mut old = Replica::synced(BEFORE_OFFICE, &server).await;
     let mut new = Replica::synced("2026-03-02T09:10:00Z", &server).await;
-    server.set_faults(Faults {
-        status_takes: Duration::from_secs(5),
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.status_takes = Duration::from_secs(5));
     let old_control = old.begin_term();
     sleep(MOMENT).await;
     old_control.wind_down();
@@ -259,9 +230,7 @@ async fn longest_silence(control: &TermControl, watched: Duration) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn work_that_has_nothing_to_do_says_that_it_goes_on() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let control = replica.begin_term();
+    let (_server, _replica, control) = begun(BEFORE_OFFICE, server_with(&["a"])).await;
     let silence = longest_silence(&control, Duration::from_mins(2)).await;
     assert!(silence <= Duration::from_millis(1_200), "{silence:?}");
 }
@@ -271,12 +240,8 @@ async fn work_that_has_nothing_to_do_says_that_it_goes_on() {
 async fn an_api_server_that_does_not_answer_is_not_taken_for_work_that_hangs() {
     let names: Vec<_> = (0..200).map(|index| format!("m{index}")).collect();
     let server = server_with(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    server.set_faults(Faults {
-        status_takes: Duration::from_hours(1),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let control = replica.begin_term();
+    server.fail(|faults| faults.status_takes = Duration::from_hours(1));
+    let (_server, _replica, control) = begun(BEFORE_OFFICE, server).await;
     let silence = longest_silence(&control, Duration::from_mins(10)).await;
     assert!(silence < super::super::STUCK_AFTER / 4, "{silence:?}");
 }

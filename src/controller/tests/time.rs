@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_boundary_is_acted_on_when_it_comes_and_not_before() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server_with(&["a"])).await;
     sleep(Duration::from_mins(10) - Duration::from_millis(5)).await;
     assert_eq!(phases(&server), of_a(&["Inactive"]));
     sleep(Duration::from_millis(10)).await;
@@ -29,13 +27,9 @@ async fn what_comes_due_together_is_acted_on_by_priority() {
         object["spec"]["priority"] = json!(priority);
         server.put(object);
     }
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_mins(9)).await;
-    server.set_faults(Faults {
-        status_takes: Duration::from_millis(5),
-        ..Faults::default()
-    });
+    server.fail(|faults| faults.status_takes = Duration::from_millis(5));
     sleep(Duration::from_mins(2)).await;
     let mut writes = server.writes().split_off(100);
     writes.retain(|write| write.status["phase"] == "Pending");
@@ -54,12 +48,8 @@ async fn what_comes_due_together_is_acted_on_by_priority() {
 #[tokio::test(start_paused = true)]
 async fn a_boundary_is_acted_on_in_time_although_writes_failed_until_then() {
     let server = server_with(&["a"]);
-    server.set_faults(Faults {
-        refuse_status: Some(500),
-        ..Faults::default()
-    });
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
+    server.fail(|faults| faults.refuse_status = Some(500));
+    let (server, _replica, _control) = begun(BEFORE_OFFICE, server).await;
     sleep(Duration::from_mins(10) - Duration::from_millis(5)).await;
     server.set_faults(Faults::default());
     sleep(Duration::from_millis(10)).await;
@@ -68,10 +58,7 @@ async fn a_boundary_is_acted_on_in_time_although_writes_failed_until_then() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_forward_is_noticed_within_a_second() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     replica.wall.step(SignedDuration::from_mins(15));
     sleep(Duration::from_millis(1100)).await;
     assert_eq!(phases(&server)[1..], of_a(&["Pending", "Active"]));
@@ -79,10 +66,7 @@ async fn a_wall_clock_that_is_set_forward_is_noticed_within_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_back_makes_a_look_wait_again_and_not_spin() {
-    let server = server_with(&["a"]);
-    let mut replica = Replica::synced(BEFORE_OFFICE, &server).await;
-    let _control = replica.begin_term();
-    sleep(MOMENT).await;
+    let (server, replica, _control) = led(BEFORE_OFFICE, server_with(&["a"])).await;
     replica.wall.step(SignedDuration::from_mins(-30));
     sleep(Duration::from_mins(39)).await;
     assert_eq!(
@@ -90,7 +74,7 @@ async fn a_wall_clock_that_is_set_back_makes_a_look_wait_again_and_not_spin() {
         1,
         "the office is still shut by the wall clock"
     );
-    let verify = replica.metric("five_spot_reconciliations_total{result=\"success\"}");
+    let verify = replica.reconciliations("success");
     assert!(verify <= 4, "{verify}");
     sleep(Duration::from_mins(2)).await;
     assert_eq!(phases(&server)[1..], of_a(&["Pending", "Active"]));

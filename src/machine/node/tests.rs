@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::api_server::merge_patch;
 
 fn node(spec: &Value, annotations: &Value) -> Node {
     serde_json::from_value(json!({
@@ -31,22 +32,8 @@ fn desired(cordoned: bool, taints: &[NodeTaint]) -> DesiredNode {
 
 /// What a merge patch makes of a Node.
 fn patched(node: &Node, patch: &Value) -> Node {
-    fn merge(target: &mut Value, patch: &Value) {
-        match (target, patch) {
-            (Value::Object(target), Value::Object(patch)) => {
-                for (key, value) in patch {
-                    if value.is_null() {
-                        target.remove(key);
-                    } else {
-                        merge(target.entry(key).or_insert(json!({})), value);
-                    }
-                }
-            }
-            (target, patch) => *target = patch.clone(),
-        }
-    }
     let mut object = json!(node);
-    merge(&mut object, patch);
+    merge_patch(&mut object, patch);
     serde_json::from_value(object).unwrap()
 }
 
