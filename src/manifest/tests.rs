@@ -7,13 +7,10 @@ mod monitoring;
 use std::collections::BTreeMap;
 
 use clap::CommandFactory;
-use k8s_openapi::{
-    api::{
-        apps::v1::Deployment,
-        core::v1::{Container, EnvVar, HTTPGetAction, PodSpec, Probe, Service},
-        policy::v1::PodDisruptionBudget,
-    },
-    apimachinery::pkg::util::intstr::IntOrString,
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Container, EnvVar, PodSpec, Service},
+    policy::v1::PodDisruptionBudget,
 };
 use kube::Resource;
 use serde::de::DeserializeOwned;
@@ -65,15 +62,8 @@ fn container() -> Container {
     containers.remove(0)
 }
 
-fn pod_labels() -> BTreeMap<String, String> {
-    deployment()
-        .spec
-        .unwrap()
-        .template
-        .metadata
-        .unwrap()
-        .labels
-        .unwrap()
+fn pod_labels() -> Value {
+    json!(deployment().spec)["template"]["metadata"]["labels"].clone()
 }
 
 fn env() -> BTreeMap<String, EnvVar> {
@@ -215,40 +205,34 @@ fn the_pods_run_as_the_account_that_the_roles_are_bound_to() {
 
 #[test]
 fn the_probes_ask_the_one_port_that_is_served() {
-    let container = container();
-    let ports = container.ports.unwrap();
+    let container = json!(container());
+    let ports = container["ports"].as_array().unwrap();
     assert_eq!(ports.len(), 2);
-    let (_address, port) = default_of("listen_address")
-        .rsplit_once(':')
-        .map(|(a, p)| (a.to_owned(), p.to_owned()))
-        .unwrap();
-    assert_eq!(ports[0].container_port.to_string(), port);
-    let path = |probe: Option<Probe>| {
-        let HTTPGetAction { path, port, .. } = probe.unwrap().http_get.unwrap();
-        assert_eq!(Some(port), ports[0].name.clone().map(IntOrString::String));
-        path.unwrap()
-    };
-    assert_eq!(path(container.startup_probe), "/livez");
-    assert_eq!(path(container.liveness_probe), "/livez");
-    assert_eq!(path(container.readiness_probe), "/readyz");
+    let address = default_of("listen_address");
+    assert!(address.ends_with(&format!(":{}", ports[0]["containerPort"])));
+    for (probe, path) in [
+        ("startupProbe", "/livez"),
+        ("livenessProbe", "/livez"),
+        ("readinessProbe", "/readyz"),
+    ] {
+        let asked = json!({"path": path, "port": ports[0]["name"]});
+        assert_eq!(container[probe]["httpGet"], asked, "{probe}");
+    }
     let service: Service = object("service.yaml");
-    let target = service.spec.unwrap().ports.unwrap()[0].target_port.clone();
-    assert_eq!(target, ports[0].name.clone().map(IntOrString::String));
+    assert_eq!(
+        json!(service.spec)["ports"][0]["targetPort"],
+        ports[0]["name"]
+    );
 }
 
 #[test]
 fn what_proves_the_death_of_a_replica_is_where_the_program_expects_it() {
-    let container = container();
-    assert_eq!(container.name, default_of("container_name"));
-    assert_eq!(
-        container.termination_message_path,
-        Some(default_of("termination_log"))
-    );
+    let container = json!(container());
+    assert_eq!(container["name"], default_of("container_name"));
+    let path = &container["terminationMessagePath"];
+    assert_eq!(*path, default_of("termination_log"));
     // Lines of a log must never pass for last words.
-    assert_eq!(
-        container.termination_message_policy.as_deref(),
-        Some("File")
-    );
+    assert_eq!(container["terminationMessagePolicy"], "File");
 }
 
 #[test]
@@ -263,7 +247,7 @@ fn the_hint_port_is_open_to_replicas_only_and_the_other_to_all() {
         "{address}"
     );
     let policy = documents("network-policy.yaml").remove(0);
-    let labels = json!(pod_labels());
+    let labels = pod_labels();
     assert_eq!(policy["spec"]["podSelector"]["matchLabels"], labels);
     assert_eq!(
         policy["spec"]["ingress"],
@@ -276,57 +260,35 @@ fn the_hint_port_is_open_to_replicas_only_and_the_other_to_all() {
 
 #[test]
 fn all_selectors_select_the_pods() {
-    let labels = pod_labels();
-    assert_eq!(
-        labels,
-        BTreeMap::from([("app".to_owned(), "5spot-controller".to_owned())])
-    );
-    let budget: PodDisruptionBudget = object("pdb.yaml");
-    let service: Service = object("service.yaml");
-    assert_eq!(
-        deployment().spec.unwrap().selector.match_labels,
-        Some(labels.clone())
-    );
-    assert_eq!(
-        budget.spec.unwrap().selector.unwrap().match_labels,
-        Some(labels.clone())
-    );
-    assert_eq!(service.spec.unwrap().selector, Some(labels.clone()));
-    let spread = pod_spec().affinity.unwrap().pod_anti_affinity.unwrap();
-    let preferred = spread
-        .preferred_during_scheduling_ignored_during_execution
-        .unwrap();
-    let keys: Vec<_> = preferred
-        .into_iter()
-        .map(|term| {
-            assert_eq!(
-                term.pod_affinity_term.label_selector.unwrap().match_labels,
-                Some(labels.clone())
-            );
-            term.pod_affinity_term.topology_key
-        })
-        .collect();
-    assert_eq!(
-        keys,
-        ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
-    );
+    let labels = json!({"app": "5spot-controller"});
+    let spec = json!(deployment().spec);
+    let (budget, service): (PodDisruptionBudget, Service) =
+        (object("pdb.yaml"), object("service.yaml"));
+    assert_eq!(spec["template"]["metadata"]["labels"], labels);
+    assert_eq!(spec["selector"]["matchLabels"], labels);
+    assert_eq!(json!(budget.spec)["selector"]["matchLabels"], labels);
+    assert_eq!(json!(service.spec)["selector"], labels);
+    let spread = &spec["template"]["spec"]["affinity"]["podAntiAffinity"];
+    let preferred = &spread["preferredDuringSchedulingIgnoredDuringExecution"];
+    let by = |index: usize, key: &str| {
+        let term = json!({"labelSelector": {"matchLabels": labels}, "topologyKey": key});
+        assert_eq!(preferred[index]["podAffinityTerm"], term);
+    };
+    by(0, "kubernetes.io/hostname");
+    by(1, "topology.kubernetes.io/zone");
+    assert_eq!(preferred[2], Value::Null);
 }
 
 #[test]
 fn neither_an_eviction_nor_a_rollout_leaves_nobody_ready() {
     let budget: PodDisruptionBudget = object("pdb.yaml");
-    let Some(IntOrString::Int(least)) = budget.spec.unwrap().min_available else {
-        panic!("minAvailable is a number")
-    };
-    let deployment = deployment().spec.unwrap();
+    let least = json!(budget.spec)["minAvailable"].as_i64().unwrap();
+    let deployment = json!(deployment().spec);
     assert!(least >= 1);
-    assert!(
-        deployment.replicas.unwrap() > least,
-        "else no node could be drained"
-    );
-    let rollout = deployment.strategy.unwrap().rolling_update.unwrap();
-    assert_eq!(rollout.max_unavailable, Some(IntOrString::Int(0)));
-    assert_eq!(rollout.max_surge, Some(IntOrString::Int(1)));
+    let replicas = deployment["replicas"].as_i64().unwrap();
+    assert!(replicas > least, "else no node could be drained");
+    let rollout = json!({"maxUnavailable": 0, "maxSurge": 1});
+    assert_eq!(deployment["strategy"]["rollingUpdate"], rollout);
 }
 
 #[test]
@@ -350,41 +312,25 @@ fn the_image_is_that_of_this_version() {
 
 #[test]
 fn the_pods_keep_the_restricted_standard() {
-    let pod = pod_spec().security_context.unwrap();
-    assert_eq!(
-        (pod.run_as_non_root, pod.run_as_user),
-        (Some(true), Some(65532))
-    );
-    assert_eq!(pod.seccomp_profile.unwrap().type_, "RuntimeDefault");
-    let container = container().security_context.unwrap();
-    assert_eq!(container.read_only_root_filesystem, Some(true));
-    assert_eq!(container.allow_privilege_escalation, Some(false));
-    assert_eq!(
-        container.capabilities.unwrap().drop,
-        Some(vec!["ALL".to_owned()])
-    );
-    let namespace = documents("namespace.yaml").remove(0);
-    assert_eq!(
-        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
-        "restricted"
-    );
-    assert!(
-        read("Dockerfile")
-            .lines()
-            .any(|line| line == "USER 65532:65532")
-    );
+    let pod = json!(pod_spec().security_context);
+    assert_eq!(pod["runAsNonRoot"], true);
+    assert_eq!(pod["runAsUser"], 65532);
+    assert_eq!(pod["seccompProfile"]["type"], "RuntimeDefault");
+    let expected = json!({
+        "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+    });
+    assert_eq!(json!(container().security_context), expected);
+    let labels = documents("namespace.yaml").remove(0)["metadata"]["labels"].clone();
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.lines().any(|line| line == "USER 65532:65532"));
 }
 
 #[test]
 fn a_service_has_a_name_that_dns_takes() {
     let service: Service = object("service.yaml");
-    assert!(
-        service
-            .metadata
-            .name
-            .unwrap()
-            .starts_with(|first: char| first.is_ascii_lowercase())
-    );
+    let name = service.metadata.name.unwrap();
+    assert!(name.starts_with(|first: char| first.is_ascii_lowercase()));
 }
 
 #[rstest::rstest]
