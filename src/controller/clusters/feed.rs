@@ -48,6 +48,7 @@ const LISTED_BY: Duration = Duration::from_mins(5);
 const MOST_CALLS: usize = 4;
 
 /// The watches of all clusters.
+#[derive(Clone)]
 pub(in crate::controller) struct ClusterFeeds {
     pub(in crate::controller) client: Client,
     pub(in crate::controller) connect: Connect,
@@ -59,28 +60,15 @@ pub(in crate::controller) struct ClusterFeeds {
 
 struct Feed {
     key: ClusterKey,
-    client: Client,
-    connect: Connect,
-    clusters: Clusters,
-    objects: Objects,
-    announcer: Announcer,
-    metrics: ControllerMetrics,
+    all: ClusterFeeds,
 }
 
 impl Source for ClusterFeeds {
     type Key = ClusterKey;
 
     fn feed(&self, key: ClusterKey) -> BoxFuture<'static, Infallible> {
-        let feed = Feed {
-            key,
-            client: self.client.clone(),
-            connect: self.connect.clone(),
-            clusters: self.clusters.clone(),
-            objects: self.objects.clone(),
-            announcer: self.announcer.clone(),
-            metrics: self.metrics.clone(),
-        };
-        feed.run().boxed()
+        let all = self.clone();
+        Feed { key, all }.run().boxed()
     }
 
     fn keep_used(&self) {
@@ -107,12 +95,12 @@ impl Feed {
         loop {
             match self.kubeconfig().await {
                 Ok(None) if self.key.is_own() => {
-                    let client = self.client.clone();
+                    let client = self.all.client.clone();
                     self.follow(client, None, &mut retry).await;
                 }
                 Ok(None) => {
-                    self.clusters.ask_for_own();
-                    if self.clusters.set(&self.key, Connection::Own) {
+                    self.all.clusters.ask_for_key(ClusterKey::own());
+                    if self.all.clusters.set(&self.key, Connection::Own) {
                         info!(cluster = %self.key, "no kubeconfig for this cluster: its Nodes are looked for in our own");
                         self.announce_all();
                     }
@@ -120,7 +108,7 @@ impl Feed {
                     sleep(NO_SECRET_LASTS).await;
                     continue;
                 }
-                Ok(Some(kubeconfig)) => match self.connect.to(&kubeconfig).await {
+                Ok(Some(kubeconfig)) => match self.all.connect.to(&kubeconfig).await {
                     Ok(client) => {
                         self.follow(bounded(client), Some(&kubeconfig), &mut retry)
                             .await;
@@ -145,7 +133,7 @@ impl Feed {
         let Some(namespace) = self.key.namespace.as_deref().filter(|_| !self.key.is_own()) else {
             return Ok(None);
         };
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secrets: Api<Secret> = Api::namespaced(self.all.client.clone(), namespace);
         let secret = secrets.get_opt(&self.secret()).await?;
         Ok(secret.map(|secret| {
             // A Secret without the entry is one that can't be used, and not one that is not there.
@@ -205,12 +193,12 @@ impl Feed {
                         calls,
                         nodes,
                     });
-                    if self.clusters.set(&self.key, connected) {
+                    if self.all.clusters.set(&self.key, connected) {
                         self.announce_all();
                     }
                     listed.get_or_insert_with(Instant::now);
                 }
-                Some(Ok(Event::Apply(node))) => match self.clusters.put(&self.key, &node) {
+                Some(Ok(Event::Apply(node))) => match self.all.clusters.put(&self.key, &node) {
                     Put::News => self.announce(&node.name_any()),
                     Put::Same => {}
                     Put::Full => {
@@ -219,7 +207,7 @@ impl Feed {
                     }
                 },
                 Some(Ok(Event::Delete(node))) => {
-                    self.clusters.remove(&self.key, &node.name_any());
+                    self.all.clusters.remove(&self.key, &node.name_any());
                     self.announce(&node.name_any());
                 }
                 Some(Err(error)) if let Some(listed) = listed => {
@@ -228,7 +216,7 @@ impl Feed {
                     if listed.elapsed() > LONGEST_RETRY {
                         *retry = Retry::up_to(LONGEST_RETRY);
                     }
-                    self.metrics.failed(Category::Watch);
+                    self.all.metrics.failed(Category::Watch);
                     warn!(cluster = %self.key, error = %Chain(&error), "the watch on the Nodes of a cluster failed");
                     return;
                 }
@@ -244,9 +232,9 @@ impl Feed {
     fn fail(&self, error: String) {
         // Others may have written it, and it becomes part of a status.
         let error = shortened(error);
-        self.metrics.failed(Category::Watch);
+        self.all.metrics.failed(Category::Watch);
         warn!(cluster = %self.key, error, "a cluster can't be reached");
-        if self.clusters.set(&self.key, Connection::Failed(error)) {
+        if self.all.clusters.set(&self.key, Connection::Failed(error)) {
             self.announce_all();
         }
     }
@@ -254,26 +242,19 @@ impl Feed {
     /// Whoever has a machine in the cluster. Any may be in the operator's own.
     fn announce_all(&self) {
         if self.key.is_own() {
-            self.announcer.all();
+            self.all.announcer.all();
             return;
         }
         let namespace = self.key.namespace.as_deref();
-        for key in self.objects.in_cluster(namespace, &self.key.name) {
-            self.announcer.object(reference(key));
+        for key in self.all.objects.in_cluster(namespace, &self.key.name) {
+            self.all.announcer.object(reference(key));
         }
     }
 
     /// Whoever has a Node of that name, in whichever cluster: a look too many costs nothing.
     fn announce(&self, node: &str) {
-        for key in self.objects.on_node(node) {
-            self.announcer.object(reference(key));
+        for key in self.all.objects.on_node(node) {
+            self.all.announcer.object(reference(key));
         }
-    }
-}
-
-impl Clusters {
-    /// Has the Nodes of the operator's own cluster watched.
-    fn ask_for_own(&self) {
-        self.ask_for_key(ClusterKey::own());
     }
 }

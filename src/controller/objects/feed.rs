@@ -45,6 +45,7 @@ const LOOKED_FOR: u32 = 60;
 const LONGEST_WATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// The watches of all kinds.
+#[derive(Clone)]
 pub(in crate::controller) struct ObjectFeeds {
     pub(in crate::controller) client: Client,
     pub(in crate::controller) store: Store<ScheduledMachine>,
@@ -83,15 +84,8 @@ impl Source for ObjectFeeds {
     type Key = Kind;
 
     fn feed(&self, kind: Kind) -> BoxFuture<'static, Infallible> {
-        let feed = Feed {
-            client: self.client.clone(),
-            objects: self.objects.clone(),
-            clusters: self.clusters.clone(),
-            announcer: self.announcer.clone(),
-            metrics: self.metrics.clone(),
-            kind,
-        };
-        feed.run().boxed()
+        let all = self.clone();
+        Feed { kind, all }.run().boxed()
     }
 
     fn keep_used(&self) {
@@ -111,12 +105,8 @@ impl Source for ObjectFeeds {
 
 /// The watch of one kind.
 struct Feed {
-    client: Client,
-    objects: Objects,
-    clusters: Clusters,
-    announcer: Announcer,
-    metrics: ControllerMetrics,
     kind: Kind,
+    all: ObjectFeeds,
 }
 
 impl Feed {
@@ -125,7 +115,7 @@ impl Feed {
         let mut streak = Streak::default();
         loop {
             let over = match self.discover().await {
-                Ok(resource) if self.objects.may_watch(&self.kind) => {
+                Ok(resource) if self.all.objects.may_watch(&self.kind) => {
                     self.follow(&resource, &mut retry, &mut streak).await
                 }
                 Ok(_) => Over::Failed(format!(
@@ -133,27 +123,27 @@ impl Feed {
                 )),
                 Err(over) => over,
             };
-            self.objects.is_watched_no_more(&self.kind);
+            self.all.objects.is_watched_no_more(&self.kind);
             let pause = match over {
                 // It may be installed at any time, and until then costs a request a minute.
                 Over::NotServed => {
                     streak.ended();
-                    if self.objects.set_state(&self.kind, State::NotServed) {
+                    if self.all.objects.set_state(&self.kind, State::NotServed) {
                         warn!(kind = %self.kind, "objects of this kind can't be worked with: the kind is not served");
-                        self.announcer.all();
+                        self.all.announcer.all();
                     }
                     let kinds = match self.kind {
                         Kind::Machine => 1,
-                        Kind::Embedded(_) => self.objects.not_served(),
+                        Kind::Embedded(_) => self.all.objects.not_served(),
                     };
                     let kinds = u32::try_from(kinds).unwrap_or(u32::MAX);
                     LONGEST_RETRY.saturating_mul(kinds.div_ceil(LOOKED_FOR).max(1))
                 }
                 Over::Failed(error) => {
-                    self.metrics.failed(Category::Watch);
+                    self.all.metrics.failed(Category::Watch);
                     self.tell(streak.failed(), &error);
-                    if self.objects.set_state(&self.kind, State::Failed(error)) {
-                        self.announcer.all();
+                    if self.all.objects.set_state(&self.kind, State::Failed(error)) {
+                        self.all.announcer.all();
                     }
                     retry.next().unwrap_or(LONGEST_RETRY)
                 }
@@ -166,7 +156,7 @@ impl Feed {
     async fn discover(&self) -> Result<ApiResource, Over> {
         match &self.kind {
             Kind::Machine => {
-                let group = discovery::group(&self.client, CLUSTER_API)
+                let group = discovery::group(&self.all.client, CLUSTER_API)
                     .await
                     .map_err(|error| undiscovered(&error))?;
                 MachineVersion::ALL
@@ -177,7 +167,7 @@ impl Feed {
                     .ok_or(Over::NotServed)
             }
             Kind::Embedded(kind) => {
-                let (resource, capabilities) = discovery::pinned_kind(&self.client, kind)
+                let (resource, capabilities) = discovery::pinned_kind(&self.all.client, kind)
                     .await
                     .map_err(|error| undiscovered(&error))?;
                 match capabilities.scope {
@@ -196,7 +186,8 @@ impl Feed {
             match event {
                 Ok(Event::Init) => listing.clear(),
                 Ok(Event::InitApply(item)) => {
-                    self.objects
+                    self.all
+                        .objects
                         .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
                     if let Some(key) = key_of(&item.metadata)
                         && let Some(seen) = item.seen
@@ -207,33 +198,37 @@ impl Feed {
                 }
                 Ok(Event::InitDone) => {
                     info!(kind = %self.kind, version = resource.version, objects = listing.len(), "listed a kind");
-                    self.objects
+                    self.all
+                        .objects
                         .relist(&self.kind, std::mem::take(&mut listing));
-                    self.objects.seen_up_to(&self.kind, Some("0"));
-                    self.objects
+                    self.all.objects.seen_up_to(&self.kind, Some("0"));
+                    self.all
+                        .objects
                         .set_state(&self.kind, State::Served(resource.clone()));
                     streak.ended();
                     (is_listed, *retry) = (true, Retry::up_to(LONGEST_RETRY));
-                    self.announcer.all();
+                    self.all.announcer.all();
                 }
                 Ok(Event::Apply(item)) => {
                     streak.ended();
-                    self.objects
+                    self.all
+                        .objects
                         .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
                     if let Some(key) = key_of(&item.metadata)
                         && let Some(seen) = item.seen
                     {
                         self.reached(&key, &seen);
-                        self.objects.put(&self.kind, key.clone(), seen);
+                        self.all.objects.put(&self.kind, key.clone(), seen);
                         self.announce(key);
                     }
                 }
                 Ok(Event::Delete(item)) => {
                     streak.ended();
-                    self.objects
+                    self.all
+                        .objects
                         .seen_up_to(&self.kind, item.metadata.resource_version.as_deref());
                     if let Some(key) = key_of(&item.metadata) {
-                        self.objects.remove(&self.kind, &key);
+                        self.all.objects.remove(&self.kind, &key);
                         self.announce(key);
                     }
                 }
@@ -242,7 +237,7 @@ impl Feed {
                     return Over::Failed(shortened(Chain(&error).to_string()));
                 }
                 Err(error) => {
-                    self.metrics.failed(Category::Watch);
+                    self.all.metrics.failed(Category::Watch);
                     self.tell(streak.failed(), &Chain(&error).to_string());
                 }
             }
@@ -255,7 +250,7 @@ impl Feed {
         let config = watcher::Config::default()
             .labels(SCHEDULED_MACHINE_LABEL)
             .timeout(WATCH_SECONDS);
-        let client = self.client.clone();
+        let client = self.all.client.clone();
         let backoff = Retry::up_to(LONGEST_WATCH_RETRY);
         match self.kind {
             Kind::Machine => watcher(Api::<DynamicObject>::all_with(client, resource), config)
@@ -286,13 +281,14 @@ impl Feed {
             .as_ref()
             .filter(|machine| machine.node.is_some())
         {
-            self.clusters
+            self.all
+                .clusters
                 .ask_for(namespace.as_deref(), &machine.cluster);
         }
     }
 
     fn announce(&self, key: Key) {
-        self.announcer.object(reference(key));
+        self.all.announcer.object(reference(key));
     }
 
     fn tell(&self, told: Told, error: &str) {
