@@ -108,12 +108,7 @@ impl Bench {
             tasks,
             report: Report::default(),
         };
-        bench.tell(
-            "caches fed from the first list",
-            begun.elapsed().as_secs_f64(),
-            "s",
-            None,
-        );
+        bench.tell_time("caches fed from the first list", begun.elapsed(), None);
         bench.tell_memory("resident memory of a standby");
         bench
     }
@@ -138,12 +133,7 @@ impl Bench {
         let begun = Instant::now();
         let control = self.begin_term();
         self.writes_reach(sizes.objects as u64).await;
-        self.tell(
-            "first statuses of all objects",
-            begun.elapsed().as_secs_f64(),
-            "s",
-            None,
-        );
+        self.tell_time("first statuses of all objects", begun.elapsed(), None);
         self.end("first statuses", control).await;
     }
 
@@ -160,25 +150,18 @@ impl Bench {
         while self.looks() < looks + sizes.objects as u64 {
             sleep(Duration::from_millis(1)).await;
         }
-        self.tell(
+        self.tell_time(
             "all objects looked at after a promotion",
-            begun.elapsed().as_secs_f64(),
-            "s",
+            begun.elapsed(),
             Some(10.0),
         );
         self.writes_reach(sizes.overdue as u64 * WRITES_OF_A_MACHINE)
             .await;
-        self.tell(
-            "all overdue machines created",
-            begun.elapsed().as_secs_f64(),
-            "s",
-            None,
-        );
+        self.tell_time("all overdue machines created", begun.elapsed(), None);
         let first = first.try_recv().unwrap();
-        self.tell(
+        self.tell_time(
             "first overdue edge acted on after a promotion",
-            first.as_secs_f64(),
-            "s",
+            first,
             Some(1.0),
         );
         self.end("promotion", control).await;
@@ -196,10 +179,9 @@ impl Bench {
         let begun = Instant::now();
         self.writes_reach(sizes.together as u64 * WRITES_OF_A_MACHINE)
             .await;
-        self.tell(
+        self.tell_time(
             "last write of all edges of one second",
-            begun.elapsed().as_secs_f64(),
-            "s",
+            begun.elapsed(),
             None,
         );
         self.end("boundary", control).await;
@@ -210,7 +192,8 @@ impl Bench {
         let control = self.begin_term();
         sleep(Duration::from_secs(5)).await;
         self.take_traffic().await;
-        sleep(sizes.quiet).await;
+        let quiet = Duration::from_secs(sizes.quiet_seconds);
+        sleep(quiet).await;
         let traffic = self.take_traffic().await;
         self.tell(
             "work writes while nothing changes",
@@ -218,12 +201,7 @@ impl Bench {
             "writes",
             Some(0.0),
         );
-        self.tell(
-            "time without a change",
-            sizes.quiet.as_secs_f64(),
-            "s",
-            None,
-        );
+        self.tell_time("time without a change", quiet, None);
         self.report.traffic.push(("quiet", traffic));
         self.tell_memory("resident memory of a leader");
         control.end();
@@ -236,10 +214,9 @@ impl Bench {
         let begun = Instant::now();
         let control = self.begin_term();
         self.creations_reach(machines as u64).await;
-        self.tell(
+        self.tell_time(
             "all other machines created, after a promotion",
-            begun.elapsed().as_secs_f64(),
-            "s",
+            begun.elapsed(),
             None,
         );
         self.tell_memory("resident memory of a leader of as many machines");
@@ -320,6 +297,10 @@ impl Bench {
             .filter(|line| line.starts_with("reconciliations_total"))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum()
+    }
+
+    fn tell_time(&mut self, what: &'static str, time: Duration, bar: Option<f64>) {
+        self.tell(what, time.as_secs_f64(), "s", bar);
     }
 
     fn tell_memory(&mut self, what: &'static str) {

@@ -1,16 +1,18 @@
 //! How much is measured.
 
-use std::time::Duration;
-
 /// What is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Sizes {
-    /// All objects.
+    /// How many objects there are
+    #[arg(long, default_value_t = 10_000)]
     pub objects: usize,
-    /// Those of them whose window opens while nobody leads.
+    /// How many windows open while nobody leads
+    #[arg(long, default_value_t = 100)]
     pub overdue: usize,
-    /// Those of them whose windows open in one second.
+    /// How many windows open in one second
+    #[arg(long, default_value_t = 1_000)]
     pub together: usize,
-    /// How long nothing happens.
-    pub quiet: Duration,
+    /// How many seconds nothing happens
+    #[arg(long, default_value_t = 600)]
+    pub quiet_seconds: u64,
 }

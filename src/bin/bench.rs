@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Command, ExitCode, Stdio},
-    time::Duration,
 };
 
 use clap::Parser;
@@ -12,18 +11,8 @@ use five_spot::bench::{self, Report, Sizes};
 /// Measures promotion, boundaries and quiet with many objects
 #[derive(Debug, Parser)]
 struct Options {
-    /// How many objects there are
-    #[arg(long, default_value_t = 10_000)]
-    objects: usize,
-    /// How many windows open while nobody leads
-    #[arg(long, default_value_t = 100)]
-    overdue: usize,
-    /// How many windows open in one second
-    #[arg(long, default_value_t = 1_000)]
-    together: usize,
-    /// How many seconds nothing happens
-    #[arg(long, default_value_t = 600)]
-    quiet_seconds: u64,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Be the API server
     #[arg(long, hide = true)]
     serve: bool,
@@ -42,12 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> std::io::Result<bool> {
-    let sizes = Sizes {
-        objects: options.objects,
-        overdue: options.overdue,
-        together: options.together,
-        quiet: Duration::from_secs(options.quiet_seconds),
-    };
+    let sizes = options.sizes;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -60,9 +44,9 @@ fn run(options: &Options) -> std::io::Result<bool> {
     }
     let mut server = Command::new(std::env::current_exe()?)
         .arg("--serve")
-        .args(["--objects", &options.objects.to_string()])
-        .args(["--overdue", &options.overdue.to_string()])
-        .args(["--together", &options.together.to_string()])
+        .args(["--objects", &sizes.objects.to_string()])
+        .args(["--overdue", &sizes.overdue.to_string()])
+        .args(["--together", &sizes.together.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;
     let mut port = String::new();
