@@ -45,22 +45,17 @@ pub enum Command {
 #[derive(Clone, Debug, clap::Args)]
 pub struct RunArgs {
     /// Contend for leadership; without it this replica works alone and unconditionally
-    #[arg(long, env = "ENABLE_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, global = true)]
+    #[arg(long, env, default_value_t = true, action = ArgAction::Set, global = true)]
     enable_leader_election: bool,
 
     /// Name of the Lease
-    #[arg(
-        long,
-        env = "LEASE_NAME",
-        default_value = "5spot-leader",
-        global = true
-    )]
+    #[arg(long, env, default_value = "5spot-leader", global = true)]
     lease_name: String,
 
     /// How long a silent leader is waited for
     #[arg(
         long,
-        env = "LEASE_DURATION_SECONDS",
+        env,
         default_value_t = 15,
         allow_negative_numbers = true,
         global = true
@@ -70,7 +65,7 @@ pub struct RunArgs {
     /// How long a leader works on without an acknowledged renewal
     #[arg(
         long,
-        env = "LEASE_RENEW_DEADLINE_SECONDS",
+        env,
         default_value_t = 10,
         allow_negative_numbers = true,
         global = true
@@ -80,7 +75,7 @@ pub struct RunArgs {
     /// How often the leader renews, and how often a standby reads the Lease when its watch is silent
     #[arg(
         long,
-        env = "LEASE_RETRY_PERIOD_SECONDS",
+        env,
         default_value_t = 2,
         allow_negative_numbers = true,
         global = true
@@ -88,58 +83,43 @@ pub struct RunArgs {
     lease_retry_period_seconds: i64,
 
     /// Name of this pod, from the downward API: the holder that the Lease names
-    #[arg(long, env = "POD_NAME", default_value = "", global = true)]
+    #[arg(long, env, default_value = "", global = true)]
     pod_name: String,
 
     /// Namespace of this pod, from the downward API: where the Lease is
-    #[arg(long, env = "POD_NAMESPACE", default_value = "", global = true)]
+    #[arg(long, env, default_value = "", global = true)]
     pod_namespace: String,
 
     /// UID of this pod, from the downward API: lets a restarted container reclaim its own Lease at once
-    #[arg(long, env = "POD_UID", default_value = "", global = true)]
+    #[arg(long, env, default_value = "", global = true)]
     pod_uid: String,
 
     /// Name of the operator's container in its pod: only its last words prove that a leader is dead
-    #[arg(
-        long,
-        env = "CONTAINER_NAME",
-        default_value = "controller",
-        global = true
-    )]
+    #[arg(long, env, default_value = "controller", global = true)]
     container_name: String,
 
     /// Where kubelet looks for the last words of this container
-    #[arg(
-        long,
-        env = "TERMINATION_LOG",
-        default_value = "/dev/termination-log",
-        global = true
-    )]
+    #[arg(long, env, default_value = "/dev/termination-log", global = true)]
     termination_log: PathBuf,
 
     /// Act on the loss of the connection to the leader's process, while the fence stands
-    #[arg(long, env = "ENABLE_HINT", default_value_t = true, action = ArgAction::Set, global = true)]
+    #[arg(long, env, default_value_t = true, action = ArgAction::Set, global = true)]
     enable_hint: bool,
 
     /// Address at which standbys connect to this replica; they use the same port of the leader's pod. The address :: is
     /// every address, IPv6 and IPv4
-    #[arg(long, env = "HINT_ADDRESS", default_value = "[::]:8081", global = true)]
+    #[arg(long, env, default_value = "[::]:8081", global = true)]
     hint_address: SocketAddr,
 
     /// Name of the ConfigMap in the pod's namespace that the fence is tested on, and, with -shared after it, of that of its
     /// second policy; empty where there is no fence
-    #[arg(
-        long,
-        env = "FENCE_PROBE",
-        default_value = access::FENCE,
-        global = true
-    )]
+    #[arg(long, env, default_value = access::FENCE, global = true)]
     fence_probe: String,
 
     /// How long work in flight may take to finish on SIGTERM before it is dropped; less than the pod's grace period
     #[arg(
         long,
-        env = "DRAIN_TIMEOUT_SECONDS",
+        env,
         default_value_t = 20,
         allow_negative_numbers = true,
         global = true
@@ -147,12 +127,7 @@ pub struct RunArgs {
     drain_timeout_seconds: i64,
 
     /// Address of the one HTTP port: /livez, /readyz, /metrics. The address :: is every address, IPv6 and IPv4
-    #[arg(
-        long,
-        env = "LISTEN_ADDRESS",
-        default_value = "[::]:8080",
-        global = true
-    )]
+    #[arg(long, env, default_value = "[::]:8080", global = true)]
     listen_address: SocketAddr,
 
     /// Which log lines are written, as tracing's directives
