@@ -16,6 +16,8 @@ pub(super) const API_VERSION: &str =
     "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/v[0-9]+((alpha|beta)[0-9]+)?$";
 pub(super) const KIND: &str = "^[A-Za-z][A-Za-z0-9]*$";
 
+const VALIDATIONS: &str = "x-kubernetes-validations";
+
 const DAY: &str = "(mon|tue|wed|thu|fri|sat|sun)";
 const HOUR: &str = "([01]?[0-9]|2[0-3])";
 const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
@@ -60,48 +62,46 @@ fn items(schema: &mut Schema, element: &str, meaning: &str) {
     );
 }
 
+/// A text of at most this many characters that keeps a rule.
+fn text(schema: &mut Schema, longest: u32, rule: &str, meaning: &str) {
+    schema.insert("maxLength".to_owned(), json!(longest));
+    schema.insert(VALIDATIONS.to_owned(), json!([value_rule(rule, meaning)]));
+}
+
 pub(super) fn cluster_name(schema: &mut Schema) {
-    schema.insert("maxLength".to_owned(), json!(63));
-    schema.insert(
-        "x-kubernetes-validations".to_owned(),
-        json!([value_rule(
-            "self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')",
-            "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit",
-        )]),
+    text(
+        schema,
+        63,
+        "self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')",
+        "must be 1 to 63 letters, digits, '.', '_' or '-' and begin with a letter or digit",
     );
 }
 
 pub(super) fn timezone(schema: &mut Schema) {
-    schema.insert("maxLength".to_owned(), json!(64));
-    schema.insert(
-        "x-kubernetes-validations".to_owned(),
-        json!([value_rule(
-            "self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')",
-            "must be a name of the IANA time zone database, such as Europe/Berlin",
-        )]),
+    text(
+        schema,
+        64,
+        "self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')",
+        "must be a name of the IANA time zone database, such as Europe/Berlin",
     );
 }
 
 pub(super) fn timeout(schema: &mut Schema) {
-    schema.insert("maxLength".to_owned(), json!(16));
-    schema.insert(
-        "x-kubernetes-validations".to_owned(),
-        json!([value_rule(
-            // The pattern keeps the number far below what a CEL duration can hold, so the comparison can't fail.
-            "self.matches('^0*[0-9]{1,6}[smh]$') && duration(self) <= duration('24h')",
-            "must be a whole number with one unit, s, m or h (for example 5m), of at most 24h",
-        )]),
+    text(
+        schema,
+        16,
+        // The pattern keeps the number far below what a CEL duration can hold, so the comparison can't fail.
+        "self.matches('^0*[0-9]{1,6}[smh]$') && duration(self) <= duration('24h')",
+        "must be a whole number with one unit, s, m or h (for example 5m), of at most 24h",
     );
 }
 
 pub(super) fn version(schema: &mut Schema) {
-    schema.insert("maxLength".to_owned(), json!(256));
-    schema.insert(
-        "x-kubernetes-validations".to_owned(),
-        json!([value_rule(
-            &format!("self.matches('{KUBERNETES_VERSION}')"),
-            "must be a version of Kubernetes, such as v1.34.4",
-        )]),
+    text(
+        schema,
+        256,
+        &format!("self.matches('{KUBERNETES_VERSION}')"),
+        "must be a version of Kubernetes, such as v1.34.4",
     );
 }
 
@@ -121,7 +121,7 @@ fn embedded(schema: &mut Schema, groups: &[&str]) {
         .join(" || ");
     let meaning = format!("must be of the API group {}", groups.join(" or "));
     schema.insert(
-        "x-kubernetes-validations".to_owned(),
+        VALIDATIONS.to_owned(),
         json!([{
             "rule": rule,
             "message": format!("apiVersion {meaning}"),
@@ -152,7 +152,7 @@ fn metadata(schema: &mut Schema, values: &Value) {
     schema.insert("maxProperties".to_owned(), json!(MOST_LABELS));
     schema.insert("additionalProperties".to_owned(), values.clone());
     schema.insert(
-        "x-kubernetes-validations".to_owned(),
+        VALIDATIONS.to_owned(),
         json!([{
             // Keys can't be bounded in a schema, so a message that repeats one would cost too much.
             "rule": format!("self.all(key, {free})"),
@@ -186,10 +186,7 @@ pub(super) fn node_taints(schema: &mut Schema) {
     if let Some(Value::Object(schema)) = properties.get_mut("key") {
         schema.insert("minLength".to_owned(), json!(1));
         schema.insert("maxLength".to_owned(), json!(317));
-        schema.insert(
-            "x-kubernetes-validations".to_owned(),
-            json!([key, reserved]),
-        );
+        schema.insert(VALIDATIONS.to_owned(), json!([key, reserved]));
     }
     if let Some(Value::Object(schema)) = properties.get_mut("value") {
         schema.insert("maxLength".to_owned(), json!(63));
