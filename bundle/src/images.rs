@@ -151,21 +151,11 @@ mod tests {
         assert_eq!(configuration(&image)["config"]["Labels"][label], "/configs");
         let layer = &image.blobs[&image.manifest.layers[0].digest];
         let mut archive = tar::Archive::new(layer.as_slice());
-        let paths: Vec<_> = archive
-            .entries()
-            .unwrap()
-            .map(|entry| {
-                entry
-                    .unwrap()
-                    .path()
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        assert_eq!(
-            paths,
-            ["configs/", "configs/5-spot/", "configs/5-spot/catalog.yaml"]
-        );
+        let mut paths = Vec::new();
+        for entry in archive.entries().unwrap() {
+            paths.push(entry.unwrap().path().unwrap().display().to_string());
+        }
+        let wanted = ["configs/", "configs/5-spot/", "configs/5-spot/catalog.yaml"];
+        assert_eq!(paths, wanted);
     }
 }

@@ -137,20 +137,12 @@ async fn what_is_pushed_has_the_digest_that_it_was_written_with_and_its_bill_of_
         .unwrap();
     assert_eq!(found, digest);
 
-    let bom = artifact(
-        CYCLONEDX,
-        b"{}\n".to_vec(),
-        jiff::Timestamp::UNIX_EPOCH,
-        &named.image,
-    )
-    .unwrap();
-    let another = artifact(
-        "text/plain",
-        b"x".to_vec(),
-        jiff::Timestamp::UNIX_EPOCH,
-        &named.image,
-    )
-    .unwrap();
+    let about_it = |media_type, content: &[u8]| {
+        let created = jiff::Timestamp::UNIX_EPOCH;
+        artifact(media_type, content.to_vec(), created, &named.image).unwrap()
+    };
+    let bom = about_it(CYCLONEDX, b"{}\n");
+    let another = about_it("text/plain", b"x");
     // Twice, as when a push is repeated.
     for one in [&bom, &another, &bom] {
         pusher.attach(&named, one).await.unwrap();
@@ -182,6 +174,7 @@ fn workspace(binary: &Path) -> tempfile::TempDir {
         "Cargo.lock",
         "src",
         "e2e",
+        "election",
         "bundle/Cargo.toml",
         "bundle/check",
         "bundle/src",

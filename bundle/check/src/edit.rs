@@ -22,51 +22,38 @@ use crate::{
 };
 
 /// One edit. What is done is told by which of the fields is there.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Edit {
     /// The file, by what it is: `csv`, `definition`, `budget`, `role`, `binding`, `service`, `annotations`, `dockerfile`,
     /// `catalog`, or `previous` for the ClusterServiceVersion of the release before.
-    #[serde(default, rename = "in")]
+    #[serde(rename = "in")]
     place: Option<String>,
     /// A new file, by its path.
-    #[serde(default)]
     file: Option<String>,
     /// Content of the new file.
-    #[serde(default)]
     content: Option<String>,
     /// Size of the new file, a ConfigMap of bytes that can't be compressed.
-    #[serde(default)]
     random: Option<usize>,
     /// Number of the document.
-    #[serde(default)]
     document: usize,
     /// Pointer to what is set; `-` at its end adds to a list.
-    #[serde(default)]
     set: Option<String>,
     /// The same within the list of examples.
-    #[serde(default)]
     example: Option<String>,
     /// What it is set to.
-    #[serde(default)]
     to: Value,
     /// Pointer to what is taken away.
-    #[serde(default)]
     remove: Option<String>,
     /// Text that is replaced wherever it is.
-    #[serde(default)]
     replace: Option<String>,
     /// The text in its place.
-    #[serde(default)]
     with: String,
     /// Text that is put at the end.
-    #[serde(default)]
     append: Option<String>,
     /// Path that the file is copied to.
-    #[serde(default)]
     copy: Option<String>,
     /// Whether the file is taken away.
-    #[serde(default)]
     delete: bool,
 }
 

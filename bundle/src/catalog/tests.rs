@@ -32,6 +32,19 @@ fn documents(text: &str) -> Vec<Document> {
     Document::parse("catalog.yaml", text.as_bytes()).unwrap()
 }
 
+/// The channels, each with the number of its entries.
+fn channels(documents: &[Document]) -> Vec<(&str, usize)> {
+    let told = |document: &'_ Document| document.text("/schema") == Some("olm.channel");
+    let mut channels = Vec::new();
+    for channel in documents.iter().filter(|document| told(document)) {
+        channels.push((
+            channel.text("/name").unwrap(),
+            channel.list("/entries").len(),
+        ));
+    }
+    channels
+}
+
 #[test]
 fn the_committed_catalog_is_the_one_that_is_made() {
     let committed = std::fs::read_to_string(folder().join(CATALOG)).unwrap();
@@ -176,12 +189,7 @@ fn without_a_release_there_are_candidates_alone() {
         .find(|release| !release.version.pre.is_empty())
         .unwrap();
     let documents = documents(&catalog(&sources(), &[], candidate).unwrap());
-    let channels: Vec<_> = documents
-        .iter()
-        .filter(|document| document.text("/schema") == Some("olm.channel"))
-        .map(|document| document.text("/name").unwrap())
-        .collect();
-    assert_eq!(channels, ["candidate"]);
+    assert_eq!(channels(&documents), [("candidate", 1)]);
     assert_eq!(documents[0].text("/defaultChannel"), Some("candidate"));
 }
 
@@ -191,16 +199,6 @@ fn a_later_candidate_leaves_the_channel_of_releases_as_it_was_and_the_default() 
     let candidate = before.last().unwrap().clone();
     before.push(this);
     let documents = documents(&catalog(&sources(), &before, &candidate).unwrap());
-    let channels: Vec<_> = documents
-        .iter()
-        .filter(|document| document.text("/schema") == Some("olm.channel"))
-        .map(|document| {
-            (
-                document.text("/name").unwrap(),
-                document.list("/entries").len(),
-            )
-        })
-        .collect();
-    assert_eq!(channels, [("stable", 1), ("candidate", 3)]);
+    assert_eq!(channels(&documents), [("stable", 1), ("candidate", 3)]);
     assert_eq!(documents[0].text("/defaultChannel"), Some("stable"));
 }

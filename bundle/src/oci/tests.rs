@@ -15,18 +15,16 @@ fn entry(path: &str, content: &str) -> Entry {
     }
 }
 
+fn owned((key, value): (&str, &str)) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
 fn options() -> ImageOptions {
     ImageOptions {
         architecture: "amd64".to_owned(),
         created: Timestamp::from_second(1_700_000_000).unwrap(),
         settings: ContainerSettings {
-            labels: Some(
-                [
-                    ("b".to_owned(), "2".to_owned()),
-                    ("a".to_owned(), "1".to_owned()),
-                ]
-                .into(),
-            ),
+            labels: Some([("b", "2"), ("a", "1")].map(owned).into()),
             ..ContainerSettings::default()
         },
         annotations: BTreeMap::new(),
@@ -34,11 +32,12 @@ fn options() -> ImageOptions {
 }
 
 fn image() -> Image {
-    Image::new(
-        vec![entry("manifests/b", "2"), entry("manifests/a", "1")],
-        options(),
-    )
-    .unwrap()
+    image_with(options())
+}
+
+fn image_with(options: ImageOptions) -> Image {
+    let entries = vec![entry("manifests/b", "2"), entry("manifests/a", "1")];
+    Image::new(entries, options).unwrap()
 }
 
 #[test]
@@ -67,11 +66,7 @@ fn other_content_age_or_label_is_another_image() {
     assert_ne!(image().digest(), other.digest());
     let mut older = options();
     older.created = Timestamp::UNIX_EPOCH;
-    let older = Image::new(
-        vec![entry("manifests/b", "2"), entry("manifests/a", "1")],
-        older,
-    )
-    .unwrap();
+    let older = image_with(older);
     assert_ne!(image().digest(), older.digest());
 }
 

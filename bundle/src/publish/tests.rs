@@ -20,6 +20,14 @@ fn repository() -> (tempfile::TempDir, PathBuf) {
     (place, binary)
 }
 
+/// A repository that names the image of its binary, and its images.
+fn pinned() -> (tempfile::TempDir, Vec<Named>) {
+    let (place, binary) = repository();
+    pin(place.path(), &binary).unwrap();
+    let images = all(place.path(), &binary).unwrap();
+    (place, images)
+}
+
 /// The numbers of architectures in the header of a program.
 const AMD64: u8 = 62;
 const ARM64: u8 = 183;
@@ -66,21 +74,14 @@ fn a_binary_that_is_no_program_is_refused() {
 
 #[test]
 fn every_image_has_a_bill_of_materials_that_is_attached_to_it_and_to_no_other() {
-    let (place, binary) = repository();
-    pin(place.path(), &binary).unwrap();
-    let images = all(place.path(), &binary).unwrap();
+    let (_place, images) = pinned();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let boms = boms(&root, &images).unwrap();
-    let names: Vec<_> = boms
-        .iter()
-        .map(|bom| {
-            let bom: serde_json::Value = serde_json::from_slice(bom).unwrap();
-            bom["metadata"]["component"]["name"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        })
-        .collect();
+    let name = |bom: &Vec<u8>| {
+        let bom: serde_json::Value = serde_json::from_slice(bom).unwrap();
+        bom["metadata"]["component"]["name"].clone()
+    };
+    let names: Vec<_> = boms.iter().map(name).collect();
     assert_eq!(names, ["five-spot", "5-spot-bundle", "5-spot-catalog"]);
     for (named, bom) in images.iter().zip(boms) {
         let artifact = bom_artifact(bom, &root, &named.image).unwrap();
@@ -94,9 +95,7 @@ fn every_image_has_a_bill_of_materials_that_is_attached_to_it_and_to_no_other() 
 #[test]
 fn two_builds_in_two_places_give_the_same_archives() {
     let archives = [(), ()].map(|()| {
-        let (place, binary) = repository();
-        pin(place.path(), &binary).unwrap();
-        let images = all(place.path(), &binary).unwrap();
+        let (place, images) = pinned();
         let paths = write(&images, &place.path().join("images")).unwrap();
         paths
             .iter()
@@ -132,9 +131,7 @@ fn a_pinned_image_is_the_one_that_the_bundle_names_and_the_comments_stay() {
 
 #[test]
 fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
-    let (place, binary) = repository();
-    pin(place.path(), &binary).unwrap();
-    let images = all(place.path(), &binary).unwrap();
+    let (place, images) = pinned();
     let paths = write(&images, &place.path().join("images")).unwrap();
     let bundle = Bundle::read(&paths[1]).unwrap();
     let report = bundle_check::check::check(&bundle, None, None);
@@ -144,9 +141,7 @@ fn the_archive_of_the_bundle_is_a_bundle_whose_labels_are_its_annotations() {
 
 #[test]
 fn the_catalog_names_the_bundle_and_the_bundle_the_operator_by_digest() {
-    let (place, binary) = repository();
-    pin(place.path(), &binary).unwrap();
-    let images = all(place.path(), &binary).unwrap();
+    let (_place, images) = pinned();
     let whats: Vec<_> = images
         .iter()
         .map(|named| (named.what.as_str(), named.tag.as_str()))
