@@ -58,17 +58,14 @@ pub struct InitCommand {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum InitError {
-    /// It exists.
     #[error("--out={}: exists already and is left alone; remove it or name another file", .0.display())]
     Exists(PathBuf),
-    /// The cluster can't be reached.
     #[error("--kubeconfig={path}: can't be used")]
     Kubeconfig {
         path: String,
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
-    /// Something named is not there.
     #[error("{flag}={name}: namespace {namespace} has no such {kind}")]
     Absent {
         flag: &'static str,
@@ -76,7 +73,6 @@ pub enum InitError {
         namespace: String,
         kind: &'static str,
     },
-    /// The API server did not answer as it should.
     #[error("failed to {action} in namespace {namespace}")]
     Api {
         action: &'static str,
@@ -84,7 +80,6 @@ pub enum InitError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The file can't be written.
     #[error("failed to write {}", .path.display())]
     Write {
         path: PathBuf,

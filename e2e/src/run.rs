@@ -327,6 +327,7 @@ async fn tidy(rig: &Rig<'_>, applied: Applied) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     fn no_way(need: Need, action: &str) -> Result<(), ClusterError> {
         let action = action.to_owned();
@@ -363,9 +364,6 @@ mod tests {
         let error = require(false, |_, _| Ok(()), &[FaultKind::Graceful]).unwrap_err();
         assert!(error.is_usage());
         let message = error.to_string();
-        assert!(
-            message.contains("--audit-log") && message.contains("--holder any"),
-            "{message}"
-        );
+        says(&message, &["--audit-log", "--holder any"]);
     }
 }

@@ -11,6 +11,7 @@
 //! | [`statistics`] | what many trials show |
 //! | [`criteria`] | what the user asks of a run beside that |
 //! | [`report`] | `report.json` |
+//! | `named` | enums whose variants are words |
 //! | [`plan`] | when within the renew period each fault comes |
 //! | [`samples`] | trials and reports made by hand, for tests |
 #![cfg_attr(
@@ -26,6 +27,7 @@ pub mod criteria;
 pub mod fault;
 pub mod judge;
 pub mod limit;
+mod named;
 pub mod observed;
 pub mod plan;
 pub mod report;

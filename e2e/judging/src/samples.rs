@@ -3,7 +3,9 @@
 mod history;
 mod report;
 mod seen;
+mod words;
 
-pub use history::{SETTINGS, begun, expiry, handover, record, stamp, wall};
+pub use history::{PROMISE, SETTINGS, begun, expiry, handover, record, seen, stamp, wall};
 pub use report::{crashes, report, trial};
-pub use seen::{call, pod};
+pub use seen::{call, own, pod};
+pub use words::says;

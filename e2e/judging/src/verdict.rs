@@ -3,97 +3,74 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a run, or one of its checks, came out.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "UPPERCASE")]
-#[strum(serialize_all = "UPPERCASE")]
-pub enum Verdict {
-    /// What was promised was seen.
-    Pass,
-    /// The rig was at fault: nothing can be said about the operator.
-    Inconclusive,
-    /// The operator broke a promise.
-    Fail,
+use crate::named::named;
+
+named! {
+    "UPPERCASE",
+    /// How a run, or one of its checks, came out.
+    pub enum Verdict {
+        /// What was promised was seen.
+        Pass,
+        /// The rig was at fault: nothing can be said about the operator.
+        Inconclusive,
+        /// The operator broke a promise.
+        Fail,
+    }
 }
 
-/// What is checked. The names are part of the report's format.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum CheckId {
-    /// There is a standby that could take over.
-    Standby,
-    /// The worst case that the lease configuration allows is within what was promised.
-    WorstCase,
-    /// The Lease has the duration that the Deployment is configured with.
-    LeaseDuration,
-    /// The system settles: replicas ready, one leader, work flowing.
-    SteadyState,
-    /// When nothing changes, the leader renews and nobody writes.
-    Idle,
-    /// The disruption budget lets the right evictions pass and refuses the rest.
-    DisruptionBudget,
-    /// Another term began after the fault, exactly once.
-    Takeover,
-    /// The Lease changed hands for a reason.
-    Reason,
-    /// The Lease changed hands within the bound of the fault.
-    LeaseFailover,
-    /// The new leader's first write came within its bound.
-    WorkFailover,
-    /// The takeover was within what was promised.
-    Within,
-    /// The old leader did not write after the new one.
-    Overlap,
-    /// Only the holder of the Lease wrote.
-    OnlyHolderWrites,
-    /// A leader that could not renew stopped working by its renew deadline.
-    SteppedDown,
-    /// Somebody led all the while, but for the time that one takeover may take.
-    Led,
-    /// The old leader lived through a fault that gave it no reason to end.
-    Survived,
-    /// The disruption budget let every replica of the drained node go.
-    Drained,
-    /// A limit that the user gave is kept.
-    Gate,
-    /// A figure is known as well as the user asked.
-    Precision,
-    /// It is no slower than the run that the user compares with.
-    Regression,
-    /// Lease and metrics agree on one leader.
-    OneLeader,
-    /// No change of the canary was lost.
-    Canary,
-    /// Replicas and disruption budget were restored.
-    Restored,
-    /// The rig saw what it needs to see.
-    Evidence,
+named! {
+    "kebab-case",
+    /// What is checked. The names are part of the report's format.
+    pub enum CheckId {
+        /// There is a standby that could take over.
+        Standby,
+        /// The worst case that the lease configuration allows is within what was promised.
+        WorstCase,
+        /// The Lease has the duration that the Deployment is configured with.
+        LeaseDuration,
+        /// The system settles: replicas ready, one leader, work flowing.
+        SteadyState,
+        /// When nothing changes, the leader renews and nobody writes.
+        Idle,
+        /// The disruption budget lets the right evictions pass and refuses the rest.
+        DisruptionBudget,
+        /// Another term began after the fault, exactly once.
+        Takeover,
+        /// The Lease changed hands for a reason.
+        Reason,
+        /// The Lease changed hands within the bound of the fault.
+        LeaseFailover,
+        /// The new leader's first write came within its bound.
+        WorkFailover,
+        /// The takeover was within what was promised.
+        Within,
+        /// The old leader did not write after the new one.
+        Overlap,
+        /// Only the holder of the Lease wrote.
+        OnlyHolderWrites,
+        /// A leader that could not renew stopped working by its renew deadline.
+        SteppedDown,
+        /// Somebody led all the while, but for the time that one takeover may take.
+        Led,
+        /// The old leader lived through a fault that gave it no reason to end.
+        Survived,
+        /// The disruption budget let every replica of the drained node go.
+        Drained,
+        /// A limit that the user gave is kept.
+        Gate,
+        /// A figure is known as well as the user asked.
+        Precision,
+        /// It is no slower than the run that the user compares with.
+        Regression,
+        /// Lease and metrics agree on one leader.
+        OneLeader,
+        /// No change of the canary was lost.
+        Canary,
+        /// Replicas and disruption budget were restored.
+        Restored,
+        /// The rig saw what it needs to see.
+        Evidence,
+    }
 }
 
 /// One thing that was checked.

@@ -29,14 +29,12 @@ pub struct Archive {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ReadError {
-    /// There is no such file.
     #[error("failed to read {}", .path.display())]
     Open {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// It is not what it should be.
     #[error("{} is no {what}", .path.display())]
     Json {
         path: PathBuf,
@@ -44,7 +42,6 @@ pub enum ReadError {
         #[source]
         source: serde_json::Error,
     },
-    /// It is of another time.
     #[error(
         "{}: format_version is {found}, this failover reads {FORMAT_VERSION}: read it with the version that wrote it, or \
          measure again", .path.display()
@@ -124,12 +121,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::folder::Folder;
     use failover_judging::{
-        judge::{Promise, judge},
-        samples::{handover, report as sample},
-    };
-
-    const PROMISE: Promise = Promise {
-        within_ms: 15_000.0,
+        judge::judge,
+        samples::{PROMISE, handover, report as sample, says},
     };
 
     /// A run of one trial in a folder of its own.
@@ -171,10 +164,8 @@ pub(crate) mod tests {
         change(place.path(), "format_version", 1.into());
         change(place.path(), "trials", "elsewhere".into());
         let error = Archive::read(place.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("format_version is 1") && error.contains(REPORT),
-            "{error}"
-        );
+        says(&error, &["format_version is 1"]);
+        assert!(error.contains(REPORT), "{error}");
     }
 
     #[test]
@@ -182,10 +173,10 @@ pub(crate) mod tests {
         let place = run();
         std::fs::write(place.path().join(REPORT), "{}").unwrap();
         let error = Archive::read(place.path()).unwrap_err().to_string();
-        assert!(error.contains("is no report of failover"), "{error}");
+        says(&error, &["is no report of failover"]);
         let missing = place.path().join("nowhere");
         let error = Archive::read(&missing).unwrap_err().to_string();
-        assert!(error.contains("nowhere"), "{error}");
+        says(&error, &["nowhere"]);
     }
 
     #[test]
@@ -193,7 +184,7 @@ pub(crate) mod tests {
         let place = run();
         std::fs::remove_file(place.path().join("trials/2-graceful-1.json")).unwrap();
         let error = Archive::read(place.path()).unwrap_err().to_string();
-        assert!(error.contains("2-graceful-1.json"), "{error}");
+        says(&error, &["2-graceful-1.json"]);
         std::fs::remove_dir(place.path().join("trials")).unwrap();
         assert_eq!(Archive::read(place.path()).unwrap().trials, None);
     }

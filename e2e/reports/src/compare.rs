@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::CellAlignment;
 
 use crate::{
     archive::{self, ReadError},
-    table::wrapped,
+    table::{self, seconds, wrapped},
 };
 use failover_judging::{
-    clock::Millis,
     criteria::{
         Comparisons, Pair, Sample,
         comparison::{ALPHA, differences},
@@ -116,11 +115,7 @@ fn render(first: &Report, others: &[Report]) -> String {
 }
 
 fn table(named: &[(&str, Comparisons)]) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let mut table = table::with_header([
         "replicas, fault",
         "from",
         "",
@@ -183,17 +178,13 @@ fn cells(of: &Pair, pairs: &[(&str, &Pair)]) -> [String; 8] {
     ]
 }
 
-fn seconds(value: Millis) -> String {
-    format!("{:.3}", value / 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use failover_judging::{
         fault::FaultKind,
         judge::Reason,
-        samples::{crashes, trial},
+        samples::{crashes, says, trial},
     };
 
     #[test]
@@ -214,19 +205,17 @@ mod tests {
             Reason::Expired,
         ));
         let text = render(&before, &[after]);
-        for expected in [
-            "2 crash",
-            "1.004",
-            "2.004",
-            "2.00",
-            "slower",
-            "fence: deployed before, none after",
-        ] {
-            assert!(text.contains(expected), "no {expected} in\n{text}");
-        }
-        assert!(
-            text.contains("not compared: 2 replicas, holder-overwritten"),
-            "{text}"
+        says(
+            &text,
+            &[
+                "2 crash",
+                "1.004",
+                "2.004",
+                "2.00",
+                "slower",
+                "fence: deployed before, none after",
+                "not compared: 2 replicas, holder-overwritten",
+            ],
         );
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -247,14 +236,14 @@ mod tests {
             let row = rows.iter().find(|row| row.contains(&format!(" {name} ")));
             assert!(row.is_some_and(|row| row.contains(expected)), "{text}");
         }
-        assert!(text.contains("A, C: not compared"), "{text}");
+        says(&text, &["A, C: not compared"]);
     }
 
     #[test]
     fn runs_of_different_faults_say_that_there_is_nothing_to_compare() {
-        assert!(
-            render(&crashes(&[]), &[crashes(&[1.0])])
-                .contains("no phase of any fault has values in both runs")
+        says(
+            &render(&crashes(&[]), &[crashes(&[1.0])]),
+            &["no phase of any fault has values in both runs"],
         );
     }
 }

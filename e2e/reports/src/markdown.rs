@@ -1,5 +1,6 @@
 //! `summary.md`: the report for a page that renders Markdown, such as the summary of a CI job.
 
+use crate::table::seconds;
 use failover_judging::{
     clock::Millis,
     report::{Group, Report},
@@ -163,32 +164,29 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn seconds(value: Millis) -> String {
-    format!("{:.3}", value / 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use failover_judging::{
         fault::FaultKind,
         judge::Reason,
-        samples::{report, trial},
+        samples::{report, says, trial},
         verdict::{Check, CheckId},
     };
 
     #[test]
     fn the_summary_has_the_verdict_the_table_and_what_was_not_observed() {
         let text = render(&report());
-        for expected in [
-            "### Failover: PASS\n",
-            "5 checks passed. Image operator; lease duration 15 s",
-            "| 2 | graceful | lease failover | 2 | 0.120 | 0.180 | 0.180 | 2.000 | PASS |",
-            "| 2 | crash-loop | work failover | 1 | 14.300 | 14.300 | 14.300 | 17.000 | PASS |",
-            "**Not observed**\n\n- the weather",
-        ] {
-            assert!(text.contains(expected), "no {expected} in\n{text}");
-        }
+        says(
+            &text,
+            &[
+                "### Failover: PASS\n",
+                "5 checks passed. Image operator; lease duration 15 s",
+                "| 2 | graceful | lease failover | 2 | 0.120 | 0.180 | 0.180 | 2.000 | PASS |",
+                "| 2 | crash-loop | work failover | 1 | 14.300 | 14.300 | 14.300 | 17.000 | PASS |",
+                "**Not observed**\n\n- the weather",
+            ],
+        );
         assert!(!text.contains("**Why**"));
     }
 
@@ -206,11 +204,9 @@ mod tests {
         });
         report.trials.extend(trials);
         let text = render(&report.concluded());
-        assert!(
-            text.contains(
-                "| 2 | crash | lease failover | 6 | 0.300 (0.100 to 0.600) | 0.600 | 0.600 |"
-            ),
-            "{text}"
+        says(
+            &text,
+            &["| 2 | crash | lease failover | 6 | 0.300 (0.100 to 0.600) | 0.600 | 0.600 |"],
         );
     }
 

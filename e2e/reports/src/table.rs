@@ -33,12 +33,18 @@ pub fn render(report: &Report) -> String {
     parts.join("\n\n") + "\n"
 }
 
-fn percentiles(groups: &[Group]) -> String {
+/// An empty table that is as wide as its cells.
+pub(crate) fn with_header<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    table
+}
+
+fn percentiles(groups: &[Group]) -> String {
+    let mut table = with_header([
         "replicas, fault",
         "from fault, s",
         "n",
@@ -139,7 +145,7 @@ fn group_cells(group: &Group) -> [String; 7] {
     ]
 }
 
-fn seconds(value: Millis) -> String {
+pub(crate) fn seconds(value: Millis) -> String {
     format!("{:.3}", value / 1000.0)
 }
 

@@ -55,7 +55,6 @@ impl Applied {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ApplyError {
-    /// A call failed.
     #[error("failed to {action} {kind} {name}")]
     Call {
         action: &'static str,
@@ -64,7 +63,6 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// A kind is not served.
     #[error("failed to apply {name}: the API server does not serve {kind} ({api_version})")]
     UnknownKind {
         api_version: String,
@@ -73,7 +71,6 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// What earlier runs applied is not known.
     #[error(
         "ConfigMap {}/{} (key {}), which says what earlier runs applied, can't be used: start a new cluster, or delete it \
          and what they applied",
@@ -82,7 +79,6 @@ pub enum ApplyError {
         KEY
     )]
     Inventory(#[source] serde_json::Error),
-    /// Something did not go away.
     #[error("{kind} {name} is still there {} s after it was deleted", SETTLE_LIMIT.as_secs())]
     StillThere { kind: String, name: String },
 }

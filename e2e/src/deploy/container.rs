@@ -7,19 +7,15 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Container};
 /// The variable that names the Lease, where an operator has one.
 pub(crate) const LEASE_NAME: &str = "LEASE_NAME";
 
-/// The variable of the lease duration.
 pub(super) const DURATION: &str = "LEASE_DURATION_SECONDS";
 
-/// The variable of the renew deadline.
 pub(super) const RENEW_DEADLINE: &str = "LEASE_RENEW_DEADLINE_SECONDS";
 
-/// The variable of the retry period.
 pub(super) const RETRY_PERIOD: &str = "LEASE_RETRY_PERIOD_SECONDS";
 
 /// The variables that tell the election settings.
 pub(crate) const SETTINGS: [&str; 3] = [DURATION, RENEW_DEADLINE, RETRY_PERIOD];
 
-/// The containers of the Deployment's pods.
 pub(crate) fn containers(deployment: &Deployment) -> &[Container] {
     let pod = deployment
         .spec
@@ -57,7 +53,6 @@ pub(crate) fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a s
         .as_deref()
 }
 
-/// The first port of the container.
 pub(crate) fn first_port(container: &Container) -> Option<i32> {
     let mut ports = container.ports.iter().flatten();
     ports.next().map(|port| port.container_port)

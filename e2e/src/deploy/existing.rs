@@ -14,7 +14,6 @@ use crate::undo_log::{Due, Undo, UndoLog};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ExistingError {
-    /// It can't be read or changed.
     #[error("failed to {action} Deployment {name} in namespace {namespace}")]
     Call {
         action: &'static str,
@@ -23,10 +22,8 @@ pub enum ExistingError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// It is not what it was said to be.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// It has no shape to put back.
     #[error("failed to write down Deployment {name} as it was found")]
     Shape {
         name: String,

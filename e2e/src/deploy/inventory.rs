@@ -146,6 +146,7 @@ fn failed(action: &'static str) -> impl FnOnce(kube::Error) -> ApplyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     fn named(names: &[&str]) -> Vec<Identity> {
         let identity = |name: &&str| Identity {
@@ -171,10 +172,7 @@ mod tests {
     fn a_list_that_can_not_be_read_is_not_an_empty_one() {
         let error = identities(Some("not json".to_owned())).unwrap_err();
         let message = error.to_string();
-        assert!(
-            message.contains("failover-applied") && message.contains("objects"),
-            "{message}"
-        );
+        says(&message, &["failover-applied", "objects"]);
     }
 
     #[test]

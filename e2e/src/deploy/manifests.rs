@@ -11,7 +11,6 @@ use serde::Deserialize;
 /// The file that lists the resources.
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
-/// Whether an object is of this kind.
 pub(crate) fn is_a(object: &DynamicObject, kind: &str) -> bool {
     let types = object.types.as_ref();
     types.is_some_and(|types| types.kind == kind)
@@ -28,7 +27,6 @@ pub struct Manifests {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ManifestError {
-    /// The folder has no kustomization.
     #[error(
         "--deploy={} (target.manifests): must be a file, or a folder with a {KUSTOMIZATION}",
         .path.display()
@@ -38,21 +36,18 @@ pub enum ManifestError {
         #[source]
         source: std::io::Error,
     },
-    /// The kustomization is more than a list of resources.
     #[error("{}: may have the fields apiVersion, kind and resources only", .file.display())]
     Kustomization {
         file: PathBuf,
         #[source]
         source: Box<serde_saphyr::Error>,
     },
-    /// A resource can't be read.
     #[error("the manifest {} can't be read", .file.display())]
     Unreadable {
         file: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// A resource is not a Kubernetes object.
     #[error("{}: document {number} is not a Kubernetes object", .file.display())]
     NotAnObject {
         file: PathBuf,
@@ -141,6 +136,7 @@ fn read_file(file: &Path) -> Result<Vec<DynamicObject>, ManifestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -205,10 +201,7 @@ mod tests {
     fn a_field_that_changes_what_is_deployed_is_refused_by_name() {
         let folder = folder(&[("kustomization.yaml", "resources: []\nnamePrefix: x-\n")]);
         let message = chain(&read(folder.path()).unwrap_err());
-        assert!(
-            message.contains("namePrefix") && message.contains("kustomization.yaml"),
-            "{message}"
-        );
+        says(&message, &["namePrefix", "kustomization.yaml"]);
     }
 
     #[test]
@@ -216,21 +209,13 @@ mod tests {
         let message = read(Path::new("/nonexistent/deploy"))
             .unwrap_err()
             .to_string();
-        assert!(
-            message.contains("--deploy=/nonexistent/deploy"),
-            "{message}"
-        );
+        says(&message, &["--deploy=/nonexistent/deploy"]);
     }
 
     #[test]
     fn a_listed_file_that_is_missing_is_named() {
         let folder = folder(&[("kustomization.yaml", "resources: [gone.yaml]\n")]);
-        assert!(
-            read(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("gone.yaml")
-        );
+        says(&read(folder.path()).unwrap_err(), &["gone.yaml"]);
     }
 
     #[test]
@@ -241,6 +226,6 @@ mod tests {
             ("a.yaml", &text),
         ]);
         let message = read(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("a.yaml: document 2"), "{message}");
+        says(&message, &["a.yaml: document 2"]);
     }
 }

@@ -36,14 +36,12 @@ impl fmt::Display for RolloutCommand {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum RolloutError {
-    /// The command can't be run.
     #[error("--rollout (run.rollout): failed to run `{command}`")]
     Run {
         command: String,
         #[source]
         source: std::io::Error,
     },
-    /// It failed.
     #[error("--rollout (run.rollout): `{command}` ended with {status}: {stderr}")]
     Failed {
         command: String,
@@ -79,6 +77,7 @@ impl RolloutCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     #[test]
     fn a_command_is_words_and_must_not_be_empty() {
@@ -93,10 +92,7 @@ mod tests {
         works.run().await.unwrap();
         let fails: RolloutCommand = "ls /nowhere/at/all".parse().unwrap();
         let said = fails.run().await.unwrap_err().to_string();
-        assert!(
-            said.contains("--rollout") && said.contains("/nowhere/at/all"),
-            "{said}"
-        );
+        says(&said, &["--rollout", "/nowhere/at/all"]);
         let missing: RolloutCommand = "/nowhere/at/all".parse().unwrap();
         let said = missing.run().await.unwrap_err().to_string();
         assert_eq!(

@@ -60,18 +60,15 @@ pub struct Naming {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum TargetError {
-    /// None or several Deployments take part in an election.
     #[error(
         "--deploy: exactly one Deployment must have a container with the variable {LEASE_NAME}, found {found}; name it with \
          --deployment (target.deployment in failover.toml)"
     )]
     Deployments { found: usize },
-    /// The Deployment that is named is not in the manifests.
     #[error(
         "--deployment={name} (target.deployment): must be one of the manifests' Deployments: {available}"
     )]
     NoDeployment { name: String, available: String },
-    /// The Deployment that is named is in another namespace than the one that is named.
     #[error(
         "--namespace={namespace} (target.namespace): Deployment {name} is in namespace {others}"
     )]
@@ -80,26 +77,22 @@ pub enum TargetError {
         name: String,
         others: String,
     },
-    /// The name alone does not tell which Deployment is meant.
     #[error(
         "--namespace (target.namespace) must tell which Deployment {name} is meant: {available}"
     )]
     SeveralDeployments { name: String, available: String },
-    /// A Deployment is not one.
     #[error("the manifest of Deployment {name} does not have the shape of apps/v1")]
     Shape {
         name: String,
         #[source]
         source: serde_json::Error,
     },
-    /// Something is not said that has to be.
     #[error("Deployment {deployment}: {field} must be set{or_given}")]
     Missing {
         deployment: String,
         field: &'static str,
         or_given: &'static str,
     },
-    /// Which container is elected is not clear.
     #[error(
         "Deployment {deployment}: --container (target.container) must name one of its containers: {available}"
     )]

@@ -11,17 +11,14 @@ use failover_rig::cluster::ClusterError;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum FaultError {
-    /// The leader's pod has no container to act on.
     #[error("pod {0} has no running container")]
     NoContainer(String),
-    /// The node refused.
     #[error("failed to act on the node of pod {pod}")]
     Node {
         pod: String,
         #[source]
         source: ClusterError,
     },
-    /// The API server refused.
     #[error("failed to {action} {name}")]
     Api {
         action: &'static str,
@@ -29,17 +26,14 @@ pub enum FaultError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The API server did not answer.
     #[error("failed to {action}")]
     Request {
         action: &'static str,
         #[source]
         source: RequestError,
     },
-    /// The user's command did not roll the Deployment out.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
-    /// It was done and had no effect, or can't be done here.
     #[error("{0}")]
     NoEffect(String),
 }

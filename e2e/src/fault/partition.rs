@@ -79,6 +79,7 @@ pub(super) async fn api_address(context: &RunContext<'_>) -> Result<String, Faul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     #[test]
     fn each_rule_is_deleted_as_it_was_inserted() {
@@ -88,17 +89,13 @@ mod tests {
             assert!(inserted.starts_with("nsenter -t 41 -n iptables"));
             assert_eq!(inserted.replace(" -I ", " -D "), deleted);
         }
-        assert!(
-            Direction::Out
-                .rule("41", "-I", "10.43.0.1")
-                .join(" ")
-                .contains("OUTPUT -d 10.43.0.1")
+        says(
+            &Direction::Out.rule("41", "-I", "10.43.0.1").join(" "),
+            &["OUTPUT -d 10.43.0.1"],
         );
-        assert!(
-            Direction::In
-                .rule("41", "-I", "10.43.0.1")
-                .join(" ")
-                .contains("INPUT -s 10.43.0.1")
+        says(
+            &Direction::In.rule("41", "-I", "10.43.0.1").join(" "),
+            &["INPUT -s 10.43.0.1"],
         );
     }
 }

@@ -138,6 +138,7 @@ mod tests {
     };
 
     use super::*;
+    use failover_judging::samples::says;
 
     #[test]
     fn the_policy_is_for_one_pod_and_one_lease() {
@@ -146,9 +147,7 @@ mod tests {
                 .unwrap();
         let spec = policy.spec.unwrap();
         let expression = &spec.validations.unwrap()[0].expression;
-        assert!(
-            expression.contains("== 'pod-a'") && expression.contains("system:serviceaccount:n:s")
-        );
+        says(&expression, &["== 'pod-a'", "system:serviceaccount:n:s"]);
         let rules = spec.match_constraints.unwrap().resource_rules.unwrap();
         assert_eq!(
             rules[0].resource_names.as_deref(),

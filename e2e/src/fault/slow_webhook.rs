@@ -26,7 +26,6 @@ use crate::{
 };
 use failover_judging::observed::{PodSeen, Strike};
 
-/// The name of the configuration.
 const NAME: &str = "failover-slow-webhook";
 
 /// Where it is.

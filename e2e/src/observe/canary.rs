@@ -70,14 +70,12 @@ pub struct Canary {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum CanaryError {
-    /// Its kind is not served.
     #[error("the canary {name} can't be made")]
     Kind {
         name: String,
         #[source]
         source: ApplyError,
     },
-    /// The API server did not answer.
     #[error("failed to {action} the canary {name}")]
     Request {
         action: &'static str,
@@ -85,7 +83,6 @@ pub enum CanaryError {
         #[source]
         source: RequestError,
     },
-    /// The API server refused it.
     #[error("failed to {action} the canary {name}: {code} {message}")]
     Refused {
         action: &'static str,
@@ -93,7 +90,6 @@ pub enum CanaryError {
         code: u16,
         message: String,
     },
-    /// It has no shape.
     #[error("failed to write down the canary {name}")]
     Shape {
         name: String,

@@ -36,17 +36,14 @@ pub struct Answer {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
 pub enum RequestError {
-    /// The request could not be built.
     #[error("failed to build the request {0}")]
     Build(String, #[source] http::Error),
-    /// It was not answered.
     #[error("no answer to {0}")]
     Send(String, #[source] Box<kube::Error>),
-    /// The answer broke off.
     #[error("the answer to {0} broke off")]
     Receive(String, #[source] Box<kube::Error>),
-    /// It took too long.
     #[error("no answer to {0} within {limit} s", limit = LIMIT.as_secs())]
     Late(String),
 }

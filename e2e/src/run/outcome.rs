@@ -143,6 +143,7 @@ pub(super) fn recorded_duration(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failover_judging::samples::says;
 
     fn settings(duration_seconds: u32) -> LeaseSettings {
         LeaseSettings {
@@ -161,10 +162,9 @@ mod tests {
             },
         );
         assert_eq!(check.verdict, Verdict::Fail);
-        assert!(
-            check.detail.contains("LEASE_DURATION_SECONDS=30")
-                && check.detail.contains("15.0 s (--within)"),
-            "{check:?}"
+        says(
+            &check.detail,
+            &["LEASE_DURATION_SECONDS=30", "15.0 s (--within)"],
         );
         assert_eq!(
             worst_case(
@@ -198,11 +198,9 @@ mod tests {
         assert_eq!(check(None).verdict, Verdict::Fail);
         let excused = check(Some("the audit log was lost"));
         assert_eq!(excused.verdict, Verdict::Inconclusive);
-        assert!(
-            excused
-                .detail
-                .contains("1 of 2 replicas Ready; but the audit log was lost"),
-            "{excused:?}"
+        says(
+            &excused.detail,
+            &["1 of 2 replicas Ready; but the audit log was lost"],
         );
     }
 

@@ -20,7 +20,6 @@ pub(super) struct RigWatch {
 }
 
 impl RigWatch {
-    /// Begins to look.
     pub(super) fn begin(context: &RunContext<'_>) -> Self {
         Self {
             since: context.observations.now(),
@@ -73,22 +72,13 @@ fn trouble_in(seen: &Seen, since: Stamp, known: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use failover_judging::observed::{OwnCall, RigFault, Stall};
-
-    fn stamp(ms: i64) -> Stamp {
-        Stamp::from_micros(ms * 1000)
-    }
+    use failover_judging::{
+        observed::{OwnCall, RigFault, Stall},
+        samples::{own, says, stamp},
+    };
 
     fn request(sent: i64, answered: i64) -> OwnCall {
-        OwnCall {
-            audit_id: None,
-            purpose: "canary".to_owned(),
-            sent: stamp(sent),
-            answered: stamp(answered),
-            code: 200,
-            generation: None,
-            resource_version: None,
-        }
+        own("canary", sent, answered - sent)
     }
 
     fn stall(at: i64, lasted_ms: f64) -> Stall {
@@ -123,25 +113,19 @@ mod tests {
     fn what_goes_wrong_while_it_waits_is_told_with_its_measurement() {
         let mut seen = quiet();
         seen.stalls.push(stall(3000, 300.0));
-        assert!(
-            trouble(&seen)
-                .unwrap()
-                .contains("waited 300 ms for a processor (limit 250 ms)")
+        says(
+            &trouble(&seen).unwrap(),
+            &["waited 300 ms for a processor (limit 250 ms)"],
         );
         seen.own.push(request(3000, 4200));
-        assert!(
-            trouble(&seen)
-                .unwrap()
-                .contains("took 1200 ms (limit 1000 ms)")
-        );
+        says(&trouble(&seen).unwrap(), &["took 1200 ms (limit 1000 ms)"]);
         seen.rig.push(RigFault::WatchGap {
             resource: "pods".to_owned(),
             lasted_ms: 400.0,
         });
-        assert!(
-            trouble(&seen)
-                .unwrap()
-                .contains("the watch on pods was broken for 400 ms")
+        says(
+            &trouble(&seen).unwrap(),
+            &["the watch on pods was broken for 400 ms"],
         );
     }
 }

@@ -33,9 +33,7 @@ const FRESH: Duration = Duration::from_secs(4);
 /// Who leads in a steady state.
 #[derive(Clone, Debug)]
 pub(super) struct Steady {
-    /// The leader.
     pub(super) leader: PodSeen,
-    /// The Lease.
     pub(super) lease: LeaseSeen,
 }
 
@@ -43,19 +41,15 @@ pub(super) struct Steady {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub(super) enum Unsteady {
-    /// The operator does not settle.
     #[error("not steady after {} s: {waiting_for}", .limit.as_secs())]
     TimeUp {
         waiting_for: String,
         limit: Duration,
     },
-    /// Several replicas are one to the election.
     #[error("not steady after {} s: {why}", .limit.as_secs())]
     SharedIdentity { why: String, limit: Duration },
-    /// The image can't be had.
     #[error("--image: the node can't start {image}: {why}")]
     Image { image: String, why: String },
-    /// The node can't run the replicas.
     #[error("the node can't run the replicas: {0}")]
     Node(String),
 }

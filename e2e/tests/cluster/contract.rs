@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_judging::report::Provider;
+use failover_judging::{report::Provider, samples::says};
 use failover_rig::cluster::{Brought, Cluster, ClusterOptions, CommandTemplate, Signal};
 use failover_rig::engine;
 use futures::{Stream, StreamExt};
@@ -78,14 +78,9 @@ async fn commands_on_a_node_give_status_and_both_outputs(cluster: &Cluster, node
         .unwrap();
     assert_eq!(lines.next().await.unwrap().unwrap(), "a");
     assert_eq!(lines.next().await.unwrap().unwrap(), "bc");
-    assert!(
-        lines
-            .next()
-            .await
-            .unwrap()
-            .unwrap_err()
-            .to_string()
-            .contains("ended with status 0")
+    says(
+        &lines.next().await.unwrap().unwrap_err(),
+        &["ended with status 0"],
     );
     assert!(lines.next().await.is_none());
 
@@ -105,10 +100,8 @@ async fn commands_on_a_node_give_status_and_both_outputs(cluster: &Cluster, node
         .await
         .unwrap_err()
         .to_string();
-    assert!(
-        message.contains("no node other") && message.contains(node),
-        "{message}"
-    );
+    says(&message, &["no node other"]);
+    says(&message, &[node]);
 }
 
 /// Whether a process with these two words as its command line is on the node.
@@ -286,7 +279,7 @@ async fn an_image_of_the_engine_is_loaded_while_running(
         .await
         .unwrap_err()
         .to_string();
-    assert!(message.contains("five-spot/typo:1"), "{message}");
+    says(&message, &["five-spot/typo:1"]);
 }
 
 async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: &str) {
@@ -325,7 +318,7 @@ async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: 
         .await
         .unwrap();
     let message = reached.pause().await.unwrap_err().to_string();
-    assert!(message.contains("--provider kubeconfig"), "{message}");
+    says(&message, &["--provider kubeconfig"]);
     reached.stop().await.unwrap();
 
     let closed = Cluster::start(&brought(None, None), &Heard::default())
@@ -335,10 +328,7 @@ async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: 
         .require_nodes("kill the leader's container")
         .unwrap_err()
         .to_string();
-    assert!(
-        message.contains("kill the leader's container") && message.contains("--on-node"),
-        "{message}"
-    );
+    says(&message, &["kill the leader's container", "--on-node"]);
     cluster
         .client()
         .await

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use failover_judging::report::Provider;
-use failover_rig::cluster::{Brought, Cluster, ClusterError, ClusterOptions};
+use failover_judging::{report::Provider, samples::says};
+use failover_rig::cluster::{Brought, Cluster, ClusterOptions};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::rig::{self, FAILOVER, Heard, options};
 
-async fn error(options: &ClusterOptions) -> (ClusterError, String) {
+/// What is said of the error of this kind that there is instead of a cluster.
+async fn refused(options: &ClusterOptions, kind: &str) -> String {
     let started = timeout(rig::limit(), Cluster::start(options, &Heard::default())).await;
     let error = started
         .expect("the error has to come in time")
@@ -22,7 +23,8 @@ async fn error(options: &ClusterOptions) -> (ClusterError, String) {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    (error, message)
+    assert!(format!("{error:?}").starts_with(kind), "{error:?}");
+    message
 }
 
 fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
@@ -51,48 +53,34 @@ fn brought(kubeconfig: PathBuf, context: Option<&str>) -> ClusterOptions {
 
 #[tokio::test]
 async fn a_kubeconfig_that_does_not_exist_is_named() {
-    let (error, message) = error(&brought(PathBuf::from("/nowhere/kubeconfig"), None)).await;
-    assert!(
-        matches!(error, ClusterError::Kubeconfig { .. }),
-        "{error:?}"
-    );
-    assert!(
-        message.contains("/nowhere/kubeconfig") && message.contains("--kubeconfig"),
-        "{message}"
-    );
+    let message = refused(
+        &brought(PathBuf::from("/nowhere/kubeconfig"), None),
+        "Kubeconfig",
+    )
+    .await;
+    says(&message, &["/nowhere/kubeconfig", "--kubeconfig"]);
 }
 
 #[tokio::test]
 async fn a_context_that_does_not_exist_is_named_with_those_that_do() {
     let file = kubeconfig("https://127.0.0.1:1");
-    let (_, message) = error(&brought(file.path().to_owned(), Some("there"))).await;
-    assert!(
-        message.contains("no context there") && message.contains("it has: here"),
-        "{message}"
-    );
+    let message = refused(&brought(file.path().to_owned(), Some("there")), "").await;
+    says(&message, &["no context there", "it has: here"]);
 }
 
 #[tokio::test]
 async fn a_server_that_refuses_the_connection_is_named_at_once() {
     let file = kubeconfig("https://127.0.0.1:1");
-    let (error, message) = error(&brought(file.path().to_owned(), None)).await;
-    assert!(
-        matches!(error, ClusterError::Unreachable { .. }),
-        "{error:?}"
-    );
-    assert!(message.contains("https://127.0.0.1:1"), "{message}");
+    let message = refused(&brought(file.path().to_owned(), None), "Unreachable").await;
+    says(&message, &["https://127.0.0.1:1"]);
 }
 
 #[tokio::test]
 async fn a_server_that_accepts_and_stays_silent_is_given_up_after_ten_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let file = kubeconfig(&format!("https://{}", listener.local_addr().unwrap()));
-    let (error, message) = error(&brought(file.path().to_owned(), None)).await;
-    assert!(
-        matches!(error, ClusterError::Unreachable { .. }),
-        "{error:?}"
-    );
-    assert!(message.contains("within 10 s"), "{message}");
+    let message = refused(&brought(file.path().to_owned(), None), "Unreachable").await;
+    says(&message, &["within 10 s"]);
 }
 
 #[tokio::test]
@@ -101,25 +89,15 @@ async fn an_image_that_does_not_exist_is_named_with_how_to_get_it() {
         images: vec!["ghcr.io/finos/5spot-rs:typo".to_owned()],
         ..options()
     };
-    let (error, message) = error(&options).await;
-    assert!(
-        matches!(error, ClusterError::ImageMissing { .. }),
-        "{error:?}"
-    );
-    assert!(
-        message.contains("5spot-rs:typo") && message.contains("build or pull it"),
-        "{message}"
-    );
+    let message = refused(&options, "ImageMissing").await;
+    says(&message, &["5spot-rs:typo", "build or pull it"]);
 }
 
 #[tokio::test]
 async fn a_node_image_that_does_not_exist_is_named_with_the_command_that_builds_it() {
     rig::docker().await;
-    let (_, message) = error(&rig::stand_in("five-spot/node:typo")).await;
-    assert!(
-        message.contains("five-spot/node:typo") && message.contains("`just node`"),
-        "{message}"
-    );
+    let message = refused(&rig::stand_in("five-spot/node:typo"), "").await;
+    says(&message, &["five-spot/node:typo", "`just node`"]);
 }
 
 #[tokio::test]
@@ -132,15 +110,8 @@ async fn without_any_cluster_image_both_ways_out_are_named() {
         node_image: "five-spot/node:typo".to_owned(),
         ..options()
     };
-    let (error, message) = error(&options).await;
-    assert!(
-        matches!(error, ClusterError::NoClusterImage { .. }),
-        "{error:?}"
-    );
-    assert!(
-        message.contains("127.0.0.1:1/k3s:v1") && message.contains("`just node`"),
-        "{message}"
-    );
+    let message = refused(&options, "NoClusterImage").await;
+    says(&message, &["127.0.0.1:1/k3s:v1", "`just node`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,15 +124,13 @@ async fn a_cluster_that_never_gets_ready_is_given_up_and_removed() {
         timeout: Duration::from_secs(10),
         ..rig::stand_in(&image)
     };
-    let (error, message) = error(&options).await;
-    assert!(matches!(error, ClusterError::NotReady { .. }), "{error:?}");
-    assert!(
-        message.contains("within 10 s (--cluster-timeout)"),
-        "{message}"
-    );
-    assert!(
-        message.contains("never-ready waits for nothing"),
-        "{message}"
+    let message = refused(&options, "NotReady").await;
+    says(
+        &message,
+        &[
+            "within 10 s (--cluster-timeout)",
+            "never-ready waits for nothing",
+        ],
     );
     assert_eq!(
         rig::containers(&docker, "ancestor", &image).await,
@@ -174,9 +143,8 @@ async fn a_server_that_ends_at_once_is_reported_with_its_last_words() {
     let _alone = rig::alone().await;
     let docker = rig::docker().await;
     let image = rig::node_image(&docker, "broken", "echo the disk is on fire >&2; exit 7").await;
-    let (error, message) = error(&rig::stand_in(&image)).await;
-    assert!(matches!(error, ClusterError::Start { .. }), "{error:?}");
-    assert!(message.contains("the disk is on fire"), "{message}");
+    let message = refused(&rig::stand_in(&image), "Start").await;
+    says(&message, &["the disk is on fire"]);
     assert_eq!(
         rig::containers(&docker, "ancestor", &image).await,
         Vec::<String>::new()
@@ -193,8 +161,5 @@ async fn without_an_engine_the_program_fails_and_says_how_to_get_one() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(
-        said.contains("unix:///nowhere/docker.sock") && said.contains("`just engine`"),
-        "{said}"
-    );
+    says(&said, &["unix:///nowhere/docker.sock", "`just engine`"]);
 }

@@ -78,7 +78,6 @@ pub(crate) fn options() -> ClusterOptions {
     }
 }
 
-/// Options for an image that stands in for the node's.
 pub(crate) fn stand_in(image: &str) -> ClusterOptions {
     ClusterOptions {
         provider: Some(Provider::Node),

@@ -62,13 +62,8 @@ impl Rig {
             .keep();
         let mut command = Command::new(env!("CARGO_BIN_EXE_failover"));
         command
-            .args([
-                "run",
-                "--provider",
-                "kubeconfig",
-                "--on-node",
-                "docker exec {node}",
-            ])
+            .args(["run", "--provider", "kubeconfig"])
+            .args(["--on-node", "docker exec {node}"])
             .args(["--audit-log", &audit.path, "--audit-node", &audit.node])
             .arg("--kubeconfig")
             .arg(self.folder.path().join("kubeconfig"))
@@ -84,7 +79,6 @@ impl Rig {
         (command, out)
     }
 
-    /// Whether a signal has stopped a process on the node.
     fn has_stopped_process(&self) -> bool {
         let node = self.lane.cluster.nodes()[0];
         let look = [
@@ -185,9 +179,7 @@ impl Ended {
             );
         }
     }
-}
 
-impl Ended {
     /// What the namespace's events said where the run did not get as far as was expected.
     fn events(&self) -> String {
         let folders = std::fs::read_dir(self.out.join("failures"));
@@ -217,124 +209,56 @@ fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
     ended.names(&["verdict: PASS"]);
 }
 
-/// A standby that notices the end of the process by itself is as fast as a release, so it is the release that is missed.
-#[test]
-fn an_operator_that_never_releases_is_caught_by_the_takeover_without_a_release() {
-    let rig = Rig::take();
-    let ended = rig.mutant("never-release", &["--faults", "graceful"]);
-    ended.fails_naming(&["reason: ", "took the Lease from", "it was not released"]);
-}
+const STRAY: &str = "accepted work writes by a replica that did not hold the Lease";
 
-#[test]
-fn an_operator_that_writes_on_is_caught_by_its_writes() {
-    let rig = Rig::take();
-    let ended = rig.mutant("writes-on", &["--fence", "off", "--faults", "graceful"]);
-    ended.fails_naming(&[
-        "only-holder-writes",
-        "accepted work writes by a replica that did not hold the Lease",
-    ]);
-}
-
-#[test]
-fn an_operator_that_works_without_the_lease_is_caught_by_its_writes() {
-    let rig = Rig::take();
-    let ended = rig.mutant(
-        "works-without-lease",
-        &["--fence", "off", "--faults", "graceful"],
-    );
-    ended.fails_naming(&[
-        "only-holder-writes",
-        "accepted work writes by a replica that did not hold the Lease",
-    ]);
-}
-
-#[test]
-fn a_leader_that_holds_the_lease_and_does_nothing_is_named() {
-    let rig = Rig::take();
-    let ended = rig.mutant("idle-leader", &["--settle", "30s", "--faults", "graceful"]);
-    ended.fails_naming(&[
-        "steady-state",
-        "holds the Lease, but no write of it follows the canary",
-    ]);
-}
-
-/// It takes its Lease anew each time that its term is over, so it is how often it writes that gives it away.
-#[test]
-fn a_leader_that_does_not_renew_is_named() {
-    let rig = Rig::take();
-    let ended = rig.mutant("never-renews", &["--steady", "20s", "--faults", "graceful"]);
-    ended.fails_naming(&[
-        "idle: leader ",
-        "expected 10.0 ±2 at one per LEASE_RETRY_PERIOD",
-    ]);
+#[rstest::rstest]
+// A standby that notices the end of the process by itself is as fast as a release, so it is the release that is missed.
+#[case("never-release", "", &["reason: ", "took the Lease from", "it was not released"])]
+#[case("writes-on", "--fence off", &["only-holder-writes", STRAY])]
+#[case("works-without-lease", "--fence off", &["only-holder-writes", STRAY])]
+#[case("idle-leader", "--settle 30s", &["steady-state", "holds the Lease, but no write of it follows the canary"])]
+// It takes its Lease anew each time that its term is over, so it is how often it writes that gives it away.
+#[case("never-renews", "--steady 20s", &["idle: leader ", "expected 10.0 ±2 at one per LEASE_RETRY_PERIOD"])]
+fn an_operator_that_breaks_a_promise_is_caught_by_what_it_does(
+    #[case] mutant: &str,
+    #[case] flags: &str,
+    #[case] named: &[&str],
+) {
+    let mut flags: Vec<&str> = flags.split_whitespace().collect();
+    flags.extend(["--faults", "graceful"]);
+    Rig::take().mutant(mutant, &flags).fails_naming(named);
 }
 
 #[test]
 fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
-    let rig = Rig::take();
-    let ended = rig.mutant("impatient", &["--faults", "holder-overwritten"]);
-    ended.fails_naming(&[
+    let named = [
         "reason: ",
         "took the Lease from",
         "its leaseDurationSeconds=15 had not passed",
-    ]);
-}
-
-#[test]
-fn replicas_that_share_one_identity_are_named() {
-    let rig = Rig::take();
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &[
-            "--set-env",
-            "POD_NAME=operator",
-            "--set-env",
-            "POD_UID=00000000-0000-4000-8000-000000000001",
-            "--fence",
-            "off",
-            "--settle",
-            "30s",
-            "--replicas",
-            "2",
-            "--faults",
-            "graceful",
-        ],
-    );
-    ended.fails_naming(&["steady-state", "one identity for all of them"]);
-}
-
-#[test]
-fn lease_settings_that_allow_more_than_is_promised_fail_by_name() {
-    let rig = Rig::take();
-    let flags = [
-        "--set-env",
-        "LEASE_DURATION_SECONDS=30",
-        "--within",
-        "15s",
-        "--replicas",
-        "2",
-        "--faults",
-        "partition",
     ];
-    let ended = rig.failover(Path::new(DEPLOY), &flags);
-    ended.fails_naming(&[
-        "worst-case",
-        "LEASE_DURATION_SECONDS=30",
-        "over the promised 15000 ms (--within)",
-    ]);
+    let ended = Rig::take().mutant("impatient", &["--faults", "holder-overwritten"]);
+    ended.fails_naming(&named);
 }
 
-#[test]
-fn one_replica_fails_for_want_of_a_standby() {
-    let rig = Rig::take();
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &["--replicas", "1", "--faults", "graceful"],
-    );
-    ended.fails_naming(&[
-        "standby: 1 replica: no standby could take over",
-        "allows no disruption",
-    ]);
+#[rstest::rstest]
+#[case::replicas_that_share_one_identity(
+    "--set-env POD_NAME=operator --set-env POD_UID=00000000-0000-4000-8000-000000000001 --fence off --settle 30s \
+     --replicas 2 --faults graceful",
+    &["steady-state", "one identity for all of them"]
+)]
+#[case::lease_settings_that_allow_more_than_is_promised(
+    "--set-env LEASE_DURATION_SECONDS=30 --within 15s --replicas 2 --faults partition",
+    &["worst-case", "LEASE_DURATION_SECONDS=30", "over the promised 15000 ms (--within)"]
+)]
+#[case::one_replica_without_a_standby(
+    "--replicas 1 --faults graceful",
+    &["standby: 1 replica: no standby could take over", "allows no disruption"]
+)]
+fn settings_that_can_not_keep_a_promise_fail_by_name(#[case] flags: &str, #[case] named: &[&str]) {
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    Rig::take()
+        .failover(Path::new(DEPLOY), &flags)
+        .fails_naming(named);
 }
 
 /// A copy of the operator's folder with one file changed.
@@ -354,32 +278,30 @@ fn edited(file: &str, edit: impl Fn(&str) -> String) -> TempDir {
     deploy
 }
 
-#[test]
-fn a_missing_disruption_budget_fails_by_name() {
+#[rstest::rstest]
+#[case::missing(
+    "kustomization.yaml",
+    "  - pdb.yaml\n",
+    "",
+    "no disruption budget selects"
+)]
+#[case::selects_nothing(
+    "pdb.yaml",
+    "      app: 5spot-controller",
+    "      app: something-else",
+    "not 5spot-controller"
+)]
+fn a_disruption_budget_that_does_not_select_the_pods_fails_by_name(
+    #[case] file: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] named: &str,
+) {
     let rig = Rig::take();
-    let deploy = edited("kustomization.yaml", |text| {
-        let rest = text.lines().filter(|line| !line.contains("pdb.yaml"));
-        rest.collect::<Vec<_>>().join("\n")
-    });
+    let deploy = edited(file, |text| text.replace(old, new));
     let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
-    ended.fails_naming(&[
-        "disruption-budget",
-        "no disruption budget selects the pods of Deployment 5spot-controller",
-    ]);
-}
-
-#[test]
-fn a_disruption_budget_that_selects_nothing_fails_by_name() {
-    let rig = Rig::take();
-    let deploy = edited("pdb.yaml", |text| {
-        text.replace("      app: 5spot-controller", "      app: something-else")
-    });
-    let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
-    ended.fails_naming(&[
-        "disruption-budget",
-        "no disruption budget selects the pods of Deployment 5spot-controller",
-        "not 5spot-controller",
-    ]);
+    let none = "no disruption budget selects the pods of Deployment 5spot-controller";
+    ended.fails_naming(&["disruption-budget", none, named]);
 }
 
 #[test]

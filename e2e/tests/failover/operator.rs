@@ -7,6 +7,7 @@ use failover_judging::{
     fault::FaultKind,
     judge::Reason,
     report::{Provider, Report},
+    samples::says,
     verdict::Verdict,
 };
 use failover_rig::cluster::OPERATOR_IMAGE;
@@ -207,8 +208,5 @@ fn the_disruption_budget_lets_one_of_two_replicas_go_and_says_why_not_the_other(
     assert_eq!(codes, [201, 429], "{disruption:#?}");
     let refused = &disruption.evictions[1];
     assert!(refused.leader && refused.by_budget, "{refused:#?}");
-    assert!(
-        refused.message.contains("disruption budget"),
-        "{refused:#?}"
-    );
+    says(&refused.message, &["disruption budget"]);
 }

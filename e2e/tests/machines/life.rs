@@ -1,5 +1,6 @@
 //! A machine comes with its window and goes with it, and only when its pods have gone.
 
+use failover_judging::samples::says;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, ResourceExt,
@@ -35,23 +36,19 @@ fn a_machine_comes_with_its_window_and_goes_when_its_pods_have_gone() {
         let [titles, row] = table.lines().collect::<Vec<_>>()[..] else {
             panic!("{table}")
         };
-        for column in [
-            "PHASE",
-            "INSCHEDULE",
-            "NEXT ACTIVATION",
-            "KILLSWITCH",
-            "MESSAGE",
-        ] {
-            assert!(titles.contains(column), "{table}");
-        }
-        assert!(
-            row.contains("Active") && row.contains("the window is open"),
-            "{table}"
+        says(
+            &titles,
+            &[
+                "PHASE",
+                "INSCHEDULE",
+                "NEXT ACTIVATION",
+                "KILLSWITCH",
+                "MESSAGE",
+            ],
         );
+        says(&row, &["Active", "the window is open"]);
         let told = rig.kubectl(&["describe", "sm", NAME]).await;
-        for event in ["WaitingForNode", "NodeReady"] {
-            assert!(told.contains(event), "{told}");
-        }
+        says(&told, &["WaitingForNode", "NodeReady"]);
 
         let work = Work::begin(rig).await;
         let pods = work.on_host().await;
@@ -104,7 +101,7 @@ fn a_machine_comes_with_its_window_and_goes_when_its_pods_have_gone() {
         assert_eq!(reason(&status, "Drained"), "NodeDrained", "{status:#}");
         assert_eq!(status["machineRef"], json!(null), "{status:#}");
         let told = rig.kubectl(&["describe", "sm", NAME]).await;
-        assert!(told.contains("NodeDrained"), "{told}");
+        says(&told, &["NodeDrained"]);
         work.end().await;
         rig.remove(NAME).await;
     });
@@ -124,9 +121,7 @@ fn a_machine_joins_by_the_bootstrap_data_of_kubeadm() {
         let secrets: Api<Secret> = Api::namespaced(rig.client.clone(), NAMESPACE);
         let data = secrets.get(secret.unwrap()).await.unwrap().data.unwrap();
         let data = String::from_utf8_lossy(&data["value"].0).into_owned();
-        for part in ["kubeadm join", "example.com/pool=workstations"] {
-            assert!(data.contains(part), "{data}");
-        }
+        says(&data, &["kubeadm join", "example.com/pool=workstations"]);
         rig.remove(name).await;
         assert!(is_gone(rig, name).await);
     });

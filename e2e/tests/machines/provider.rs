@@ -26,7 +26,6 @@ const FINALIZER: &str = "remotemachine.e2e.5spot.finos.org";
 /// How often all objects are looked at.
 const PACE: Duration = Duration::from_millis(100);
 
-/// The provider.
 pub(crate) struct Provider {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) client: Client,
@@ -253,7 +252,6 @@ impl Provider {
             .map_err(|error| format!("list {}: {}", resource.plural, chain(&error)))
     }
 
-    /// Changes a `RemoteMachine`.
     async fn patch(&self, machine: &DynamicObject, change: &Value) -> Result<(), String> {
         let hosts = self.api(&remote_machines(), machine);
         let patch = Patch::Merge(change);

@@ -179,7 +179,6 @@ impl Rig {
         }
     }
 
-    /// Applies files as users do.
     pub(crate) async fn apply(&self, files: &[&str]) -> Result<(), String> {
         let paths: Vec<_> = files
             .iter()
@@ -255,7 +254,6 @@ impl Rig {
         Api::namespaced_with(self.client.clone(), NAMESPACE, resource)
     }
 
-    /// The Machine of the sample.
     pub(crate) async fn machine(&self) -> Option<DynamicObject> {
         self.get(&machines(), NAME).await
     }
@@ -329,7 +327,6 @@ impl Rig {
         }
     }
 
-    /// The pod that leads, once one does.
     pub(crate) async fn leader(&self) -> Pod {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
@@ -416,7 +413,6 @@ impl Rig {
     }
 }
 
-/// Waits until it holds.
 pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !holds().await {

@@ -18,7 +18,6 @@ pub(crate) fn is(status: &Value, kind: &str, is_true: bool) -> bool {
     condition(status, kind).is_some_and(|found| found["status"] == wanted)
 }
 
-/// The reason of a condition.
 pub(crate) fn reason<'a>(status: &'a Value, kind: &str) -> &'a str {
     condition(status, kind)
         .and_then(|found| found["reason"].as_str())

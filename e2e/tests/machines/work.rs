@@ -75,7 +75,6 @@ impl<'a> Work<'a> {
             .collect()
     }
 
-    /// Allows the interruption.
     pub(crate) async fn allow(&self) {
         let relaxed = json!({"spec": {"minAvailable": 0}});
         let patch = Patch::Merge(&relaxed);

@@ -20,7 +20,6 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The operator that `just image` built, below the root.
 const BINARY: &str = "target/image/five-spot";
 
-/// The package in the catalog.
 const PACKAGE: &str = "5-spot";
 
 /// What OLM's pods run as; it has to be a number, for they must not run as root.

@@ -16,7 +16,6 @@ use crate::{
 
 const README: &str = include_str!("../../../bundle/README.md");
 
-/// The Subscription of the documents.
 pub(crate) const SUBSCRIPTION: &str = "5-spot";
 
 /// What stands for the namespace and for the catalog's digest in the documents.

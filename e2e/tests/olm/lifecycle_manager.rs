@@ -14,7 +14,6 @@ use crate::{images::Images, rig::Rig};
 /// Where `just olm` has put what it made.
 pub(crate) const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/olm");
 
-/// The namespace of OLM.
 pub(crate) const NAMESPACE: &str = "olm";
 
 /// Puts OLM into the cluster, and waits until it runs.

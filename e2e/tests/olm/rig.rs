@@ -21,11 +21,8 @@ use crate::lifecycle_manager;
 
 /// The namespace of the operator; not the one that the documents name, for nothing may depend on that.
 pub(crate) const NAMESPACE: &str = "scheduling";
-/// The Deployment in the bundle.
 pub(crate) const DEPLOYMENT: &str = "5spot-controller";
-/// Its Lease.
 pub(crate) const LEASE: &str = "5spot-leader";
-/// Replicas in the bundle.
 pub(crate) const REPLICAS: i32 = 2;
 
 /// Where a server has its kubeconfig.

@@ -43,7 +43,6 @@ async fn variable(rig: &Rig<'_>) -> Vec<String> {
     set.filter_map(|variable| variable.value).collect()
 }
 
-/// The phase of a ClusterServiceVersion.
 pub(crate) fn phase(csv: &DynamicObject) -> String {
     csv.data["status"]["phase"]
         .as_str()

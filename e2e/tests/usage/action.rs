@@ -1,5 +1,6 @@
 //! The action that gates a pipeline: its scripts do what they say, and what the workflows pass to each other exists.
 
+use failover_judging::samples::says;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -103,10 +104,7 @@ fn a_quote_that_is_not_closed_is_bad_input() {
     let ended = gate(folder.path(), 0, &[("FAILOVER_ARGS", "--image 'x")]);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(
-        said.contains("FAILOVER_ARGS") && said.contains("quote"),
-        "{said}"
-    );
+    says(&said, &["FAILOVER_ARGS", "quote"]);
 }
 
 #[test]

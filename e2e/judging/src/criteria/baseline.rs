@@ -175,7 +175,10 @@ fn is_asked_for(what: Unmatched, report: &Report) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{samples::crashes, verdict::Verdict};
+    use crate::{
+        samples::{crashes, says},
+        verdict::Verdict,
+    };
 
     fn baseline(lease_ms: &[f64]) -> Baseline {
         Baseline {
@@ -216,11 +219,9 @@ mod tests {
         let check = check(&around(n, before), &around(n, after));
         assert_eq!(check.verdict, verdict, "{check:?}");
         assert!(check.detail.contains(named), "{check:?}");
-        assert!(
-            check
-                .scope
-                .contains("main.json, 2 replicas, crash, lease failover"),
-            "{check:?}"
+        says(
+            &check.scope,
+            &["main.json, 2 replicas, crash, lease failover"],
         );
     }
 
@@ -231,7 +232,7 @@ mod tests {
         let after = [100.0, 100.0, 100.0, 1500.0, 2000.0, 2000.0, 2000.0];
         let check = check(&before, &after);
         assert_eq!(check.verdict, Verdict::Pass);
-        assert!(check.detail.contains("not more than noise"), "{check:?}");
+        says(&check.detail, &["not more than noise"]);
     }
 
     #[test]
@@ -241,10 +242,7 @@ mod tests {
             Verdict::of(checks.iter().map(|check| check.verdict)),
             Verdict::Inconclusive
         );
-        assert!(
-            checks[0].detail.contains("only the later run has it"),
-            "{checks:?}"
-        );
+        says(&checks[0].detail, &["only the later run has it"]);
         let checks = baseline(&[]).checks(&crashes(&[]));
         assert_eq!(checks[0].verdict, Verdict::Inconclusive);
     }
@@ -258,10 +256,7 @@ mod tests {
         assert_eq!(baseline.warnings(&report), Vec::<String>::new());
         let checks = baseline.checks(&report);
         assert_eq!(checks.len(), 2);
-        assert!(
-            checks[0].detail.contains("only the earlier run has it"),
-            "{checks:?}"
-        );
+        says(&checks[0].detail, &["only the earlier run has it"]);
     }
 
     #[test]
@@ -270,10 +265,7 @@ mod tests {
         assert_eq!(baseline(&[1.0]).warnings(&report), Vec::<String>::new());
         report.settings = None;
         let warnings = baseline(&[1.0]).warnings(&report);
-        assert!(
-            warnings[0].contains("15/10/2 s before, unknown after"),
-            "{warnings:?}"
-        );
+        says(&warnings[0], &["15/10/2 s before, unknown after"]);
     }
 
     #[rstest::rstest]

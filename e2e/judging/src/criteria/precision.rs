@@ -59,10 +59,8 @@ pub enum GoalError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum Unreachable {
-    /// Its fault is not tried.
     #[error("--until-confident {goal}: the fault {fault} is not among --faults", fault = .goal.fault())]
     NotTried { goal: Goal },
-    /// There may not be as many trials as an interval takes.
     #[error(
         "--until-confident {goal}: an interval takes {needed} trials, more than --max-trials {max_trials}"
     )]
@@ -71,7 +69,6 @@ pub enum Unreachable {
         needed: usize,
         max_trials: u32,
     },
-    /// There are to be more trials than there may be.
     #[error("--max-trials {max_trials}: is less than --trials {trials}")]
     Bounds { trials: u32, max_trials: u32 },
 }

@@ -18,7 +18,6 @@ use crate::{
     verdict::{Check, CheckId},
 };
 
-/// All checks of one trial.
 pub(super) fn all(reading: &Reading<'_>, promise: Promise) -> Vec<Check> {
     let mut checks = vec![evidence(reading)];
     if reading

@@ -140,7 +140,6 @@ fn missing(budgets: &[BudgetSeen], deployment: &str) -> String {
 /// Why no eviction can be judged.
 #[derive(Debug, PartialEq)]
 enum Unfit {
-    /// The budget is at fault.
     Budget(String),
     /// What the budget says of itself is not what its rule says.
     Count(String),

@@ -164,7 +164,6 @@ pub(super) fn error(
     }
 }
 
-/// The phases of a trial.
 pub(super) fn phases(
     data: &TrialData,
     takeover: Option<&Takeover>,

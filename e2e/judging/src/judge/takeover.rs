@@ -8,43 +8,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Millis, Stamp, duration_millis},
+    named::named,
     observed::{LeaseRecord, LeaseSeen},
 };
 
 pub use claim::Evidence;
 pub use succession::{history_of_terms, principal, without_stranger};
 
-/// Why another replica, or another process life, may hold the Lease.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Reason {
-    /// The Lease was emptied first; by whom, only the audit log can say.
-    Released,
-    /// The old holder was silent for as long as its record promised to be left alone.
-    Expired,
-    /// Kubelet had reported the end of the very process that held it.
-    Proof,
-    /// The harness had killed the process that held it, and the fence was in place for the case that it had not.
-    Hint,
-    /// The same pod came back as a new process; its predecessor is dead by construction.
-    Reclaimed,
-    /// The very process that held it went on holding it: nobody had a better right.
-    Own,
-    /// None of these: the Lease was taken from a holder that still had a right to it.
-    Unexplained,
+named! {
+    "kebab-case",
+    /// Why another replica, or another process life, may hold the Lease.
+    pub enum Reason {
+        /// The Lease was emptied first; by whom, only the audit log can say.
+        Released,
+        /// The old holder was silent for as long as its record promised to be left alone.
+        Expired,
+        /// Kubelet had reported the end of the very process that held it.
+        Proof,
+        /// The harness had killed the process that held it, and the fence was in place for the case that it had not.
+        Hint,
+        /// The same pod came back as a new process; its predecessor is dead by construction.
+        Reclaimed,
+        /// The very process that held it went on holding it: nobody had a better right.
+        Own,
+        /// None of these: the Lease was taken from a holder that still had a right to it.
+        Unexplained,
+    }
 }
 
 /// One change of the leader.

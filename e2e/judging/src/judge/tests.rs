@@ -9,43 +9,79 @@ use super::*;
 use crate::{
     fault::FaultKind,
     judge::takeover::Reason,
-    observed::{OwnCall, PodSeen, Presence, Recovery, RigFault, Role, Stall},
-    samples::{SETTINGS, expiry, handover, pod, record, stamp, wall},
-    verdict::CheckId,
+    observed::{PodSeen, Presence, Recovery, RigFault, Role, Stall},
+    samples::{PROMISE, SETTINGS, expiry, handover, own, pod, record, stamp, wall},
+    verdict::{Check, CheckId},
 };
 
-const PROMISE: Promise = Promise {
-    within_ms: 15_000.0,
-};
-fn verdict_of(result: &TrialResult, id: CheckId) -> Verdict {
-    result
-        .checks
-        .iter()
-        .find(|check| check.id == id)
-        .unwrap_or_else(|| panic!("no {id} in {:?}", result.checks))
-        .verdict
+fn judged(data: &TrialData) -> TrialResult {
+    judge(data, PROMISE)
 }
 
-fn detail_of(result: &TrialResult, id: CheckId) -> &str {
-    &result
-        .checks
-        .iter()
-        .find(|check| check.id == id)
-        .unwrap()
-        .detail
+/// Judges a trial that all checks pass.
+fn passed(data: &TrialData) -> TrialResult {
+    let result = judged(data);
+    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    result
+}
+
+fn has(result: &TrialResult, id: CheckId) -> bool {
+    result.checks.iter().any(|check| check.id == id)
+}
+
+fn check_of(result: &TrialResult, id: CheckId) -> &Check {
+    let mut checks = result.checks.iter();
+    let found = checks.find(|check| check.id == id);
+    found.unwrap_or_else(|| panic!("no {id} in {:#?}", result.checks))
+}
+
+fn says(result: &TrialResult, id: CheckId, words: &[&str]) {
+    let check = check_of(result, id);
+    for words in words {
+        assert!(check.detail.contains(words), "no {words:?} in {check:#?}");
+    }
+}
+
+fn passes(result: &TrialResult, id: CheckId, words: &[&str]) {
+    came_out(Verdict::Pass, result, id, words);
+}
+
+fn fails(result: &TrialResult, id: CheckId, words: &[&str]) {
+    came_out(Verdict::Fail, result, id, words);
+}
+
+fn undecided(result: &TrialResult, id: CheckId, words: &[&str]) {
+    came_out(Verdict::Inconclusive, result, id, words);
+}
+
+/// Whether a measured time is the true one, but for the measuring error.
+fn about(result: &TrialResult, measured: Option<f64>, truth: f64) {
+    let difference = (measured.unwrap() - truth).abs();
+    assert!(difference <= result.error.total_ms, "{:#?}", result.phases);
+}
+
+fn came_out(expected: Verdict, result: &TrialResult, id: CheckId, words: &[&str]) {
+    let check = check_of(result, id);
+    assert_eq!(check.verdict, expected, "{check:#?}");
+    says(result, id, words);
+}
+
+/// Takes out what was seen of the Lease after the fault.
+fn not_taken(mut data: TrialData) -> TrialData {
+    data.leases.truncate(1);
+    data.calls
+        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
+    data
 }
 
 #[test]
 fn a_clean_handover_passes_and_every_phase_has_its_number() {
-    let result = judge(&handover(), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&handover());
     assert_eq!(result.reason, Some(Reason::Released));
     let phases = result.phases;
-    let about =
-        |value: Option<f64>, truth: f64| (value.unwrap() - truth).abs() <= result.error.total_ms;
-    assert!(about(phases.released_ms, 100.0), "{phases:?}");
-    assert!(about(phases.lease_ms, 120.0), "{phases:?}");
-    assert!(about(phases.work_ms, 200.0), "{phases:?}");
+    about(&result, phases.released_ms, 100.0);
+    about(&result, phases.lease_ms, 120.0);
+    about(&result, phases.work_ms, 200.0);
     assert_eq!(phases.release_to_holder_ms, Some(20.0));
     assert_eq!(
         (result.error.clock_ms, result.error.total_ms),
@@ -56,12 +92,12 @@ fn a_clean_handover_passes_and_every_phase_has_its_number() {
 
 #[test]
 fn a_late_watch_does_not_lengthen_what_the_audit_log_timed() {
-    let prompt = judge(&handover(), PROMISE);
+    let prompt = judged(&handover());
     let mut data = handover();
     for seen in &mut data.leases {
         seen.at = seen.at + std::time::Duration::from_millis(100);
     }
-    let late = judge(&data, PROMISE);
+    let late = judged(&data);
     assert_eq!(late.phases.lease_ms, prompt.phases.lease_ms);
     assert_eq!(late.error.total_ms, prompt.error.total_ms);
     assert!(late.error.watch_lag_ms > 90.0);
@@ -75,53 +111,46 @@ fn without_audited_lease_writes_the_delay_of_the_watch_is_part_of_the_error() {
     for seen in &mut data.leases {
         seen.at = seen.at + std::time::Duration::from_millis(50);
     }
-    let error = judge(&data, PROMISE).error;
+    let error = judged(&data).error;
     assert!(error.total_ms > 45.0, "{error:?}");
 }
 
 #[test]
 fn an_expiry_passes_and_says_how_long_the_silence_was() {
-    let result = judge(&expiry(15_010), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&expiry(15_010));
     assert_eq!(result.reason, Some(Reason::Expired));
-    assert!(detail_of(&result, CheckId::Reason).contains("15010 ms of silence"));
+    says(&result, CheckId::Reason, &["15010 ms of silence"]);
 }
 
 /// A standby hears of a renewal when it is stored, and the audit log names the moment at which its writer had the answer.
 #[test]
 fn an_expiry_counts_from_when_the_last_renewal_may_have_been_stored() {
     let mut data = expiry(14_990);
-    let judged = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&judged, CheckId::Reason), Verdict::Fail);
+    let result = judged(&data);
+    fails(&result, CheckId::Reason, &[]);
     for call in data.calls.iter_mut().filter(|call| call.is_lease()) {
         call.received.0 = call.completed.0 - 12_000;
     }
-    let judged = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&judged, CheckId::Reason), Verdict::Pass);
+    let result = judged(&data);
+    passes(&result, CheckId::Reason, &[]);
 }
 
 #[test]
 fn a_takeover_before_expiry_fails_for_want_of_a_reason() {
-    let result = judge(&expiry(9_000), PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
-    assert_eq!(
-        verdict_of(&result, CheckId::LeaseFailover),
-        Verdict::Pass,
-        "too fast is not too slow"
-    );
+    let result = judged(&expiry(9_000));
+    fails(&result, CheckId::Reason, &[]);
+    // Too fast is not too slow.
+    passes(&result, CheckId::LeaseFailover, &[]);
 }
 
 #[test]
 fn a_handover_by_expiry_breaks_the_graceful_bound_and_names_the_setting() {
     let mut data = expiry(15_010);
     data.id.fault = FaultKind::Graceful;
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Fail);
-    let detail = detail_of(&result, CheckId::LeaseFailover);
-    assert!(
-        detail.contains("graceful bound of 2000 ms")
-            && detail.contains("LEASE_RETRY_PERIOD_SECONDS=2"),
-        "{detail}"
+    fails(
+        &judged(&data),
+        CheckId::LeaseFailover,
+        &["graceful bound of 2000 ms", "LEASE_RETRY_PERIOD_SECONDS=2"],
     );
 }
 
@@ -138,54 +167,45 @@ fn emptied_by(writer: &str, fault: FaultKind, emptied: i64) -> TrialData {
 #[test]
 fn a_standby_that_empties_the_lease_and_takes_it_fails_and_is_named() {
     for fault in [FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop] {
-        let result = judge(&emptied_by("b", fault, 1100), PROMISE);
-        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
-        let detail = detail_of(&result, CheckId::Reason);
-        assert!(
-            detail.contains("b emptied the Lease that a held"),
-            "{detail}"
+        let result = judged(&emptied_by("b", fault, 1100));
+        fails(
+            &result,
+            CheckId::Reason,
+            &["b emptied the Lease that a held"],
         );
     }
 }
 
 #[test]
 fn a_killed_leader_can_have_released_before_the_kill_and_not_after_it() {
-    let result = judge(&emptied_by("a", FaultKind::Crash, 990), PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Pass);
+    let result = judged(&emptied_by("a", FaultKind::Crash, 990));
+    passes(&result, CheckId::Reason, &[]);
     for fault in [FaultKind::Crash, FaultKind::CrashLoop] {
-        let result = judge(&emptied_by("a", fault, 1100), PROMISE);
-        assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
+        let result = judged(&emptied_by("a", fault, 1100));
+        fails(&result, CheckId::Reason, &[]);
     }
-    let result = judge(&emptied_by("a", FaultKind::Graceful, 1100), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    passed(&emptied_by("a", FaultKind::Graceful, 1100));
 }
 
 #[test]
 fn a_release_that_the_audit_log_does_not_show_is_not_passed() {
     let mut data = handover();
     data.calls.retain(|call| call.resource_version != Some(20));
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
-        Verdict::Inconclusive
-    );
+    undecided(&judged(&data), CheckId::Reason, &[]);
     let mut data = handover();
     for call in &mut data.calls {
         if call.resource_version == Some(20) {
             call.pod = None;
         }
     }
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
-        Verdict::Inconclusive
-    );
+    undecided(&judged(&data), CheckId::Reason, &[]);
 }
 
 #[test]
 fn a_promise_shorter_than_the_takeover_fails_and_names_the_option() {
     let result = judge(&expiry(15_010), Promise { within_ms: 5_000.0 });
-    assert_eq!(verdict_of(&result, CheckId::Within), Verdict::Fail);
-    assert!(detail_of(&result, CheckId::Within).contains("--within"));
-    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Pass);
+    fails(&result, CheckId::Within, &["--within"]);
+    passes(&result, CheckId::LeaseFailover, &[]);
 }
 
 #[test]
@@ -195,9 +215,7 @@ fn a_reclaim_by_the_same_pod_passes_a_crash() {
         .lease(21, 2400, "a", "u/2")
         .work("a", 25, 2450, 2)
         .roles(&[("a", Role::Leading), ("b", Role::Standby)]);
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    assert_eq!(result.reason, Some(Reason::Reclaimed));
+    assert_eq!(passed(&data).reason, Some(Reason::Reclaimed));
 }
 
 #[test]
@@ -206,67 +224,60 @@ fn a_pod_that_was_to_stay_down_and_reclaimed_shows_no_takeover() {
     data.leases.truncate(1);
     data.calls
         .retain(|call| call.lease.as_ref().is_none_or(|lease| lease.holder != "b"));
-    let result = judge(&data.lease(21, 2400, "a", "u/2"), PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
+    fails(
+        &judged(&data.lease(21, 2400, "a", "u/2")),
+        CheckId::Takeover,
+        &[],
+    );
 }
 
 #[test]
 fn a_write_of_the_old_leader_after_the_new_ones_first_fails() {
-    let result = judge(&handover().work("a", 27, 1300, 2), PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Overlap), Verdict::Fail);
-    assert_eq!(
-        verdict_of(&result, CheckId::OnlyHolderWrites),
-        Verdict::Fail
-    );
-    assert!(detail_of(&result, CheckId::Overlap).contains("old leader a"));
+    let result = judged(&handover().work("a", 27, 1300, 2));
+    fails(&result, CheckId::Overlap, &[]);
+    fails(&result, CheckId::OnlyHolderWrites, &[]);
+    says(&result, CheckId::Overlap, &["old leader a"]);
 }
 
 #[test]
 fn a_write_between_two_leaders_fails() {
-    let result = judge(
-        &handover().work("a", 20, 1112, 2).work("a", 20, 1113, 2),
-        PROMISE,
-    );
-    assert_eq!(
-        verdict_of(&result, CheckId::OnlyHolderWrites),
-        Verdict::Fail
+    fails(
+        &judged(&handover().work("a", 20, 1112, 2).work("a", 20, 1113, 2)),
+        CheckId::OnlyHolderWrites,
+        &[],
     );
 }
 
 #[test]
 fn two_leaders_by_metrics_fail() {
-    let result = judge(
-        &handover().roles(&[("b", Role::Leading), ("c", Role::Leading)]),
-        PROMISE,
+    fails(
+        &judged(&handover().roles(&[("b", Role::Leading), ("c", Role::Leading)])),
+        CheckId::OneLeader,
+        &[],
     );
-    assert_eq!(verdict_of(&result, CheckId::OneLeader), Verdict::Fail);
 }
 
 #[test]
 fn metrics_that_name_another_than_the_lease_fail() {
-    let result = judge(
-        &handover().roles(&[("b", Role::Standby), ("c", Role::Leading)]),
-        PROMISE,
+    fails(
+        &judged(&handover().roles(&[("b", Role::Standby), ("c", Role::Leading)])),
+        CheckId::OneLeader,
+        &["the Lease names b"],
     );
-    assert_eq!(verdict_of(&result, CheckId::OneLeader), Verdict::Fail);
-    assert!(detail_of(&result, CheckId::OneLeader).contains("the Lease names b"));
 }
 
 #[test]
 fn metrics_that_were_never_read_are_not_passed() {
     let mut data = handover();
     data.roles.clear();
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::OneLeader),
-        Verdict::Inconclusive
-    );
+    undecided(&judged(&data), CheckId::OneLeader, &[]);
 }
 
 #[test]
 fn a_missing_audit_log_is_not_passed() {
     let mut data = handover();
     data.calls.clear();
-    let result = judge(&data, PROMISE);
+    let result = judged(&data);
     assert_eq!(
         result.verdict,
         Verdict::Inconclusive,
@@ -279,7 +290,7 @@ fn a_missing_audit_log_is_not_passed() {
         CheckId::OnlyHolderWrites,
         CheckId::WorkFailover,
     ] {
-        assert_eq!(verdict_of(&result, id), Verdict::Inconclusive, "{id}");
+        undecided(&result, id, &[]);
     }
 }
 
@@ -289,42 +300,36 @@ fn an_audit_log_that_broke_off_is_not_passed() {
     data.rig.push(RigFault::AuditLost {
         detail: "tail ended".to_owned(),
     });
-    assert_eq!(judge(&data, PROMISE).verdict, Verdict::Inconclusive);
+    assert_eq!(judged(&data).verdict, Verdict::Inconclusive);
 }
 
 #[test]
 fn a_leader_that_does_no_work_fails() {
     let mut data = handover();
     data.calls.retain(|call| call.resource_version != Some(25));
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::WorkFailover), Verdict::Fail);
-    assert_eq!(
-        verdict_of(&result, CheckId::Canary),
-        Verdict::Fail,
-        "the last change is lost"
-    );
+    let result = judged(&data);
+    fails(&result, CheckId::WorkFailover, &[]);
+    // The last change is lost.
+    fails(&result, CheckId::Canary, &[]);
 }
 
 #[test]
 fn no_takeover_at_all_fails() {
-    let mut data = handover();
-    data.leases.truncate(1);
-    data.calls
-        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
+    let data = not_taken(handover());
+    fails(&judged(&data), CheckId::Takeover, &[]);
 }
 
 #[test]
 fn a_second_hop_after_one_fault_fails() {
-    let result = judge(
-        &handover()
-            .lease(30, 1500, "", "v/1")
-            .lease(31, 1520, "c", "w/1"),
-        PROMISE,
+    fails(
+        &judged(
+            &handover()
+                .lease(30, 1500, "", "v/1")
+                .lease(31, 1520, "c", "w/1"),
+        ),
+        CheckId::Takeover,
+        &["2 takeovers"],
     );
-    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
-    assert!(detail_of(&result, CheckId::Takeover).contains("2 takeovers"));
 }
 
 #[test]
@@ -334,32 +339,25 @@ fn replicas_that_do_not_come_back_fail_and_say_what_is_waited_for() {
         waiting_for: Some("1 of 2 replicas Ready".to_owned()),
         ..Recovery::default()
     };
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Restored), Verdict::Fail);
-    assert!(detail_of(&result, CheckId::Restored).contains("1 of 2 replicas Ready"));
+    fails(
+        &judged(&data),
+        CheckId::Restored,
+        &["1 of 2 replicas Ready"],
+    );
 }
 
 #[test]
 fn a_budget_that_allowed_nothing_before_is_not_waited_for() {
     let mut data = handover();
     data.recovery.budget = None;
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Restored),
-        Verdict::Fail
-    );
+    fails(&judged(&data), CheckId::Restored, &[]);
     data.allowed_before = Ok(Some(0));
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Restored),
-        Verdict::Pass
-    );
+    passes(&judged(&data), CheckId::Restored, &[]);
     data.allowed_before = Err("the server is gone".to_owned());
-    let result = judge(&data, PROMISE);
-    assert_eq!(
-        verdict_of(&result, CheckId::Restored),
-        Verdict::Inconclusive,
-        "unread is not none"
-    );
-    assert!(detail_of(&result, CheckId::Restored).contains("the server is gone"));
+    let result = judged(&data);
+    // Unread is not none.
+    undecided(&result, CheckId::Restored, &[]);
+    says(&result, CheckId::Restored, &["the server is gone"]);
 }
 
 #[test]
@@ -369,7 +367,7 @@ fn replicas_that_a_full_node_can_not_run_are_inconclusive() {
     data.rig.push(RigFault::NodeExhausted {
         detail: "0/1 nodes are available: 1 Insufficient memory".to_owned(),
     });
-    assert_eq!(judge(&data, PROMISE).verdict, Verdict::Inconclusive);
+    assert_eq!(judged(&data).verdict, Verdict::Inconclusive);
 }
 
 #[test]
@@ -377,7 +375,7 @@ fn a_lease_write_that_only_the_audit_log_saw_is_part_of_the_history() {
     let mut data = handover();
     data.leases
         .retain(|seen| seen.record.resource_version != 20);
-    assert_eq!(judge(&data, PROMISE).reason, Some(Reason::Released));
+    assert_eq!(judged(&data).reason, Some(Reason::Released));
 }
 
 #[test]
@@ -391,7 +389,7 @@ fn a_graceful_process_is_dead_when_its_container_no_longer_runs() {
         ..pod("a")
     };
     data.pods = vec![pod(1010, true), pod(1180, false)];
-    assert_eq!(judge(&data, PROMISE).phases.process_dead_ms, Some(180.0));
+    assert_eq!(judged(&data).phases.process_dead_ms, Some(180.0));
 }
 
 #[test]

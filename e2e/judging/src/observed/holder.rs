@@ -4,8 +4,8 @@
 //! of three ways, or opaque; then the audit log tells, for it names the pod whose token was used to write the Lease.
 
 use clap::ValueEnum;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+
+use crate::named::named;
 
 /// The hostname of a pod is its name, cut to what a DNS label may be long.
 const HOSTNAME_LIMIT: usize = 63;
@@ -13,33 +13,22 @@ const HOSTNAME_LIMIT: usize = 63;
 /// The length of a UUID in its usual form.
 const UUID_LENGTH: usize = 36;
 
-/// How the holder that a Lease names leads to a pod.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    ValueEnum,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum HolderIdentity {
-    /// The holder is the name of the pod
-    PodName,
-    /// The name of the pod, `_`, and anything, as controller-runtime writes it; a bare name as well
-    #[default]
-    NameSuffix,
-    /// The hostname, `-` or `_`, and a UUID
-    HostnameUuid,
-    /// Anything: the audit log tells which pod wrote it
-    Any,
+named! {
+    "snake_case",
+    /// How the holder that a Lease names leads to a pod.
+    #[derive(Default, ValueEnum)]
+    #[value(rename_all = "snake_case")]
+    pub enum HolderIdentity {
+        /// The holder is the name of the pod
+        PodName,
+        /// The name of the pod, `_`, and anything, as controller-runtime writes it; a bare name as well
+        #[default]
+        NameSuffix,
+        /// The hostname, `-` or `_`, and a UUID
+        HostnameUuid,
+        /// Anything: the audit log tells which pod wrote it
+        Any,
+    }
 }
 
 impl HolderIdentity {

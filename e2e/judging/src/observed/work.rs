@@ -183,7 +183,10 @@ impl JsonSchema for ResourceName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Stamp, observed::audit::Wall, samples::call};
+    use crate::{
+        observed::audit::{Wall, purpose::CANARY},
+        samples::{call, own},
+    };
 
     fn name(text: &str) -> ResourceName {
         text.parse().unwrap()
@@ -191,13 +194,9 @@ mod tests {
 
     fn change(generation: Option<i64>, version: Option<u64>) -> OwnCall {
         OwnCall {
-            audit_id: None,
-            purpose: crate::observed::audit::purpose::CANARY.to_owned(),
-            sent: Stamp::from_micros(1_000_000),
-            answered: Stamp::from_micros(1_010_000),
-            code: 200,
             generation,
             resource_version: version,
+            ..own(CANARY, 1_000, 10)
         }
     }
 
@@ -310,11 +309,11 @@ mod tests {
         "id".clone_into(&mut own_event.audit_id);
         own_event.received = Wall(1_004_000);
         own_event.completed = Wall(1_006_000);
-        let own = OwnCall {
+        let sent = OwnCall {
             audit_id: Some("id".to_owned()),
             ..change.clone()
         };
-        let map = ClockMap::measure(&[own], &[own_event]).unwrap();
+        let map = ClockMap::measure(&[sent], &[own_event]).unwrap();
         let mut write = config_map("out");
         let rule = rule("configmaps", None);
         write.received = Wall(1_020_000);

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Millis, fault::FaultKind, observed::HolderIdentity};
+use crate::{clock::Millis, fault::FaultKind, named::named, observed::HolderIdentity};
 
 /// What was run, and where.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,61 +89,39 @@ pub struct TargetInfo {
     pub holder: HolderIdentity,
 }
 
-/// Where a cluster comes from.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    ValueEnum,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Provider {
-    /// k3s in a container, from its public image
-    K3s,
-    /// Upstream Kubernetes in a container, from the image that `just node` builds
-    Node,
-    /// A cluster that exists already
-    Kubeconfig,
+named! {
+    "lowercase",
+    /// Where a cluster comes from.
+    #[derive(ValueEnum)]
+    pub enum Provider {
+        /// k3s in a container, from its public image
+        K3s,
+        /// Upstream Kubernetes in a container, from the image that `just node` builds
+        Node,
+        /// A cluster that exists already
+        Kubeconfig,
+    }
 }
 
-/// The rule of the operator's disruption budget.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    ValueEnum,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum BudgetShape {
-    /// As the manifests have it
-    #[default]
-    AsIs,
-    /// One replica must be there: of R, all but one may be disrupted at a time
-    #[value(name = "min-available-1")]
-    #[serde(rename = "min-available-1")]
-    #[strum(to_string = "min-available-1")]
-    MinAvailable1,
-    /// One replica may be missing: of any number, one may be disrupted at a time
-    #[value(name = "max-unavailable-1")]
-    #[serde(rename = "max-unavailable-1")]
-    #[strum(to_string = "max-unavailable-1")]
-    MaxUnavailable1,
+named! {
+    "kebab-case",
+    /// The rule of the operator's disruption budget.
+    #[derive(Default, ValueEnum)]
+    pub enum BudgetShape {
+        /// As the manifests have it
+        #[default]
+        AsIs,
+        /// One replica must be there: of R, all but one may be disrupted at a time
+        #[value(name = "min-available-1")]
+        #[serde(rename = "min-available-1")]
+        #[strum(to_string = "min-available-1")]
+        MinAvailable1,
+        /// One replica may be missing: of any number, one may be disrupted at a time
+        #[value(name = "max-unavailable-1")]
+        #[serde(rename = "max-unavailable-1")]
+        #[strum(to_string = "max-unavailable-1")]
+        MaxUnavailable1,
+    }
 }
 
 impl BudgetShape {

@@ -1,9 +1,10 @@
 //! Builds trials by hand: a history of Lease writes, work writes and changes of the canary.
 
-use super::seen::call;
+use super::seen::{call, own};
 use crate::{
     clock::Stamp,
     fault::FaultKind,
+    judge::Promise,
     observed::{
         LeaseRecord, LeaseSeen, OwnCall, Recovery, Role, RolesSeen, Strike, TrialData, TrialId,
         Wall, audit::purpose::CANARY,
@@ -16,6 +17,11 @@ pub const SETTINGS: LeaseSettings = LeaseSettings {
     duration_seconds: 15,
     renew_deadline_seconds: 10,
     retry_period_seconds: 2,
+};
+
+/// The takeover time that they promise.
+pub const PROMISE: Promise = Promise {
+    within_ms: 15_000.0,
 };
 
 /// The API server's clock runs 5000 s ahead of the run's.
@@ -122,12 +128,8 @@ impl TrialData {
         write.completed = wall(at + 6);
         self.own.push(OwnCall {
             audit_id: Some(write.audit_id.clone()),
-            purpose: CANARY.to_owned(),
-            sent: stamp(at),
-            answered: stamp(at + 10),
-            code: 200,
             generation: Some(generation),
-            resource_version: None,
+            ..own(CANARY, at, 10)
         });
         self.calls.push(write);
         self
@@ -156,6 +158,15 @@ pub fn record(version: u64, holder: &str, life: &str) -> LeaseRecord {
         incarnation: Some(life.to_owned()),
         duration_seconds: Some(15),
         ..LeaseRecord::default()
+    }
+}
+
+/// The Lease as it was seen at a moment in milliseconds.
+pub fn seen(version: u64, at_ms: i64, holder: &str, life: &str) -> LeaseSeen {
+    LeaseSeen {
+        at: stamp(at_ms),
+        record: record(version, holder, life),
+        deleted: false,
     }
 }
 

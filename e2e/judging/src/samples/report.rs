@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::history::SETTINGS;
+use super::history::{PROMISE, SETTINGS};
 use crate::{
     clock::Stamp,
     fault::FaultKind,
     judge::{
-        CanaryCount, Exclusion, MeasuringError, Phases, Promise, Reason, StrayWrite, TrialResult,
+        CanaryCount, Exclusion, MeasuringError, Phases, Reason, StrayWrite, TrialResult,
         disruption::{BudgetSeen, Disruption},
         idle::{CallCount, Idle},
     },
@@ -129,9 +129,7 @@ pub fn report() -> Report {
             not_observed: vec!["the weather".to_owned()],
         },
         settings: Some(SETTINGS),
-        promise: Some(Promise {
-            within_ms: 15_000.0,
-        }),
+        promise: Some(PROMISE),
         measuring_error_ms: None,
         idle: Some(Idle {
             window_ms: 30_000.0,

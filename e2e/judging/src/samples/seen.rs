@@ -2,13 +2,27 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::history::stamp;
 use crate::{
     clock::Stamp,
-    observed::{ApiCall, PodSeen, Presence, Wall},
+    observed::{ApiCall, OwnCall, PodSeen, Presence, Wall},
 };
 
 /// Counts the events of audit logs, each of which has an id of its own.
 static EVENTS: AtomicU64 = AtomicU64::new(1);
+
+/// A request of the harness that was accepted, sent at a moment in milliseconds.
+pub fn own(purpose: &str, sent_ms: i64, took_ms: i64) -> OwnCall {
+    OwnCall {
+        audit_id: None,
+        purpose: purpose.to_owned(),
+        sent: stamp(sent_ms),
+        answered: stamp(sent_ms + took_ms),
+        code: 200,
+        generation: None,
+        resource_version: None,
+    }
+}
 
 /// An accepted call by a pod of the operator, for hand-built histories.
 pub fn call(pod: &str, verb: &str, resource: &str) -> ApiCall {

@@ -51,17 +51,14 @@ pub enum Statistic {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum FigureError {
-    /// It does not have the parts of a figure.
     #[error("{0:?} must be FAULT.PHASE.STATISTIC, such as crash.work.p95")]
     Shape(String),
-    /// A part is none of the words for it.
     #[error("{found:?} is no {part}: it is one of {known}")]
     Word {
         part: &'static str,
         found: String,
         known: String,
     },
-    /// The time can't be read.
     #[error("{found:?} is no time, such as 500ms or 2s: {why}")]
     Time { found: String, why: String },
 }

@@ -57,7 +57,6 @@ struct Ranks {
     all: Vec<usize>,
     /// How many are of the later sample.
     later: usize,
-    /// The sum of those.
     sum: usize,
     /// How many values each tie has.
     ties: Vec<usize>,

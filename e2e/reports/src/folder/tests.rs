@@ -1,16 +1,14 @@
 //! What a person gets to read.
 
 use super::*;
-use failover_judging::samples::handover;
+use failover_judging::samples::{handover, says};
 
 #[test]
 fn the_lease_is_told_around_the_fault_with_releases_by_name() {
     let data = handover();
     let text = lease_lines(&data.leases, &data);
-    assert!(
-        text.contains("(released)") && text.lines().last().unwrap().contains(" b v/1"),
-        "{text}"
-    );
+    says(&text, &["(released)"]);
+    says(&text.lines().last().unwrap(), &[" b v/1"]);
     assert!(
         text.lines().nth(1).unwrap().trim_start().starts_with('-'),
         "before the fault: {text}"
@@ -30,12 +28,9 @@ fn the_audit_excerpt_is_in_order_and_names_who_wrote_what() {
             .unwrap()
     };
     assert!(lines.is_sorted_by(|a, b| at(a) <= at(b)), "{text}");
-    assert!(
-        lines
-            .last()
-            .unwrap()
-            .contains("200 b patch scheduledmachines/status failover-canary"),
-        "{text}"
+    says(
+        &lines.last().unwrap(),
+        &["200 b patch scheduledmachines/status failover-canary"],
     );
     assert!(
         !text.contains("harness"),
@@ -52,7 +47,7 @@ fn files_land_in_the_folder_and_a_place_that_can_not_be_written_is_named() {
     assert!(serde_json::from_slice::<TrialData>(&std::fs::read(&written).unwrap()).is_ok());
     std::fs::write(place.path().join("file"), "").unwrap();
     let error = Folder::create(place.path().join("file/run")).unwrap_err();
-    assert!(error.to_string().contains("file/run"), "{error}");
+    says(&error, &["file/run"]);
 }
 
 #[test]

@@ -16,7 +16,6 @@ use failover_judging::{
     fault::FaultKind, judge::TrialResult, observed::TrialData, report::Report, verdict::Verdict,
 };
 
-/// The section of all trials.
 pub(super) fn section(report: &Report, trials: &[TrialData], logs: &Logs) -> Markup {
     let mut seen: Vec<(u32, FaultKind)> = Vec::new();
     html! {

@@ -10,7 +10,7 @@ use super::{
     FILE, Logs, policy, render,
     tests::{hostile, many, recorded, report_on, troubled},
 };
-use failover_judging::observed::TrialData;
+use failover_judging::{observed::TrialData, samples::says};
 
 /// What a browser may be called.
 const NAMES: [&str; 4] = [
@@ -165,11 +165,7 @@ fn the_page_loads_without_a_word_on_the_console_and_is_pictured() {
         let path = put(name, &page);
         let loaded = browser.load(&path);
         assert_eq!(loaded.console, Vec::<String>::new(), "{name}");
-        assert!(
-            loaded.dom.contains("class=\"js\""),
-            "{name}: the script did not run to its end"
-        );
-        assert!(loaded.dom.contains("shown</output>"), "{name}: no filter");
+        says(&loaded.dom, &["class=\"js\"", "shown</output>"]);
         let wide = "--window-size=1280,4200";
         browser.picture(&path, "light.png", &[wide]);
         browser.picture(
@@ -208,10 +204,7 @@ fn a_script_that_is_not_the_pages_own_is_refused() {
         "{:?}",
         loaded.console
     );
-    assert!(
-        loaded.dom.contains("class=\"js\""),
-        "the page's own did not run"
-    );
+    says(&loaded.dom, &["class=\"js\""]);
 }
 
 #[test]
@@ -231,11 +224,11 @@ fn a_timeline_is_walked_by_keyboard_and_trials_are_filtered() {
         panic!("{said:?}");
     };
     assert_eq!((*hidden, *escaped), ("hidden true", "escaped true"));
-    assert!(first.contains(" ms") && first.len() > 20, "{first}");
-    assert!(
-        second.starts_with("second ") && second.contains(" ms, ") && second != first,
-        "{second}"
-    );
+    says(&first, &[" ms"]);
+    assert!(first.len() > 20, "{first}");
+    assert!(second.starts_with("second "), "{second}");
+    says(&second, &[" ms, "]);
+    assert!(second != first, "{second}");
     let told = told.strip_prefix("told ").unwrap();
     assert!(last.contains(told), "{last} is not {told}");
     assert_eq!(*filtered, "filtered 3 of 12 shown");

@@ -36,7 +36,6 @@ const FAR: f64 = 3.0;
 /// With fewer values than this there are no quartiles to speak of.
 const ENOUGH_FOR_QUARTILES: usize = 4;
 
-/// One row of a drawing.
 struct Row<'a> {
     name: String,
     limit: Millis,
@@ -287,7 +286,7 @@ mod tests {
     use super::*;
     use failover_judging::{
         judge::Reason,
-        samples::{report, trial},
+        samples::{report, says, trial},
     };
 
     fn with_times(times: &[f64]) -> Report {
@@ -306,20 +305,14 @@ mod tests {
             let link = format!("href=\"#trial-2-crash-loop-{number}\"");
             assert_eq!(text.matches(&link).count(), 2, "lease and work of {number}");
         }
-        assert!(
-            text.contains("limit 15.00 s") && text.contains("limit 17.00 s"),
-            "{text}"
-        );
+        says(&text, &["limit 15.00 s", "limit 17.00 s"]);
         assert!(!text.contains("class=\"break\""), "{text}");
     }
 
     #[test]
     fn a_limit_that_is_far_out_is_behind_a_break_and_keeps_its_number() {
         let text = figures(&with_times(&[200.0, 210.0])).into_string();
-        assert!(
-            text.contains("class=\"break\"") && text.contains("limit 15.00 s"),
-            "{text}"
-        );
+        says(&text, &["class=\"break\"", "limit 15.00 s"]);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use failover_judging::{
 
 type Fact = (&'static str, String);
 
-/// The section.
 pub(super) fn section(report: &Report, trials: &[TrialData]) -> Markup {
     let run = &report.run;
     let facts = [

@@ -13,7 +13,6 @@ use failover_judging::{
     statistics::{Interval, Method, Summary, percentile::CONFIDENCE},
 };
 
-/// One line of the table.
 struct Line {
     phase: &'static str,
     is_work: bool,

@@ -15,7 +15,6 @@ const LONGEST: usize = 140;
 #[derive(Debug, Default)]
 pub struct Logs(BTreeMap<String, Vec<Line>>);
 
-/// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     /// By the clock of the pod's node.
@@ -48,14 +47,12 @@ impl Logs {
         Ok(logs)
     }
 
-    /// Adds what a container of `pod` wrote.
     pub(super) fn add(&mut self, pod: &str, text: &str) {
         let lines = self.0.entry(pod.to_owned()).or_default();
         lines.extend(text.lines().filter_map(Line::of));
         lines.sort_by_key(|line| line.at);
     }
 
-    /// The lines of `pod` between two moments.
     pub(super) fn between(&self, pod: &str, from: Wall, to: Wall) -> &[Line] {
         let lines = self.0.get(pod).map_or(&[][..], Vec::as_slice);
         let first = lines.partition_point(|line| line.at < from);

@@ -50,7 +50,6 @@ pub(super) fn head(report: &Report) -> Markup {
     }
 }
 
-/// The class that colours a verdict.
 pub(super) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",

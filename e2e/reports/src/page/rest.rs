@@ -15,7 +15,6 @@ use failover_judging::{
     verdict::Check,
 };
 
-/// The section.
 pub(super) fn section(report: &Report) -> Markup {
     html! {
         section id="rest" aria-labelledby="rest-title" {
@@ -27,7 +26,6 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// A table of checks.
 fn checks<'a>(caption: &str, checks: impl Iterator<Item = &'a Check>) -> Markup {
     html! {
         div class="scroll" {

@@ -33,7 +33,6 @@ const CLOSE_UP_BELOW: f64 = 0.2;
 /// The shortest time that a close-up shows after the fault, in milliseconds.
 const SHORTEST_CLOSE_UP_MS: Millis = 60.0;
 
-/// What is drawn of one trial.
 #[derive(Debug)]
 pub(super) struct TrialView {
     /// From the first look to the last.

@@ -136,7 +136,6 @@ pub(super) fn seconds(value: Option<Millis>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{:.3}", value / 1000.0))
 }
 
-/// A count with its word.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

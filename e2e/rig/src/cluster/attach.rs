@@ -26,7 +26,6 @@ use failover_judging::report::Provider;
 /// How long a cluster that runs may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// The port of the API server in its container.
 const API_PORT: u16 = 6443;
 
 /// A kept cluster as the engine shows it.
@@ -223,6 +222,7 @@ mod tests {
     use testcontainers::bollard::models::PortSummary;
 
     use super::*;
+    use failover_judging::samples::says;
 
     fn container(run: &str, role: &str, name: &str, created: i64) -> ContainerSummary {
         let labels = [
@@ -277,11 +277,8 @@ mod tests {
             error.to_string()
         };
         let some = message(two());
-        assert!(
-            some.contains("--attach=x") && some.contains("five-spot-e2e-a, five-spot-e2e-b"),
-            "{some}"
-        );
-        assert!(message(Vec::new()).contains("there is none"));
+        says(&some, &["--attach=x", "five-spot-e2e-a, five-spot-e2e-b"]);
+        says(&message(Vec::new()), &["there is none"]);
     }
 
     #[test]
@@ -306,9 +303,6 @@ mod tests {
         let mut found = pick(&Kept::Named("a".to_owned()), two()).unwrap();
         found.agents[1].state = Some(ContainerSummaryStateEnum::EXITED);
         let message = found.port().unwrap_err().to_string();
-        assert!(
-            message.contains("five-spot-e2e-a-agent-2 does not run"),
-            "{message}"
-        );
+        says(&message, &["five-spot-e2e-a-agent-2 does not run"]);
     }
 }

@@ -15,17 +15,14 @@ use failover_judging::report::Provider;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ClusterError {
-    /// No container engine could be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A setting contradicts another one or cannot be understood.
     #[error("{field}={value}: {rule}")]
     Setting {
         field: &'static str,
         value: String,
         rule: String,
     },
-    /// There is neither of the two images that a cluster can be made of.
     #[error(
         "no image to start a cluster from: {k3s} is neither present nor can it be pulled ({why}), and {node} is not present; \
          build the node image with `just node`, or name your own cluster with --provider kubeconfig"
@@ -35,32 +32,26 @@ pub enum ClusterError {
         node: String,
         why: String,
     },
-    /// An image is not in the engine and nothing is going to pull it.
     #[error("the image {image} is not in the docker engine; {advice}")]
     ImageMissing { image: String, advice: &'static str },
-    /// An image that was asked for could not be pulled.
     #[error("cannot pull {image}: {why}; pull it by hand, or use --provider node")]
     Pull { image: String, why: String },
-    /// The node image could not be built.
     #[error("cannot build the node image by {}", .program.display())]
     NodeBuild {
         program: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// The engine refused a call.
     #[error("cannot {action}")]
     EngineCall {
         action: String,
         #[source]
         source: bollard::errors::Error,
     },
-    /// A container is not where it was put.
     #[error(
         "the container {container} has no address on the network {network}; look into the engine's log"
     )]
     NoAddress { container: String, network: String },
-    /// The container of the cluster did not start or ended at once.
     #[error("cannot start a cluster from {image}; it has been removed, the end of its log:\n{log}")]
     Start {
         image: String,
@@ -68,7 +59,6 @@ pub enum ClusterError {
         #[source]
         source: Box<TestcontainersError>,
     },
-    /// The cluster ran, and something that a run needs did not come about in time.
     #[error(
         "the cluster was not ready within {} s (--cluster-timeout): waited for {waiting_for}; last answer: {last}; \
          it has been removed, the end of its log:\n{log}", .limit.as_secs()
@@ -79,14 +69,12 @@ pub enum ClusterError {
         limit: Duration,
         log: String,
     },
-    /// A guardian process could not be started.
     #[error("cannot start the process that removes containers of a killed run ({})", .binary.display())]
     Guardian {
         binary: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// A kubeconfig cannot be read or used.
     #[error("cannot use the kubeconfig {path}{}; check --kubeconfig and --context", .context.as_ref().map(|name| format!(" with the context {name}")).unwrap_or_default())]
     Kubeconfig {
         path: String,
@@ -94,14 +82,12 @@ pub enum ClusterError {
         #[source]
         source: Box<KubeconfigError>,
     },
-    /// The kubeconfig does not have the context that was asked for.
     #[error("the kubeconfig {path} has no context {context}; it has: {available}")]
     NoContext {
         path: String,
         context: String,
         available: String,
     },
-    /// The API server of a cluster does not answer.
     #[error("the API server at {server} did not answer within {} s; check that the cluster runs and can be reached from here", .limit.as_secs())]
     Unreachable {
         server: String,
@@ -109,26 +95,22 @@ pub enum ClusterError {
         #[source]
         source: Option<Box<kube::Error>>,
     },
-    /// A call to the API server failed.
     #[error("cannot {action}")]
     Api {
         action: String,
         #[source]
         source: Box<kube::Error>,
     },
-    /// Nothing is known about how to run commands on nodes.
     #[error(
         "cannot {action}: this cluster was brought by its kubeconfig and there is no way onto its nodes; \
          give one with --on-node, for example --on-node 'docker exec {{node}}'"
     )]
     NoNodeAccess { action: String },
-    /// Nothing tells by which address the API server reaches this machine.
     #[error(
         "cannot {action}: the API server has to reach a listener of this program, and of a cluster that was brought by its \
          kubeconfig nothing tells by which address; name the address of this machine that it reaches with --listen-on"
     )]
     NoAddressOfThisMachine { action: String },
-    /// This machine has no such address.
     #[error(
         "--listen-on={address}: no listener can be opened there; it has to be an address of this machine that the API \
          server reaches (default: the gateway of the network that the engine gave the cluster)"
@@ -138,32 +120,26 @@ pub enum ClusterError {
         #[source]
         source: std::io::Error,
     },
-    /// Too few nodes that pods could go to.
     #[error(
         "cannot {action}: it needs two nodes that take pods, and this cluster has {found}; bring one with more nodes, or \
          let the harness start one with --agents 2"
     )]
     TooFewNodes { action: String, found: usize },
-    /// No node whose loss can be undone.
     #[error(
         "cannot {action}: it takes a node away and gives it back, which the harness can do to agents that it started \
          itself and to no others; leave the cluster to it, with --agents 2"
     )]
     NoAgents { action: String },
-    /// There is no kept cluster of that name.
     #[error(
         "--attach={name}: no kept cluster of that name is there; {available}. `failover cluster --keep` makes one"
     )]
     NoKeptCluster { name: String, available: String },
-    /// A kept cluster is not what it was.
     #[error(
         "--attach={name}: {reason}; remove it with `docker rm -f -v {name}` and make a new one with `failover cluster --keep`"
     )]
     KeptClusterBroken { name: String, reason: String },
-    /// No such node.
     #[error("the cluster has no node {node}; it has: {available}")]
     NoSuchNode { node: String, available: String },
-    /// A command on a node could not be run.
     #[error("cannot run `{command}` on the node {node}")]
     OnNode {
         node: String,
@@ -171,7 +147,6 @@ pub enum ClusterError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A command on a node ended with a failure, or ended although it should go on.
     #[error("`{command}` on the node {node} ended with status {status}: {stderr}")]
     CommandFailed {
         node: String,
@@ -179,14 +154,12 @@ pub enum ClusterError {
         status: i64,
         stderr: String,
     },
-    /// The operation is not possible with this provider.
     #[error("cannot {action} with --provider {provider}; {advice}")]
     NotWithProvider {
         action: String,
         provider: Provider,
         advice: &'static str,
     },
-    /// A file could not be written.
     #[error("cannot write {}", .path.display())]
     Write {
         path: PathBuf,

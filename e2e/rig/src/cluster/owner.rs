@@ -68,7 +68,6 @@ pub(super) struct Owner {
 pub(super) enum Liveness {
     /// It runs.
     Alive,
-    /// It is certainly gone.
     Gone,
     /// It is on another machine or in a container that cannot be looked into.
     Unknown,

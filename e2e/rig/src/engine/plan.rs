@@ -61,23 +61,20 @@ pub enum Step {
 
 /// Why no engine is started on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
 pub enum Refusal {
-    /// The engine is elsewhere.
     #[error(
         "DOCKER_HOST={0} names an engine on another machine that does not answer; start it there, or unset DOCKER_HOST"
     )]
     Elsewhere(String),
-    /// Engines of other systems come with their own application.
     #[error(
         "this is not Linux; start Docker Desktop, Colima or another engine that speaks the Docker API, then try again"
     )]
     NotLinux,
-    /// Daemons need root.
     #[error(
         "starting an engine needs root; start the one that is installed with `sudo systemctl start docker`, or install one with `sudo apt-get install docker.io`"
     )]
     NotRoot,
-    /// The package manager is not one this command drives.
     #[error(
         "no dockerd is installed and this is neither Debian nor Ubuntu; install the Docker engine with this system's package manager"
     )]

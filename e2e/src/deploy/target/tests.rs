@@ -53,7 +53,6 @@ pub(in crate::deploy) fn deployment() -> Deployment {
     read(&manifests(DEPLOYMENT).objects[0]).unwrap()
 }
 
-/// The target that it is.
 pub(crate) fn target() -> Target {
     Naming::default().of(&deployment()).unwrap()
 }

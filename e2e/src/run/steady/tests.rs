@@ -4,37 +4,18 @@ use serde_json::json;
 
 use super::*;
 use failover_judging::{
-    observed::{LeaseRecord, OwnCall},
-    samples::{call, pod},
+    observed::OwnCall,
+    samples::{self, call, pod, says, stamp},
 };
 
-fn stamp(at_ms: i64) -> Stamp {
-    Stamp::from_micros(at_ms * 1000)
-}
-
 fn renewal(version: u64, at_ms: i64, life: &str) -> LeaseSeen {
-    let record = LeaseRecord {
-        resource_version: version,
-        holder: "a".to_owned(),
-        incarnation: Some(life.to_owned()),
-        ..LeaseRecord::default()
-    };
-    LeaseSeen {
-        at: stamp(at_ms),
-        record,
-        deleted: false,
-    }
+    samples::seen(version, at_ms, "a", life)
 }
 
 fn change(generation: i64, sent_ms: i64) -> OwnCall {
     OwnCall {
-        audit_id: None,
-        purpose: CANARY.to_owned(),
-        sent: stamp(sent_ms),
-        answered: stamp(sent_ms + 5),
-        code: 200,
         generation: Some(generation),
-        resource_version: None,
+        ..samples::own(CANARY, sent_ms, 5)
     }
 }
 
@@ -42,26 +23,19 @@ fn change(generation: i64, sent_ms: i64) -> OwnCall {
 fn exactly_the_wanted_replicas_must_be_ready_and_stay() {
     let (a, b) = (pod("a"), pod("b"));
     assert_eq!(all_ready(&[&a, &b], 2), Ok(()));
-    assert!(all_ready(&[&a], 2).unwrap_err().contains("1 of 2"));
+    let missing = |pods: &[&PodSeen]| all_ready(pods, 2).unwrap_err();
+    says(&missing(&[&a]), &["1 of 2"]);
     let going = PodSeen {
         presence: Presence::Terminating,
         ..pod("c")
     };
-    assert!(
-        all_ready(&[&a, &b, &going], 2)
-            .unwrap_err()
-            .contains("c: terminating")
-    );
+    says(&missing(&[&a, &b, &going]), &["c: terminating"]);
     let waiting = PodSeen {
         ready: false,
         waiting: Some("CrashLoopBackOff".to_owned()),
         ..pod("b")
     };
-    assert!(
-        all_ready(&[&a, &waiting], 2)
-            .unwrap_err()
-            .contains("b: CrashLoopBackOff")
-    );
+    says(&missing(&[&a, &waiting]), &["b: CrashLoopBackOff"]);
 }
 
 #[test]
@@ -101,28 +75,12 @@ fn the_holder_works_when_its_write_follows_a_fresh_change_of_the_canary() {
         own: vec![change(6, 900), change(7, 1_000)],
         ..Seen::default()
     };
-    assert!(
-        works(&seen(vec![write("a", 6)]), "a", &user, &rule, stamp(1_100)),
-        "the newest change may be a moment old"
-    );
-    assert!(!works(
-        &seen(vec![write("a", 5)]),
-        "a",
-        &user,
-        &rule,
-        stamp(1_100)
-    ));
-    assert!(!works(
-        &seen(vec![write("b", 7)]),
-        "a",
-        &user,
-        &rule,
-        stamp(1_100)
-    ));
-    assert!(
-        !works(&seen(vec![write("a", 7)]), "a", &user, &rule, stamp(60_000)),
-        "an old change says nothing about now"
-    );
+    let works_at = |write, at| works(&seen(vec![write]), "a", &user, &rule, stamp(at));
+    // The newest change may be a moment old, and an old one says nothing about now.
+    assert!(works_at(write("a", 6), 1_100));
+    assert!(!works_at(write("a", 5), 1_100));
+    assert!(!works_at(write("b", 7), 1_100));
+    assert!(!works_at(write("a", 7), 60_000));
 }
 
 #[test]

@@ -7,22 +7,11 @@ use super::{
 use failover_judging::{
     fault::FaultKind,
     observed::{LeaseSeen, OwnCall},
-    samples::call,
+    samples::{self, call},
 };
 
 fn lease(version: u64, holder: &str, life: &str) -> LeaseSeen {
-    let record = LeaseRecord {
-        resource_version: version,
-        holder: holder.to_owned(),
-        incarnation: Some(life.to_owned()),
-        duration_seconds: Some(15),
-        ..LeaseRecord::default()
-    };
-    LeaseSeen {
-        at: Stamp::from_micros(0),
-        record,
-        deleted: false,
-    }
+    samples::seen(version, 0, holder, life)
 }
 
 fn trial(fault: FaultKind) -> TrialData {
@@ -31,7 +20,7 @@ fn trial(fault: FaultKind) -> TrialData {
         fault,
         number: 1,
     };
-    failover_judging::samples::begun(id, lease(1, "a", "u/1").record)
+    samples::begun(id, lease(1, "a", "u/1").record)
 }
 
 #[test]
@@ -74,13 +63,8 @@ fn only_a_write_of_the_new_leader_after_it_took_the_lease_ends_the_wait_for_work
 fn the_last_change_of_the_canary_is_covered_by_its_generation_or_a_later_one() {
     let trial = trial(FaultKind::Crash);
     let change = OwnCall {
-        audit_id: None,
-        purpose: CANARY.to_owned(),
-        sent: Stamp::from_micros(0),
-        answered: Stamp::from_micros(1),
-        code: 200,
         generation: Some(4),
-        resource_version: None,
+        ..samples::own(CANARY, 0, 1)
     };
     let status = |generation| {
         let mut write = call("a", "patch", "scheduledmachines");

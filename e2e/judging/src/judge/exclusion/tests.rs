@@ -1,29 +1,18 @@
 //! Hand-built histories: what is accused, and what has the benefit of the doubt.
 
 use super::*;
-use crate::{clock::Stamp, judge::takeover::takeovers, observed::LeaseRecord};
+use crate::{
+    judge::takeover::takeovers,
+    samples::{own, seen},
+};
 
 /// A Lease state with the audited write behind it, received at `at` ms and answered 4 ms later.
 fn lease(version: u64, at: i64, holder: &str) -> (LeaseSeen, ApiCall) {
-    let record = LeaseRecord {
-        resource_version: version,
-        holder: holder.to_owned(),
-        incarnation: Some(format!("{holder}/1")),
-        duration_seconds: Some(15),
-        ..LeaseRecord::default()
-    };
     let mut call = crate::samples::call(holder, "update", "leases");
     call.resource_version = Some(version);
     call.received = Wall(at * 1000);
     call.completed = Wall((at + 4) * 1000);
-    (
-        LeaseSeen {
-            at: Stamp::from_micros((at + 5) * 1000),
-            record,
-            deleted: false,
-        },
-        call,
-    )
+    (seen(version, at + 5, holder, &format!("{holder}/1")), call)
 }
 
 /// An accepted status write, received at `at` ms and answered 4 ms later.
@@ -81,48 +70,40 @@ fn an_old_leader_that_writes_after_the_new_one_overlaps() {
     assert_eq!(exclusion.by_non_holder.len(), 1);
 }
 
-#[test]
-fn the_revision_decides_where_the_clocks_of_two_writes_cross() {
+#[rstest::rstest]
+// Received before the new leader's write was answered, but stored after it, or before it.
+#[case::by_the_revision(Some(25), &[(Some(27), 122)], 1)]
+#[case::by_the_revision_before_it(Some(25), &[(Some(19), 122)], 0)]
+// Without revisions only the one that was received after the answer is accused.
+#[case::by_the_clock_of_the_api_server(None, &[(None, 122), (None, 125)], 1)]
+fn where_the_clocks_of_two_writes_cross_the_old_leader_overlaps(
+    #[case] new: Option<u64>,
+    #[case] old: &[(Option<u64>, i64)],
+    #[case] overlaps: usize,
+) {
     let (history, calls) = handover();
-    // Received before the new leader's write was answered, but stored after it.
-    let writes = [write("b", Some(25), 120), write("a", Some(27), 122)];
-    assert_eq!(examined(&history, &calls, &writes).overlap.len(), 1);
-    let writes = [write("b", Some(25), 120), write("a", Some(19), 122)];
-    assert_eq!(examined(&history, &calls, &writes).overlap.len(), 0);
-}
-
-#[test]
-fn without_revisions_the_api_servers_clock_decides_and_a_crossing_is_not_accused() {
-    let (history, calls) = handover();
-    let writes = [
-        write("b", None, 120),
-        write("a", None, 122),
-        write("a", None, 125),
-    ];
+    let old = old.iter().map(|(version, at)| write("a", *version, *at));
+    let writes: Vec<_> = [write("b", new, 120)].into_iter().chain(old).collect();
     let exclusion = examined(&history, &calls, &writes);
-    assert_eq!(
-        exclusion.overlap.len(),
-        1,
-        "only the one that was received after the answer"
-    );
+    assert_eq!(exclusion.overlap.len(), overlaps);
 }
 
-#[test]
-fn a_write_after_the_release_is_a_write_by_a_non_holder() {
+#[rstest::rstest]
+#[case::after_the_release("a", Some(21), 106, 1)]
+#[case::in_flight_at_the_release("a", None, 103, 0)]
+#[case::by_a_replica_that_never_led("c", Some(30), 200, 1)]
+// The new leader's status write changed nothing, so the answer has the revision of a's last write.
+#[case::that_changed_nothing("b", Some(15), 120, 0)]
+fn a_write_by_a_non_holder_is_accused(
+    #[case] pod: &str,
+    #[case] version: Option<u64>,
+    #[case] at: i64,
+    #[case] accused: usize,
+) {
     let (history, calls) = handover();
-    let exclusion = examined(&history, &calls, &[write("a", Some(21), 106)]);
-    assert_eq!(exclusion.by_non_holder.len(), 1);
+    let exclusion = examined(&history, &calls, &[write(pod, version, at)]);
+    assert_eq!(exclusion.by_non_holder.len(), accused);
     assert!(exclusion.overlap.is_empty());
-}
-
-#[test]
-fn a_write_in_flight_at_the_release_has_the_benefit_of_the_doubt() {
-    let (history, calls) = handover();
-    assert!(
-        examined(&history, &calls, &[write("a", None, 103)])
-            .by_non_holder
-            .is_empty()
-    );
 }
 
 #[test]
@@ -131,28 +112,6 @@ fn a_standby_that_writes_before_it_takes_the_lease_is_accused() {
     let exclusion = examined(&history, &calls, &[write("b", Some(21), 105)]);
     assert_eq!(exclusion.by_non_holder.len(), 1);
     assert!(exclusion.by_non_holder[0].late_ms < 0.0);
-}
-
-#[test]
-fn a_replica_that_never_led_is_accused() {
-    let (history, calls) = handover();
-    assert_eq!(
-        examined(&history, &calls, &[write("c", Some(30), 200)])
-            .by_non_holder
-            .len(),
-        1
-    );
-}
-
-#[test]
-fn a_write_that_changed_nothing_shows_an_old_revision_and_is_no_offence() {
-    let (history, calls) = handover();
-    // The new leader's status write changed nothing, so the answer has the revision of a's last write.
-    assert!(
-        examined(&history, &calls, &[write("b", Some(15), 120)])
-            .by_non_holder
-            .is_empty()
-    );
 }
 
 #[test]
@@ -210,12 +169,7 @@ fn a_lease_write_missing_from_the_log_is_placed_by_its_arrival() {
     let map = ClockMap::measure(
         &[crate::observed::OwnCall {
             audit_id: Some("x".to_owned()),
-            purpose: String::new(),
-            sent: Stamp::from_micros(0),
-            answered: Stamp::from_micros(0),
-            code: 200,
-            generation: None,
-            resource_version: None,
+            ..own("", 0, 0)
         }],
         &[ApiCall {
             audit_id: "x".to_owned(),

@@ -94,22 +94,7 @@ fn deletion(history: &[LeaseSeen]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Stamp;
-    use crate::judge::takeover::takeovers;
-
-    fn seen(version: u64, at_ms: i64, holder: &str, life: &str) -> LeaseSeen {
-        LeaseSeen {
-            at: Stamp::from_micros(at_ms * 1000),
-            record: LeaseRecord {
-                resource_version: version,
-                holder: holder.to_owned(),
-                incarnation: Some(life.to_owned()),
-                duration_seconds: Some(15),
-                ..LeaseRecord::default()
-            },
-            deleted: false,
-        }
-    }
+    use crate::{clock::Stamp, judge::takeover::takeovers, samples::seen};
 
     fn strike(undone_ms: Option<i64>) -> Strike {
         Strike {

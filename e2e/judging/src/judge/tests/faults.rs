@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    observed::{Eviction, Unobserved},
+    observed::{Eviction, Unobserved, audit::purpose::CANARY},
     samples::{handover, pod},
 };
 
@@ -25,12 +25,7 @@ fn pod_at(name: &str, at: i64, restarts: i32) -> PodSeen {
 
 /// The harness asked something that was answered `took` ms later.
 fn asked(mut data: TrialData, sent: i64, took: i64) -> TrialData {
-    data.own.push(OwnCall {
-        sent: stamp(sent),
-        answered: stamp(sent + took),
-        audit_id: None,
-        ..data.own[0].clone()
-    });
+    data.own.push(own(CANARY, sent, took));
     data
 }
 
@@ -40,8 +35,7 @@ fn asked(mut data: TrialData, sent: i64, took: i64) -> TrialData {
 #[case(FaultKind::LateWrite)]
 #[case(FaultKind::RenewalsDenied)]
 fn a_silenced_leader_is_followed_within_the_lease_duration(#[case] fault: FaultKind) {
-    let result = judge(&silenced(fault), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&silenced(fault));
     assert_eq!(result.reason, Some(Reason::Expired));
     assert_eq!(result.phases.undone_ms, Some(15_500.0));
 }
@@ -50,33 +44,26 @@ fn a_silenced_leader_is_followed_within_the_lease_duration(#[case] fault: FaultK
 fn a_write_that_is_refused_to_a_zombie_is_counted_and_does_no_harm() {
     let mut data = silenced(FaultKind::Zombie).work("a", 0, 16_600, 2);
     data.calls.last_mut().unwrap().code = 403;
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&data);
     assert_eq!(result.exclusion.refused, 1);
-    assert!(detail_of(&result, CheckId::OnlyHolderWrites).contains("1 were refused"));
+    says(&result, CheckId::OnlyHolderWrites, &["1 were refused"]);
 }
 
 #[test]
 fn a_write_that_is_accepted_from_a_zombie_fails() {
-    let result = judge(
-        &silenced(FaultKind::Zombie).work("a", 40, 16_600, 2),
-        PROMISE,
-    );
-    assert_eq!(verdict_of(&result, CheckId::Overlap), Verdict::Fail);
-    assert_eq!(
-        verdict_of(&result, CheckId::OnlyHolderWrites),
-        Verdict::Fail
-    );
+    let result = judged(&silenced(FaultKind::Zombie).work("a", 40, 16_600, 2));
+    fails(&result, CheckId::Overlap, &[]);
+    fails(&result, CheckId::OnlyHolderWrites, &[]);
 }
 
 #[test]
 fn a_zombie_that_was_restarted_did_not_step_down() {
     let mut data = silenced(FaultKind::Zombie);
     data.pods.push(pod_at("a", 17_000, 1));
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Survived), Verdict::Fail);
-    assert!(
-        detail_of(&result, CheckId::Survived).contains("16000 ms after the fault it was restarted")
+    fails(
+        &judged(&data),
+        CheckId::Survived,
+        &["16000 ms after the fault it was restarted"],
     );
 }
 
@@ -84,28 +71,22 @@ fn a_zombie_that_was_restarted_did_not_step_down() {
 fn a_leader_that_is_killed_need_not_survive() {
     let mut data = expiry(15_010);
     data.pods = vec![pod_at("a", 0, 0), pod_at("a", 2_000, 1)];
-    let result = judge(&data, PROMISE);
-    assert!(
-        result
-            .checks
-            .iter()
-            .all(|check| check.id != CheckId::Survived)
-    );
+    let result = judged(&data);
+    assert!(!has(&result, CheckId::Survived));
 }
 
 #[test]
 fn a_leader_whose_renewals_are_denied_may_write_until_its_renew_deadline() {
     // The last renewal was received at 897 ms, so the term ends at 10 897 ms.
     let in_time = silenced(FaultKind::RenewalsDenied).work("a", 18, 10_890, 2);
-    let result = judge(&in_time, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::SteppedDown), Verdict::Pass);
+    let result = judged(&in_time);
+    passes(&result, CheckId::SteppedDown, &[]);
     let late = silenced(FaultKind::RenewalsDenied).work("a", 18, 11_400, 2);
-    let result = judge(&late, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::SteppedDown), Verdict::Fail);
-    let detail = detail_of(&result, CheckId::SteppedDown);
-    assert!(
-        detail.contains("LEASE_RENEW_DEADLINE_SECONDS=10"),
-        "{detail}"
+    let result = judged(&late);
+    fails(
+        &result,
+        CheckId::SteppedDown,
+        &["LEASE_RENEW_DEADLINE_SECONDS=10"],
     );
 }
 
@@ -123,38 +104,24 @@ fn outage() -> TrialData {
 
 #[test]
 fn after_an_outage_everything_counts_from_the_return_of_the_api_server() {
-    let result = judge(&outage(), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&outage());
     assert_eq!(
         (result.reason, result.new_leader.as_deref()),
         (Some(Reason::Own), Some("a"))
     );
     let phases = result.phases;
     assert_eq!(phases.onset_ms, 17_000.0);
-    let about =
-        |value: Option<f64>, truth: f64| (value.unwrap() - truth).abs() <= result.error.total_ms;
-    assert!(
-        about(phases.lease_ms, 400.0) && about(phases.work_ms, 500.0),
-        "{phases:?}"
-    );
+    about(&result, phases.lease_ms, 400.0);
+    about(&result, phases.work_ms, 500.0);
 }
 
 #[test]
 fn a_request_that_met_the_outage_says_nothing_about_the_rig() {
-    let mut late = outage();
-    late.leases.truncate(1);
-    late.calls
-        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
+    let late = not_taken(outage());
     let during = asked(late.clone(), 4_000, 5_000);
-    assert_eq!(
-        verdict_of(&judge(&during, PROMISE), CheckId::Takeover),
-        Verdict::Fail
-    );
+    fails(&judged(&during), CheckId::Takeover, &[]);
     let after = asked(late, 20_000, 5_000);
-    assert_eq!(
-        verdict_of(&judge(&after, PROMISE), CheckId::Takeover),
-        Verdict::Inconclusive
-    );
+    undecided(&judged(&after), CheckId::Takeover, &[]);
 }
 
 /// a's pod is asked to stop at 5000 ms in the course of a rollout, and b takes 120 ms later.
@@ -175,13 +142,8 @@ fn rollout() -> TrialData {
 
 #[test]
 fn a_rollout_hands_over_once_and_counts_from_when_the_leader_was_asked_to_stop() {
-    let result = judge(&rollout(), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    let lease_ms = result.phases.lease_ms.unwrap();
-    assert!(
-        (lease_ms - 120.0).abs() <= result.error.total_ms,
-        "{lease_ms}"
-    );
+    let result = passed(&rollout());
+    about(&result, result.phases.lease_ms, 120.0);
 }
 
 #[test]
@@ -193,7 +155,7 @@ fn the_audit_log_times_the_end_of_a_pod_better_than_the_watch() {
     delete.name = "a".to_owned();
     delete.received = wall(4_950);
     data.calls.push(delete);
-    let lease_ms = judge(&data, PROMISE).phases.lease_ms.unwrap();
+    let lease_ms = judged(&data).phases.lease_ms.unwrap();
     assert!((lease_ms - 170.0).abs() <= 5.0, "{lease_ms}");
 }
 
@@ -202,23 +164,14 @@ fn a_rollout_that_hands_over_twice_or_never_fails() {
     let twice = rollout()
         .lease(30, 7_000, "", "v/1")
         .lease(31, 7_020, "c", "w/1");
-    let result = judge(&twice, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Takeover), Verdict::Fail);
-    assert!(detail_of(&result, CheckId::Takeover).contains("2 takeovers"));
-    let mut never = rollout();
-    never.leases.truncate(1);
-    never
-        .calls
-        .retain(|call| !call.is_lease() || call.resource_version == Some(10));
-    assert_eq!(
-        verdict_of(&judge(&never, PROMISE), CheckId::Takeover),
-        Verdict::Fail
-    );
+    fails(&judged(&twice), CheckId::Takeover, &["2 takeovers"]);
+    let never = not_taken(rollout());
+    fails(&judged(&never), CheckId::Takeover, &[]);
 }
 
 #[test]
 fn every_hop_of_a_rollout_needs_a_reason() {
-    let result = judge(&rollout().lease(31, 7_020, "c", "w/1"), PROMISE);
+    let result = judged(&rollout().lease(31, 7_020, "c", "w/1"));
     let reasons: Vec<Verdict> = result
         .checks
         .iter()
@@ -270,44 +223,33 @@ fn reported_dead(mut data: TrialData, version: u64, at: i64) -> TrialData {
 
 #[test]
 fn a_proven_death_passes_and_is_held_against_what_a_proof_takes() {
-    let result = judge(&reported_dead(killed("proof", 1_600), 20, 1_590), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&reported_dead(killed("proof", 1_600), 20, 1_590));
     assert_eq!(result.reason, Some(Reason::Proof));
     assert_eq!(result.limits.work_limit_ms(), 2_000.0);
-    let slow = judge(&reported_dead(killed("proof", 3_400), 20, 3_390), PROMISE);
+    let slow = judged(&reported_dead(killed("proof", 3_400), 20, 3_390));
     for id in [CheckId::LeaseFailover, CheckId::WorkFailover] {
-        assert_eq!(verdict_of(&slow, id), Verdict::Fail, "{id}");
-        assert!(detail_of(&slow, id).contains("proof of death"));
+        fails(&slow, id, &["proof of death"]);
     }
 }
 
 #[test]
 fn a_proof_that_nobody_saw_is_none() {
-    let result = judge(&killed("proof", 1_600), PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
-    let detail = detail_of(&result, CheckId::Reason);
-    assert!(
-        detail.contains("no end of the process 1 of a was reported"),
-        "{detail}"
+    fails(
+        &judged(&killed("proof", 1_600)),
+        CheckId::Reason,
+        &["no end of the process 1 of a was reported"],
     );
 }
 
 #[test]
 fn a_hint_needs_a_kill_and_a_fence() {
     let mut data = killed("hint", 1_080);
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
-        Verdict::Fail
-    );
+    fails(&judged(&data), CheckId::Reason, &[]);
     data.fence = true;
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
+    let result = passed(&data);
     assert_eq!(result.reason, Some(Reason::Hint));
     data.id.fault = FaultKind::Partition;
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::Reason),
-        Verdict::Fail
-    );
+    fails(&judged(&data), CheckId::Reason, &[]);
 }
 
 #[test]
@@ -315,9 +257,7 @@ fn a_leader_lost_with_its_node_is_followed_when_its_lease_has_expired() {
     let mut data = expiry(15_050);
     data.id.fault = FaultKind::NodeLoss;
     data.strike.undone = Some(stamp(17_000));
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    assert_eq!(result.reason, Some(Reason::Expired));
+    assert_eq!(passed(&data).reason, Some(Reason::Expired));
 }
 
 #[rstest::rstest]
@@ -327,10 +267,7 @@ fn of_a_lost_node_there_is_neither_proof_nor_hint(#[case] says: &str, #[case] do
     let mut data = killed(says, 1_600);
     data.id.fault = FaultKind::NodeLoss;
     data.fence = true;
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Reason), Verdict::Fail);
-    let detail = detail_of(&result, CheckId::Reason);
-    assert!(detail.contains(doubt), "{detail}");
+    fails(&judged(&data), CheckId::Reason, &[doubt]);
 }
 
 fn eviction(pod: &str, at: i64, code: u16) -> Eviction {
@@ -359,30 +296,23 @@ fn drained() -> TrialData {
 
 #[test]
 fn a_drain_within_the_budget_hands_over_once_and_counts_from_the_leaders_eviction() {
-    let result = judge(&drained(), PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    let detail = detail_of(&result, CheckId::Drained);
-    assert!(
-        detail.contains("2 evictions allowed, 1 refused by the disruption budget"),
-        "{detail}"
+    let result = passed(&drained());
+    says(
+        &result,
+        CheckId::Drained,
+        &["2 evictions allowed, 1 refused by the disruption budget"],
     );
-    let lease_ms = result.phases.lease_ms.unwrap();
-    assert!(
-        (lease_ms - 120.0).abs() <= result.error.total_ms,
-        "{lease_ms}"
-    );
+    about(&result, result.phases.lease_ms, 120.0);
 }
 
 #[test]
 fn a_budget_that_never_lets_the_leader_go_fails_the_drain() {
     let mut data = drained();
     data.strike.evictions[2] = eviction("a", 91_060, 429);
-    let result = judge(&data, PROMISE);
-    assert_eq!(verdict_of(&result, CheckId::Drained), Verdict::Fail);
-    let detail = detail_of(&result, CheckId::Drained);
-    assert!(
-        detail.contains("to let a go for 90000 ms") && detail.contains("disruption budget"),
-        "{detail}"
+    fails(
+        &judged(&data),
+        CheckId::Drained,
+        &["to let a go for 90000 ms", "disruption budget"],
     );
 }
 
@@ -394,18 +324,16 @@ fn what_is_not_observed_is_not_judged_and_the_rest_is() {
     data = data.change(3, 2_000);
     data.roles.clear();
     data.unobserved = vec![Unobserved::Work, Unobserved::Roles];
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    let ids: Vec<CheckId> = result.checks.iter().map(|check| check.id).collect();
+    let result = passed(&data);
     for id in [
         CheckId::WorkFailover,
         CheckId::Overlap,
         CheckId::Canary,
         CheckId::OneLeader,
     ] {
-        assert!(!ids.contains(&id), "{id}");
+        assert!(!has(&result, id), "{id}");
     }
-    assert!(ids.contains(&CheckId::LeaseFailover) && ids.contains(&CheckId::Reason));
+    assert!(has(&result, CheckId::LeaseFailover) && has(&result, CheckId::Reason));
 }
 
 #[test]
@@ -462,11 +390,6 @@ fn a_rollout_that_takes_the_leader_first_hands_over_once_more_and_not_without_ne
     #[case] ready: i64,
     #[case] verdict: Verdict,
 ) {
-    let result = judge(&rollout_over(first, ready), PROMISE);
-    assert_eq!(
-        verdict_of(&result, CheckId::Takeover),
-        verdict,
-        "{:#?}",
-        result.checks
-    );
+    let result = judged(&rollout_over(first, ready));
+    came_out(verdict, &result, CheckId::Takeover, &[]);
 }

@@ -1,26 +1,15 @@
 //! Limits of time: by how much they are extended, and when a missed one is held against the rig.
 
 use super::*;
+use crate::observed::audit::purpose::CANARY;
 
 #[test]
 fn a_missed_bound_on_a_slow_rig_is_inconclusive_and_stray_writes_are_not() {
     let mut data = expiry(17_500).work("a", 40, 19_000, 2);
-    data.own.push(OwnCall {
-        sent: stamp(2000),
-        answered: stamp(4000),
-        audit_id: None,
-        ..data.own[0].clone()
-    });
-    let result = judge(&data, PROMISE);
-    assert_eq!(
-        verdict_of(&result, CheckId::LeaseFailover),
-        Verdict::Inconclusive
-    );
-    assert!(detail_of(&result, CheckId::LeaseFailover).contains("took 2000 ms"));
-    assert_eq!(
-        verdict_of(&result, CheckId::OnlyHolderWrites),
-        Verdict::Fail
-    );
+    data.own.push(own(CANARY, 2000, 2000));
+    let result = judged(&data);
+    undecided(&result, CheckId::LeaseFailover, &["took 2000 ms"]);
+    fails(&result, CheckId::OnlyHolderWrites, &[]);
     assert_eq!(result.verdict, Verdict::Fail);
 }
 
@@ -28,14 +17,11 @@ fn a_missed_bound_on_a_slow_rig_is_inconclusive_and_stray_writes_are_not() {
 fn missed(change: impl FnOnce(&mut TrialData)) -> (Verdict, String) {
     let mut data = expiry(17_500);
     change(&mut data);
-    let result = judge(&data, PROMISE);
-    assert_eq!(
-        verdict_of(&result, CheckId::Evidence),
-        Verdict::Pass,
-        "all was seen"
-    );
-    let detail = detail_of(&result, CheckId::LeaseFailover).to_owned();
-    (verdict_of(&result, CheckId::LeaseFailover), detail)
+    let result = judged(&data);
+    // All was seen.
+    passes(&result, CheckId::Evidence, &[]);
+    let check = check_of(&result, CheckId::LeaseFailover);
+    (check.verdict, check.detail.clone())
 }
 
 #[test]
@@ -80,28 +66,27 @@ fn a_slow_rig_does_not_spoil_a_trial_that_met_its_bounds() {
     });
     let detail = "b: Pulling image".to_owned();
     data.rig.push(RigFault::ImagePull { detail });
-    let result = judge(&data, PROMISE);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    assert!(detail_of(&result, CheckId::Evidence).contains("longest wait for a processor 812 ms"));
+    let result = passed(&data);
+    says(
+        &result,
+        CheckId::Evidence,
+        &["longest wait for a processor 812 ms"],
+    );
 }
 
 #[test]
 fn a_trial_that_warms_up_is_held_to_what_is_safe_and_not_to_times() {
     let mut data = expiry(17_500).work("a", 40, 19_000, 2);
     data.warm_up = true;
-    let result = judge(&data, PROMISE);
-    let ids: Vec<CheckId> = result.checks.iter().map(|check| check.id).collect();
+    let result = judged(&data);
     for timing in [
         CheckId::LeaseFailover,
         CheckId::Within,
         CheckId::WorkFailover,
     ] {
-        assert!(!ids.contains(&timing), "{timing}");
+        assert!(!has(&result, timing), "{timing}");
     }
-    assert_eq!(
-        verdict_of(&result, CheckId::OnlyHolderWrites),
-        Verdict::Fail
-    );
+    fails(&result, CheckId::OnlyHolderWrites, &[]);
     assert!(result.warm_up && !result.counts());
     assert_eq!(
         result.phases.lease_ms,
@@ -114,15 +99,9 @@ fn a_trial_that_warms_up_is_held_to_what_is_safe_and_not_to_times() {
 fn a_kill_extends_its_limits_by_the_time_that_it_took() {
     // The kill took 60 ms, so the last renewal may have come that much after its call; 100 ms are for observing it.
     let data = expiry(15_250);
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
-        Verdict::Pass
-    );
+    passes(&judged(&data), CheckId::LeaseFailover, &[]);
     let data = expiry(15_280);
-    assert_eq!(
-        verdict_of(&judge(&data, PROMISE), CheckId::LeaseFailover),
-        Verdict::Fail
-    );
+    fails(&judged(&data), CheckId::LeaseFailover, &[]);
 }
 
 #[test]
@@ -131,39 +110,34 @@ fn an_expiry_is_allowed_the_time_to_observe_it_and_says_so() {
         let mut data = expiry(silence);
         data.strike.issued = stamp(902);
         data.strike.returned = stamp(902);
-        judge(&data, PROMISE)
+        data
     };
-    let result = instant(15_080);
-    assert_eq!(result.verdict, Verdict::Pass, "{:#?}", result.checks);
-    let detail = detail_of(&result, CheckId::LeaseFailover);
-    assert!(
-        detail.contains("100 ms for a standby to see the last renewal"),
-        "{detail}"
+    says(
+        &passed(&instant(15_080)),
+        CheckId::LeaseFailover,
+        &["100 ms for a standby to see the last renewal"],
     );
-    let late = instant(15_130);
-    assert_eq!(verdict_of(&late, CheckId::LeaseFailover), Verdict::Fail);
-    assert_eq!(verdict_of(&late, CheckId::Within), Verdict::Fail);
+    let late = judged(&instant(15_130));
+    fails(&late, CheckId::LeaseFailover, &[]);
+    fails(&late, CheckId::Within, &[]);
 }
 
 #[test]
 fn a_handover_is_not_allowed_the_time_to_observe_an_expiry() {
-    assert_eq!(judge(&handover(), PROMISE).error.observation_ms, 0.0);
+    assert_eq!(judged(&handover()).error.observation_ms, 0.0);
 }
 
 #[test]
 fn the_limits_are_for_the_time_since_the_last_blow() {
     let mut data = expiry(17_500);
     data.strike.repeated = vec![stamp(4_000), stamp(29_000)];
-    let result = judge(&data, PROMISE);
+    let result = judged(&data);
     assert_eq!(result.phases.lease_ms, Some(17_400.0));
     assert_eq!(result.phases.lease_since_last_blow_ms, Some(14_400.0));
-    assert_eq!(verdict_of(&result, CheckId::LeaseFailover), Verdict::Pass);
+    passes(&result, CheckId::LeaseFailover, &[]);
 }
 
 #[test]
 fn a_missed_bound_on_a_sound_rig_fails() {
-    assert_eq!(
-        verdict_of(&judge(&expiry(17_500), PROMISE), CheckId::LeaseFailover),
-        Verdict::Fail
-    );
+    fails(&judged(&expiry(17_500)), CheckId::LeaseFailover, &[]);
 }

@@ -98,7 +98,7 @@ impl ClockMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::call;
+    use crate::samples::{self, call};
 
     /// A request sent and answered at these moments of the run (ms), received and answered by an API server whose wall
     /// clock is ahead by 1000 ms.
@@ -111,12 +111,7 @@ mod tests {
     ) -> (OwnCall, ApiCall) {
         let own = OwnCall {
             audit_id: Some(id.to_owned()),
-            purpose: "test".to_owned(),
-            sent: Stamp::from_micros(sent * 1000),
-            answered: Stamp::from_micros(answered * 1000),
-            code: 200,
-            generation: None,
-            resource_version: None,
+            ..samples::own("test", sent, answered - sent)
         };
         let mut seen = call("harness", "get", "scheduledmachines");
         seen.audit_id = id.to_owned();

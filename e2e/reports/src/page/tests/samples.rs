@@ -6,10 +6,10 @@ use crate::page::logs::Logs;
 use failover_judging::{
     clock::Stamp,
     fault::FaultKind,
-    judge::{Promise, judge},
+    judge::judge,
     observed::{ApiCall, ClockMap, OwnCall, RigFault, Role, TrialData, Wall},
     report::{Report, TargetInfo},
-    samples::report,
+    samples::{PROMISE, report},
     verdict::{Check, CheckId},
 };
 
@@ -80,10 +80,7 @@ fn repeated(lasts: Duration, goes_on: &dyn Fn(&ApiCall) -> bool) -> TrialData {
 /// A report on these trials, judged.
 pub(in crate::page) fn report_on(trials: &[TrialData]) -> Report {
     let mut report = report();
-    let promise = Promise {
-        within_ms: 15_000.0,
-    };
-    report.trials = trials.iter().map(|data| judge(data, promise)).collect();
+    report.trials = trials.iter().map(|data| judge(data, PROMISE)).collect();
     report.concluded()
 }
 

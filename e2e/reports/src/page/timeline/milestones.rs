@@ -16,7 +16,6 @@ const FOOT: f64 = 9.0;
 /// Between the words and their line, and between words in a row.
 const GAP: f64 = 4.0;
 
-/// A milestone with its place.
 pub(super) struct Placed<'a> {
     milestone: &'a Milestone,
     x: f64,
@@ -24,7 +23,6 @@ pub(super) struct Placed<'a> {
     row: usize,
     /// Whether the words are left of their line.
     left: bool,
-    /// What its words cover.
     covered: Span,
 }
 

@@ -6,16 +6,14 @@ use crate::page::{
     tests::{recorded, troubled},
 };
 use failover_judging::{
-    judge::{Promise, judge},
+    judge::judge,
     observed::TrialData,
+    samples::{PROMISE, says},
 };
 
 fn drawn(data: &TrialData) -> String {
-    let promise = Promise {
-        within_ms: 15_000.0,
-    };
     timeline(
-        &TrialView::of(data, &judge(data, promise), &Logs::default()),
+        &TrialView::of(data, &judge(data, PROMISE), &Logs::default()),
         "a timeline",
     )
     .into_string()
@@ -32,23 +30,24 @@ fn numbers(text: &str, attribute: &str) -> Vec<f64> {
 #[test]
 fn every_lane_has_its_name_and_the_marks_their_shapes() {
     let svg = drawn(&recorded());
-    for expected in [
-        ">Lease</text>",
-        ">26tcn</text>",
-        ">old leader</text>",
-        ">harness</text>",
-        "#g-taken",
-        "#g-released",
-        "#g-first-write",
-        "#g-last-write",
-        "class=\"terminating\"",
-        "class=\"down\"",
-        "class=\"funnel\"",
-        ">fault: graceful</text>",
-        ">ms from the fault</text>",
-    ] {
-        assert!(svg.contains(expected), "no {expected} in\n{svg}");
-    }
+    says(
+        &svg,
+        &[
+            ">Lease</text>",
+            ">26tcn</text>",
+            ">old leader</text>",
+            ">harness</text>",
+            "#g-taken",
+            "#g-released",
+            "#g-first-write",
+            "#g-last-write",
+            "class=\"terminating\"",
+            "class=\"down\"",
+            "class=\"funnel\"",
+            ">fault: graceful</text>",
+            ">ms from the fault</text>",
+        ],
+    );
 }
 
 #[test]
@@ -69,19 +68,13 @@ fn nothing_is_drawn_beyond_the_edges() {
 #[test]
 fn a_stray_write_and_a_hung_request_are_marked() {
     let svg = drawn(&troubled());
-    assert!(
-        svg.contains("#g-stray") && svg.contains("#g-refused") && svg.contains("#g-failed"),
-        "{svg}"
-    );
+    says(&svg, &["#g-stray", "#g-refused", "#g-failed"]);
 }
 
 #[test]
 fn ticks_that_would_touch_are_one_bar() {
     let data = recorded();
-    let promise = Promise {
-        within_ms: 15_000.0,
-    };
-    let mut view = TrialView::of(&data, &judge(&data, promise), &Logs::default());
+    let mut view = TrialView::of(&data, &judge(&data, PROMISE), &Logs::default());
     let span = Span::new(0.0, 1000.0);
     view.whole = span;
     let panel = Panel::new(&view, span, 0.0, true);
@@ -89,9 +82,9 @@ fn ticks_that_would_touch_are_one_bar() {
     let moments = [0.0, 1.0, 2.0, 20.0].map(|x| x * pixel);
     let path = |gap| panel.ticks("writes", &moments, 7.0, gap).into_string();
     let pause = path(5.0 * pixel);
-    assert!(pause.contains("d=\"M152 7h3m17 0h1\""), "{pause}");
+    says(&pause, &["d=\"M152 7h3m17 0h1\""]);
     let none = path(19.0 * pixel);
-    assert!(none.contains("d=\"M152 7h21\""), "{none}");
+    says(&none, &["d=\"M152 7h21\""]);
     let wide = path(900.0 * pixel);
     assert_eq!(wide, none, "a pause that is seen is not covered up");
 }

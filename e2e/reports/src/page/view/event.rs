@@ -40,9 +40,7 @@ pub(in crate::page) struct Event {
 pub(in crate::page) enum Track {
     /// On the line of the fault and the milestones.
     Fault,
-    /// On the Lease.
     Lease,
-    /// On the state of a pod.
     Pod(usize),
     /// Among the writes of a pod.
     Writes(usize),
@@ -93,12 +91,10 @@ pub(in crate::page) struct Milestone {
     pub(in crate::page) kind: MilestoneKind,
 }
 
-/// What kind of moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::page) enum MilestoneKind {
     /// The fault was done or undone.
     Fault,
-    /// A step of the takeover.
     Step,
     /// A limit: not what happened, but by when it had to.
     Limit,

@@ -21,7 +21,6 @@ const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// One pod.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// Its full name.
     pub(in crate::page) name: String,
     /// What it is to this trial.
     pub(in crate::page) role: &'static str,
@@ -35,7 +34,6 @@ pub(crate) struct Lane {
     pub(in crate::page) writes: Vec<Millis>,
 }
 
-/// The state of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum State {
@@ -44,7 +42,6 @@ pub(crate) enum State {
     /// It runs, and is not Ready.
     #[strum(to_string = "not ready")]
     NotReady,
-    /// It is Ready.
     Ready,
     /// It runs, and was asked to stop.
     Terminating,
@@ -53,7 +50,6 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// The word for it.
     pub(in crate::page) fn word(self) -> &'static str {
         self.into()
     }

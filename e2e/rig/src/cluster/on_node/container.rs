@@ -11,6 +11,7 @@ use testcontainers::bollard::Docker;
 use testcontainers::bollard::container::LogOutput;
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use testcontainers::bollard::models::ExecInspectResponse;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
@@ -88,35 +89,39 @@ impl Exec {
 
     /// Waits until the command runs.
     async fn running(&self) -> Result<(), ClusterError> {
-        for _ in 0..STATUS_ATTEMPTS {
-            let seen = self
-                .docker
-                .inspect_exec(&self.id)
-                .await
-                .map_err(|source| self.failed(source))?;
-            if seen.running == Some(true) && seen.pid.is_some_and(|pid| pid > 0) {
-                return Ok(());
-            }
-            sleep(STATUS_PAUSE).await;
-        }
-        Err(self.failed(io::Error::other("the engine does not say that it runs")))
+        let runs = |seen: ExecInspectResponse| {
+            let has_process = seen.pid.is_some_and(|pid| pid > 0);
+            (seen.running == Some(true) && has_process).then_some(())
+        };
+        self.seen(runs, "the engine does not say that it runs")
+            .await
     }
 
     async fn status(&self) -> Result<i64, ClusterError> {
+        let status =
+            |seen: ExecInspectResponse| seen.exit_code.filter(|_| seen.running == Some(false));
+        let never = "its output ended but the engine reports no exit status";
+        self.seen(status, never).await
+    }
+
+    /// Asks the engine about the command until that shows what is waited for.
+    async fn seen<T>(
+        &self,
+        shown: impl Fn(ExecInspectResponse) -> Option<T>,
+        never: &'static str,
+    ) -> Result<T, ClusterError> {
         for _ in 0..STATUS_ATTEMPTS {
             let seen = self
                 .docker
                 .inspect_exec(&self.id)
                 .await
                 .map_err(|source| self.failed(source))?;
-            if let (Some(status), Some(false)) = (seen.exit_code, seen.running) {
-                return Ok(status);
+            if let Some(shown) = shown(seen) {
+                return Ok(shown);
             }
             sleep(STATUS_PAUSE).await;
         }
-        Err(self.failed(io::Error::other(
-            "its output ended but the engine reports no exit status",
-        )))
+        Err(self.failed(io::Error::other(never)))
     }
 }
 
