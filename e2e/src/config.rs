@@ -1,6 +1,6 @@
 //! `failover.toml`: what is put to the test, how it is made to work, and what a run is asked for.
 //!
-//! Everything in it can be given by flags as well, and a flag wins. Its schema is generated from these types
+//! Tables that flags can say as well are flags of the command line too, and a flag wins. Its schema is generated from these types
 //! (`failover schema --config`) and committed as `failover.schema.json`. Paths are relative to the file.
 
 mod error;
@@ -9,12 +9,14 @@ mod value;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use clap::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::deploy::{LeaseDuration, Seconds, Switch};
+use crate::deploy::{EnvOverride, GivenSettings, Switch, rollout::RolloutCommand};
 use failover_judging::{
+    criteria::{Gate, Goal, Percent},
     fault::FaultKind,
     observed::{HolderIdentity, ResourceName},
     report::BudgetShape,
@@ -22,7 +24,8 @@ use failover_judging::{
 
 pub use error::ConfigError;
 pub use read::{Config, FILE};
-pub use value::{Replicas, Time, Trials, WarmUp, Within, json};
+use value::OneOrMany;
+pub use value::{PositiveTime, Replicas, Time, Trials, WarmUp, Within, Written, json};
 
 /// What a `failover.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -40,44 +43,49 @@ pub struct ConfigFile {
 }
 
 /// What is put to the test.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Args, Deserialize, JsonSchema)]
+#[command(next_help_heading = "Target")]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetTable {
-    /// Manifests to apply: files, and folders with a kustomization.yaml. Without them the Deployment has to run already,
-    /// in a cluster that is brought; then it is put back at the end as it was found.
+    /// File that says what is put to the test and what is asked for; flags win [default: failover.toml where there is one]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Manifests to apply: files, and folders with a kustomization.yaml. Without them the Deployment has to run already, in a
+    /// cluster that is brought; then it is put back at the end as it was found. May be repeated [default: deploy, our own]
+    #[arg(long = "deploy", value_name = "PATH")]
     #[schemars(with = "Option<OneOrMany>")]
-    #[serde(deserialize_with = "value::one_or_many")]
+    #[serde(deserialize_with = "OneOrMany::paths")]
     pub manifests: Vec<PathBuf>,
+    /// Apply nothing: the Deployment runs already in the cluster that is brought, and is put back at the end
+    #[arg(long, conflicts_with = "manifests")]
+    #[serde(skip)]
+    pub running: bool,
     /// Image of the elected container; without it that of the manifests. Loaded into a started cluster.
+    #[arg(skip)]
     pub image: Option<String>,
-    /// Further images of the container engine to load into a started cluster.
+    /// Further image of the container engine to load into a started cluster; may be repeated
+    #[arg(long = "load-image", value_name = "IMAGE")]
     pub images: Vec<String>,
-    /// Namespace of the Deployment and its Lease; of the manifests, where they do not name one.
+    /// Namespace of the Deployment and its Lease [default: the manifests']
+    #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// The Deployment; without it the one whose container has the variable `LEASE_NAME`.
+    /// The Deployment [default: the one whose container has the variable `LEASE_NAME`]
+    #[arg(long, value_name = "NAME")]
     pub deployment: Option<String>,
-    /// The elected container; without it the one that has the variable `LEASE_NAME`, or the only one.
+    /// The elected container [default: the one that has the variable `LEASE_NAME`, or the only one]
+    #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
-    /// The Lease; without it the value of the variable `LEASE_NAME`.
+    /// The Lease [default: the value of the variable `LEASE_NAME`]
+    #[arg(long, value_name = "NAME")]
     pub lease: Option<String>,
-    /// How the holder that the Lease names leads to a pod.
-    #[schemars(with = "Option<HolderIdentity>")]
-    pub holder: Option<Spanned<HolderIdentity>>,
+    /// How the holder that the Lease names leads to a pod [default: `name_suffix`]
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub holder: Option<HolderIdentity>,
     /// Election settings, where the container has no variables `LEASE_DURATION_SECONDS`,
     /// `LEASE_RENEW_DEADLINE_SECONDS` and `LEASE_RETRY_PERIOD_SECONDS`.
-    pub election: ElectionTable,
-}
-
-/// Election settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ElectionTable {
-    /// How long a silent holder is left alone, in whole seconds such as "15s"; "lease" reads it from the Lease.
-    pub lease_duration: Option<LeaseDuration>,
-    /// When a leader that can't renew gives up.
-    pub renew_deadline: Option<Seconds>,
-    /// Time between renewals, and between the looks of a standby.
-    pub retry_period: Option<Seconds>,
+    #[command(flatten)]
+    pub election: GivenSettings,
 }
 
 /// What gives the leader work.
@@ -120,67 +128,145 @@ pub struct MetricsTable {
     pub standby: Option<Spanned<String>>,
 }
 
-/// What a run is asked for; each has a flag of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+/// What a run is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunTable {
-    /// Numbers of replicas to try, one after the other.
+    /// Numbers of replicas to try, one after the other [default: 2,3]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
     pub replicas: Option<Vec<Replicas>>,
-    /// Faults to try.
+    /// Faults to try; `failover faults` explains them [default: graceful,crash,crash-loop]
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', value_enum)]
     pub faults: Option<Vec<FaultKind>>,
-    /// Trials of each fault with each number of replicas.
+    /// Trials of each fault with each number of replicas [default: 3]
+    #[arg(long, value_name = "N")]
     pub trials: Option<Trials>,
-    /// Trials of each fault that come first, and are part of no figure.
+    /// Trials of each fault that come first and are judged, but held against no limit of time and part of no figure
+    /// [default: 0]
+    #[arg(long, value_name = "N")]
     pub warm_up: Option<WarmUp>,
-    /// Figures that are to be known so well, such as "crash.work.p50<=50ms"; trials go on until they are.
-    #[schemars(with = "Vec<String>")]
-    pub until_confident: Vec<Spanned<String>>,
-    /// Trials of each fault at most, for those.
+    /// Go on until the confidence interval of a percentile is narrow enough: half of its length at most this, such as
+    /// 'crash.work.p50<=50ms'; may be repeated
+    #[arg(long, value_name = "GOAL")]
+    pub until_confident: Option<Vec<Written<Goal>>>,
+    /// Trials of each fault with each number of replicas at most, for --until-confident [default: 120, or --trials]
+    #[arg(long, value_name = "N")]
     pub max_trials: Option<Trials>,
-    /// Seed of the moments at which faults are done.
+    /// Seed of the moments at which faults are done, for doing the same again [default: drawn and printed]
+    #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// How long calls are counted while nothing changes.
+    /// How long lease calls and writes are counted while nothing changes; 0s skips it [default: 30s]
+    #[arg(long, value_name = "TIME")]
     pub steady: Option<Time>,
-    /// How long the replicas may take to settle, beyond the lease duration.
-    #[schemars(with = "Option<Time>")]
-    pub settle: Option<Spanned<Time>>,
+    /// How long the replicas may take to settle, beyond the lease duration [default: 90s]
+    #[arg(long, value_name = "TIME")]
+    #[schemars(with = "Option<PositiveTime>")]
+    pub settle: Option<Written<PositiveTime>>,
     /// Environment variables of the elected container to set or change.
+    #[arg(skip)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub set_env: BTreeMap<String, Spanned<String>>,
+    /// Environment variable of the operator to set or change; may be repeated
+    #[arg(long = "set-env", value_name = "NAME=VALUE")]
+    #[serde(skip)]
+    pub env_overrides: Vec<EnvOverride>,
     /// Resources that standbys may write as well, as kubectl names them.
+    #[arg(skip)]
     pub ignore_writes: Vec<ResourceName>,
-    /// Whether the API server refuses writes of replicas that do not hold the Lease; of our own operator.
+    /// Whether the API server refuses writes of replicas that do not hold the Lease; of our own operator [default: as the
+    /// manifests have it]
+    #[arg(long, value_name = "on|off", value_enum)]
     pub fence: Option<Switch>,
-    /// Whether a standby acts on the end of its connection to the leader; of our own operator.
+    /// Whether a standby acts on the end of its connection to the leader; of our own operator [default: as the manifests
+    /// have it]
+    #[arg(long, value_name = "on|off", value_enum)]
     pub hint: Option<Switch>,
-    /// Rule of the disruption budget, where it is not to be as the manifests have it.
+    /// Rule of the operator's disruption budget [default: as the manifests have it]
+    #[arg(long, value_name = "RULE", value_enum)]
     pub budget: Option<BudgetShape>,
-    /// Command that has the operator rolled out anew for the fault rolling-update, such as "helm upgrade operator ./chart";
-    /// without it the harness changes an annotation of the pod template.
-    #[schemars(with = "Option<String>")]
-    pub rollout: Option<Spanned<String>>,
-    /// Limits over all trials of a fault, such as "crash.work.p95>2s".
-    #[schemars(with = "Vec<String>")]
-    pub fail_if: Vec<Spanned<String>>,
-    /// The takeover time promised; without it the lease duration.
-    #[schemars(with = "Option<Time>")]
-    pub within: Option<Spanned<Time>>,
-    /// The report of an earlier run to compare with.
+    /// Command that has the operator rolled out anew for the fault rolling-update, such as 'helm upgrade operator ./chart'
+    /// [default: the harness changes an annotation of the pod template]
+    #[arg(long, value_name = "COMMAND")]
+    pub rollout: Option<Written<RolloutCommand>>,
+    /// A limit over all trials of a fault, such as 'crash.work.p95>2s'; may be repeated
+    #[arg(long, value_name = "GATE")]
+    pub fail_if: Option<Vec<Written<Gate>>>,
+    /// The takeover time you promise your users [default: the lease duration found in the cluster]
+    #[arg(long, value_name = "TIME")]
+    #[schemars(with = "Option<PositiveTime>")]
+    pub within: Option<Written<PositiveTime>>,
+    /// The report of an earlier run that this one may not be slower than, noise aside
+    #[arg(long, value_name = "report.json")]
     pub baseline: Option<PathBuf>,
-    /// How much worse than the baseline is a failure, such as "20%".
-    #[schemars(with = "Option<String>")]
-    pub regression: Option<Spanned<String>>,
-    /// Folder for the report and the raw data.
+    /// How much larger than the baseline's a median may be [default: 20%]
+    #[arg(long, value_name = "PERCENT")]
+    pub regression: Option<Written<Percent>>,
+    /// Folder for the report and the raw data [default: a folder of its own in target/failover]
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
-/// One path or several.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "for the schema alone")]
-enum OneOrMany {
-    One(PathBuf),
-    Many(Vec<PathBuf>),
+/// What the first says, or else the second.
+macro_rules! or {
+    ($first:ident, $second:ident, $($field:ident),+) => {
+        Self { $($field: $first.$field.or($second.$field),)+ ..$first }
+    };
+}
+
+impl TargetTable {
+    /// Whether it names a target that is not our own operator.
+    pub fn names_a_target(&self) -> bool {
+        let names = [
+            &self.namespace,
+            &self.deployment,
+            &self.container,
+            &self.lease,
+        ];
+        self.running || self.holder.is_some() || names.iter().any(|name| name.is_some())
+    }
+
+    /// What these flags say, or else the file. What either loads is loaded.
+    pub(crate) fn or(mut self, mut file: Self) -> Self {
+        file.images.append(&mut self.images);
+        self.images = file.images;
+        if self.manifests.is_empty() && !self.running {
+            self.manifests = file.manifests;
+        }
+        self.election = self.election.or(file.election);
+        or!(
+            self, file, image, namespace, deployment, container, lease, holder
+        )
+    }
+}
+
+impl RunTable {
+    /// What these flags say, or else the file. Variables are set by either.
+    pub(crate) fn or(mut self, file: Self) -> Self {
+        self.set_env = file.set_env;
+        self.ignore_writes = file.ignore_writes;
+        or!(
+            self,
+            file,
+            replicas,
+            faults,
+            trials,
+            warm_up,
+            until_confident,
+            max_trials,
+            seed,
+            steady,
+            settle,
+            fence,
+            hint,
+            budget,
+            rollout,
+            fail_if,
+            within,
+            baseline,
+            regression,
+            out
+        )
+    }
 }
 
 /// The JSON Schema of `failover.toml`, as text that ends with a newline.

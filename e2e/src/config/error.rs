@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum ConfigError {
-    /// It can't be read.
     #[error("--config={}: can't be read", .file.display())]
     Unreadable {
         file: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// Something in it is wrong.
     #[error("{place}: {rule}")]
     Wrong { place: Place, rule: String },
 }

@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use super::*;
-use crate::observe::canary::has_counter;
+use crate::{
+    deploy::{LeaseDuration, Seconds},
+    observe::canary::has_counter,
+};
+use failover_judging::samples::says;
 use failover_rig::cluster::OPERATOR_IMAGE;
 
 const EXAMPLES: [&str; 4] = ["5spot", "client-go", "kube-lease-manager", "kube-rs"];
@@ -73,10 +77,7 @@ fn every_key_can_be_said() {
         target.manifests,
         [PathBuf::from("a"), PathBuf::from("b.yaml")]
     );
-    assert_eq!(
-        target.holder.unwrap().into_inner(),
-        HolderIdentity::HostnameUuid
-    );
+    assert_eq!(target.holder, Some(HolderIdentity::HostnameUuid));
     assert_eq!(
         target.election.lease_duration,
         Some(LeaseDuration::FromLease)
@@ -88,7 +89,9 @@ fn every_key_can_be_said() {
         Some(vec![FaultKind::Graceful, FaultKind::CrashLoop])
     );
     assert_eq!((run.fence, run.hint), (Some(Switch::On), Some(Switch::Off)));
-    assert_eq!(run.regression.unwrap().get_ref(), "20%");
+    let regression = run.regression.unwrap();
+    let percent = regression.get(&Config::default(), "run.regression");
+    assert_eq!(percent.unwrap().to_string(), "20%");
     assert!(config.canary.is_some() && config.metrics.is_some());
 }
 
@@ -130,9 +133,7 @@ fn what_is_wrong_is_said_with_its_place_its_key_and_the_rule(
     #[case] expected: &[&str],
 ) {
     let message = refused(text);
-    for words in expected {
-        assert!(message.contains(words), "no {words:?} in: {message}");
-    }
+    says(&message, expected);
 }
 
 #[test]
@@ -143,17 +144,14 @@ fn a_column_counts_characters() {
         "{message}"
     );
     let message = refused("[run]\nset_env = { \"é\" = 5 }\n");
-    assert!(message.contains("failover.toml:2:19"), "{message}");
+    says(&message, &["failover.toml:2:19"]);
 }
 
 #[test]
 fn a_file_that_is_named_must_be_there() {
-    let error = Config::find(Some(Path::new("/nonexistent/failover.toml"))).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("--config=/nonexistent/failover.toml"),
-        "{error}"
+    says(
+        &Config::find(Some(Path::new("/nonexistent/failover.toml"))).unwrap_err(),
+        &["--config=/nonexistent/failover.toml"],
     );
 }
 

@@ -1,18 +1,21 @@
-//! Values of a `failover.toml`, each with its rule in the message that refuses another one.
+//! Values of `failover.toml` and of the flags of the same names, each with its rule in the message that refuses another one.
 
-use std::{borrow::Cow, path::PathBuf, time::Duration};
+use std::{borrow::Cow, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
 
+use super::{Config, ConfigError};
 use crate::deploy::{LeaseDuration, Seconds};
 
 /// A length of time such as `15s` or `500ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
+
+/// A length of time above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositiveTime(pub Duration);
 
 /// A number of replicas.
 pub type Replicas = Within<1, 20>;
@@ -27,71 +30,164 @@ pub type WarmUp = Within<0, 100>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Within<const MIN: u32, const MAX: u32>(pub u32);
 
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|why| {
-            de::Error::custom(format!(
-                "{text:?} must be a time such as 15s or 500ms ({why})"
-            ))
-        })
+/// A value that is written as text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written<T> {
+    /// A flag has it.
+    Flag(T),
+    /// The file has it; it is read with [`Written::get`], which can say where it stands.
+    File(Spanned<String>),
+}
+
+impl<T: FromStr<Err: Display> + Clone> Written<T> {
+    /// The value, which in the file is that of `key`.
+    pub fn get(&self, config: &Config, key: &str) -> Result<T, ConfigError> {
+        match self {
+            Self::Flag(value) => Ok(value.clone()),
+            Self::File(text) => text.get_ref().parse().map_err(|rule| {
+                let rule = format!("{:?}: {rule}", text.get_ref());
+                config.wrong(&text.span(), key, rule)
+            }),
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+impl<T: FromStr> FromStr for Written<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        text.parse().map(Self::Flag)
     }
 }
 
-impl<'de> Deserialize<'de> for LeaseDuration {
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text)
+            .map(Self)
+            .map_err(|why| format!("{text:?} must be a time such as 15s or 500ms ({why})"))
+    }
+}
+
+impl FromStr for PositiveTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Time(time) = text.parse()?;
+        if time.is_zero() {
+            return Err("must be longer than 0s".to_owned());
+        }
+        Ok(Self(time))
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Within<MIN, MAX> {
+    fn new(number: i64) -> Result<Self, String> {
+        let wanted = u32::try_from(number).ok();
+        let wanted = wanted.filter(|number| (MIN..=MAX).contains(number));
+        let rule = || format!("{number} must be a whole number from {MIN} to {MAX}");
+        wanted.map(Self).ok_or_else(rule)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> FromStr for Within<MIN, MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text
+            .parse()
+            .map_err(|_| format!("{text:?} must be a whole number from {MIN} to {MAX}"))?;
+        Self::new(number)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Written<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        Spanned::deserialize(deserializer).map(Self::File)
     }
 }
 
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Within<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = i64::deserialize(deserializer)?;
-        let wanted = u32::try_from(number).ok();
-        let wanted = wanted.filter(|number| (MIN..=MAX).contains(number));
-        wanted.map(Self).ok_or_else(|| {
-            de::Error::custom(format!(
-                "{number} must be a whole number from {MIN} to {MAX}"
-            ))
-        })
+        Self::new(i64::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
-/// One path, or a list of them.
-pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<PathBuf>, D::Error> {
-    struct Paths;
-
-    impl<'de> Visitor<'de> for Paths {
-        type Value = Vec<PathBuf>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a path or a list of paths")
-        }
-
-        fn visit_str<E: de::Error>(self, path: &str) -> Result<Self::Value, E> {
-            Ok(vec![path.into()])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut paths = Vec::new();
-            while let Some(path) = list.next_element()? {
-                paths.push(path);
+/// Reads a value as the flag does, and describes it.
+macro_rules! written_as_text {
+    ($($value:ident: $description:literal;)+) => {$(
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
             }
-            Ok(paths)
         }
+
+        impl JsonSchema for $value {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($value).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "description": $description})
+            }
+        }
+    )+};
+}
+
+written_as_text! {
+    Time: "A length of time such as 15s or 500ms.";
+    PositiveTime: "A length of time above 0, such as 15s or 500ms.";
+    Seconds: "Whole seconds above 0, such as 15s.";
+    LeaseDuration: "Whole seconds above 0, such as 15s, or lease: read from the Lease.";
+}
+
+impl<T> JsonSchema for Written<T> {
+    fn inline_schema() -> bool {
+        true
     }
 
-    deserializer.deserialize_any(Paths)
+    fn schema_name() -> Cow<'static, str> {
+        "Written".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> JsonSchema for Within<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("From{MIN}To{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// One path or several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "must be a path or a list of paths")]
+pub(super) enum OneOrMany {
+    One(PathBuf),
+    Many(Vec<PathBuf>),
+}
+
+impl OneOrMany {
+    pub(super) fn paths<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        Self::deserialize(deserializer).map(|paths| match paths {
+            Self::One(path) => vec![path],
+            Self::Many(paths) => paths,
+        })
+    }
 }
 
 /// A table as JSON.
@@ -125,52 +221,4 @@ fn json_of(value: &toml::Value) -> Result<serde_json::Value, String> {
             .into(),
         toml::Value::Table(table) => json(table)?,
     })
-}
-
-fn time_schema(description: &str) -> Schema {
-    json_schema!({"type": "string", "description": description})
-}
-
-impl JsonSchema for Time {
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        time_schema("A length of time such as 15s or 500ms.")
-    }
-}
-
-impl JsonSchema for Seconds {
-    fn schema_name() -> Cow<'static, str> {
-        "Seconds".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        time_schema("Whole seconds above 0, such as 15s.")
-    }
-}
-
-impl JsonSchema for LeaseDuration {
-    fn schema_name() -> Cow<'static, str> {
-        "LeaseDuration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        time_schema("Whole seconds above 0, such as 15s, or lease: read from the Lease.")
-    }
-}
-
-impl<const MIN: u32, const MAX: u32> JsonSchema for Within<MIN, MAX> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("From{MIN}To{MAX}").into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
-    }
 }

@@ -2,8 +2,11 @@
 
 use std::{str::FromStr, time::Duration};
 
+use clap::Args;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use kube::{Api, Client};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -26,13 +29,19 @@ pub enum LeaseDuration {
 }
 
 /// Election settings that the user gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Deserialize, JsonSchema)]
+#[command(next_help_heading = "Target")]
+#[serde(deny_unknown_fields, default)]
 pub struct GivenSettings {
-    /// How long a silent holder is left alone.
+    /// How long a silent holder is left alone, in whole seconds such as 15s; lease reads it from the Lease [default:
+    /// `LEASE_DURATION_SECONDS` of the container]
+    #[arg(long, value_name = "TIME")]
     pub lease_duration: Option<LeaseDuration>,
-    /// When a leader that can't renew gives up.
+    /// When a leader that can't renew gives up [default: `LEASE_RENEW_DEADLINE_SECONDS` of the container]
+    #[arg(long, value_name = "TIME")]
     pub renew_deadline: Option<Seconds>,
-    /// Time between renewals.
+    /// Time between renewals, and between the looks of a standby [default: `LEASE_RETRY_PERIOD_SECONDS` of the container]
+    #[arg(long, value_name = "TIME")]
     pub retry_period: Option<Seconds>,
 }
 
@@ -40,7 +49,6 @@ pub struct GivenSettings {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message names each field")]
 pub enum SettingsError {
-    /// Neither the Deployment nor the user says it.
     #[error(
         "Deployment {deployment}: its container {container} has no variable {variable}, so {flag} (target.election.{key} in \
          failover.toml) must be given"
@@ -52,7 +60,6 @@ pub enum SettingsError {
         flag: &'static str,
         key: &'static str,
     },
-    /// Both the Deployment and the user say it.
     #[error(
         "{flag} (target.election.{key} in failover.toml) must be left out, because Deployment {deployment} has {variable}={value}"
     )]
@@ -63,14 +70,12 @@ pub enum SettingsError {
         flag: &'static str,
         key: &'static str,
     },
-    /// A lease setting can't be used.
     #[error("Deployment {deployment}: {name}={value} must be a whole number of seconds above 0")]
     NotSeconds {
         deployment: String,
         name: &'static str,
         value: String,
     },
-    /// They are in no order that an election works with.
     #[error("Deployment {deployment}: {shorter} must be {rule} {longer}")]
     Order {
         deployment: String,
@@ -78,7 +83,6 @@ pub enum SettingsError {
         rule: &'static str,
         longer: String,
     },
-    /// The Lease does not tell.
     #[error(
         "the lease duration is to be read from the Lease {lease}, but {why} (waited for {} s)",
         HELD_LIMIT.as_secs()
@@ -105,7 +109,7 @@ impl FromStr for LeaseDuration {
         if text == "lease" {
             return Ok(Self::FromLease);
         }
-        Seconds::parse(text)
+        text.parse()
             .map(Self::Fixed)
             .map_err(|rule| format!("{rule}, or \"lease\", which reads it from the Lease"))
     }
@@ -120,6 +124,15 @@ struct Known {
 }
 
 impl GivenSettings {
+    /// These, or else the others, one by one.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            lease_duration: self.lease_duration.or(other.lease_duration),
+            renew_deadline: self.renew_deadline.or(other.renew_deadline),
+            retry_period: self.retry_period.or(other.retry_period),
+        }
+    }
+
     /// The election settings of the target, whose Deployment is as it is in the cluster.
     pub async fn settle(
         &self,
@@ -289,6 +302,7 @@ fn held_for(lease: &LeaseRecord) -> Result<u32, String> {
 mod tests {
     use super::*;
     use crate::deploy::target::tests::{deployment, target};
+    use failover_judging::samples::says;
 
     const FOREIGN: GivenSettings = GivenSettings {
         lease_duration: Some(LeaseDuration::Fixed(Seconds(30))),
@@ -336,13 +350,14 @@ mod tests {
             .unwrap_err();
         assert!(error.is_usage());
         let message = error.to_string();
-        for named in [
-            "LEASE_DURATION_SECONDS",
-            "--lease-duration",
-            "target.election.lease_duration",
-        ] {
-            assert!(message.contains(named), "{message}");
-        }
+        says(
+            &message,
+            &[
+                "LEASE_DURATION_SECONDS",
+                "--lease-duration",
+                "target.election.lease_duration",
+            ],
+        );
     }
 
     #[rstest::rstest]
@@ -353,13 +368,9 @@ mod tests {
             lease_duration: Some(lease_duration),
             ..GivenSettings::default()
         };
-        let message = given
-            .check(&deployment(), &target())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("--lease-duration") && message.contains("LEASE_DURATION_SECONDS=15"),
-            "{message}"
+        says(
+            &given.check(&deployment(), &target()).unwrap_err(),
+            &["--lease-duration", "LEASE_DURATION_SECONDS=15"],
         );
     }
 
@@ -375,12 +386,11 @@ mod tests {
                 variable.value = Some("soon".to_owned());
             }
         }
-        let error = GivenSettings::default()
-            .check(&deployment, &target())
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("LEASE_DURATION_SECONDS=soon"),
-            "{error}"
+        says(
+            &GivenSettings::default()
+                .check(&deployment, &target())
+                .unwrap_err(),
+            &["LEASE_DURATION_SECONDS=soon"],
         );
     }
 
@@ -401,9 +411,7 @@ mod tests {
         let error = given.check(&silent(), &target()).unwrap_err();
         assert!(error.is_usage());
         let message = error.to_string();
-        for words in named {
-            assert!(message.contains(words), "{message}");
-        }
+        says(&message, named);
     }
 
     #[test]
@@ -424,7 +432,7 @@ mod tests {
             duration_seconds: Some(1),
             ..LeaseRecord::default()
         };
-        assert!(held_for(&lease).unwrap_err().contains("nobody holds"));
+        says(&held_for(&lease).unwrap_err(), &["nobody holds"]);
         lease.holder = "a".to_owned();
         lease.duration_seconds = Some(15);
         assert_eq!(held_for(&lease), Ok(15));
@@ -448,9 +456,7 @@ mod tests {
     #[case("soon")]
     fn a_duration_that_is_no_whole_seconds_is_refused_with_its_rule(#[case] text: &str) {
         let rule = text.parse::<LeaseDuration>().unwrap_err();
-        assert!(
-            rule.contains(text) && rule.contains("or \"lease\""),
-            "{rule}"
-        );
+        assert!(rule.contains(text), "{rule}");
+        says(&rule, &["or \"lease\""]);
     }
 }

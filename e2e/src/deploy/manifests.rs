@@ -150,13 +150,6 @@ mod tests {
         Manifests::read(&[path.to_owned()])
     }
 
-    fn chain(error: &dyn std::error::Error) -> String {
-        std::iter::successors(Some(error), |e| e.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
-    }
-
     const OBJECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
 
     #[test]
@@ -198,21 +191,6 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_changes_what_is_deployed_is_refused_by_name() {
-        let folder = folder(&[("kustomization.yaml", "resources: []\nnamePrefix: x-\n")]);
-        let message = chain(&read(folder.path()).unwrap_err());
-        says(&message, &["namePrefix", "kustomization.yaml"]);
-    }
-
-    #[test]
-    fn a_missing_folder_names_the_option_and_the_folder() {
-        let message = read(Path::new("/nonexistent/deploy"))
-            .unwrap_err()
-            .to_string();
-        says(&message, &["--deploy=/nonexistent/deploy"]);
-    }
-
-    #[test]
     fn a_listed_file_that_is_missing_is_named() {
         let folder = folder(&[("kustomization.yaml", "resources: [gone.yaml]\n")]);
         says(&read(folder.path()).unwrap_err(), &["gone.yaml"]);
@@ -225,7 +203,6 @@ mod tests {
             ("kustomization.yaml", "resources: [a.yaml]\n"),
             ("a.yaml", &text),
         ]);
-        let message = read(folder.path()).unwrap_err().to_string();
-        says(&message, &["a.yaml: document 2"]);
+        says(&read(folder.path()).unwrap_err(), &["a.yaml: document 2"]);
     }
 }

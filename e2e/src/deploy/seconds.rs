@@ -1,12 +1,15 @@
 //! Times in whole seconds, as election settings are.
 
+use std::str::FromStr;
+
 /// Whole seconds above 0, such as `15s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub u32);
 
-impl Seconds {
-    /// Reads `15s` and the like.
-    pub fn parse(text: &str) -> Result<Self, String> {
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let rule = || format!("{text:?} must be a whole number of seconds above 0, such as 15s");
         let time = humantime::parse_duration(text).map_err(|_| rule())?;
         let seconds = u32::try_from(time.as_secs()).map_err(|_| rule())?;

@@ -23,7 +23,6 @@ use failover_judging::observed::{PodSeen, Strike};
 /// The name of the policy and of its binding.
 const POLICY: &str = "failover-renewals-denied";
 
-/// Where the policy and its binding are.
 const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
 const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
 

@@ -28,7 +28,6 @@ use failover_judging::observed::{PodSeen, Strike};
 
 const NAME: &str = "failover-slow-webhook";
 
-/// Where it is.
 const CONFIGURATIONS: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 

@@ -5,116 +5,49 @@ use failover_judging::observed::HolderIdentity;
 
 /// The file for a guess.
 pub fn draft(guess: &Guess) -> String {
-    let mut text = String::new();
-    let mut line = |words: &str| {
-        text.push_str(words);
-        text.push('\n');
-    };
-    line(
-        "# What is put to the test, and what a run is asked for: failover run --config failover.toml",
+    let unknown = guess.unknown.iter();
+    let unknown: Vec<String> = unknown
+        .map(|what| format!("# Not known: {what}.\n"))
+        .collect();
+    let container = guess.container.as_deref().map_or_else(
+        || {
+            let first = guess.containers.first().map_or("", String::as_str);
+            let all = guess.containers.join(", ");
+            format!("# container = {} # one of {all}", quoted(first))
+        },
+        |container| format!("container = {}", quoted(container)),
     );
-    line("# Flags win over this file. Its keys: failover schema --config");
-    for unknown in &guess.unknown {
-        line(&format!("# Not known: {unknown}."));
-    }
-    line("");
-    line("[target]");
-    line(
-        "# Applied to the cluster, in this order; without it the Deployment has to run there already (--kubeconfig).",
+    let lease = guess.lease.as_deref().map_or_else(
+        || "# lease = \"\"".to_owned(),
+        |lease| format!("lease = {}", quoted(lease)),
     );
-    line("# manifests = [\"deploy\"]");
-    line(
-        "# Of the elected container, and further ones; a cluster that the run starts is given them from the engine.",
+    let holder = guess.holder.as_ref().map_or_else(
+        || format!("# holder = \"{}\"", HolderIdentity::default()),
+        |(way, holder)| {
+            let held = quoted(holder);
+            format!("# The Lease was held by {held}.\nholder = \"{way}\"")
+        },
     );
-    line("# image = \"example/operator:dev\"");
-    line("# images = []");
-    line(&format!("namespace = {}", quoted(&guess.namespace)));
-    line(&format!("deployment = {}", quoted(&guess.deployment)));
-    match &guess.container {
-        Some(container) => line(&format!("container = {}", quoted(container))),
-        None => line(&format!(
-            "# container = {} # one of {}",
-            quoted(guess.containers.first().map_or("", String::as_str)),
-            guess.containers.join(", ")
-        )),
-    }
-    match &guess.lease {
-        Some(lease) => line(&format!("lease = {}", quoted(lease))),
-        None => line("# lease = \"\""),
-    }
-    line(
-        "# How the holder that the Lease names leads to a pod: pod_name, name_suffix (the name, _ and anything),",
-    );
-    line("# hostname_uuid (the hostname, - or _ and a UUID), any (the audit log tells).");
-    match &guess.holder {
-        Some((HolderIdentity::Any, holder)) => {
-            line(&format!("# The Lease was held by {}.", quoted(holder)));
-            line("holder = \"any\"");
-        }
-        Some((way, holder)) => {
-            line(&format!("# The Lease was held by {}.", quoted(holder)));
-            line(&format!("holder = \"{way}\""));
-        }
-        None => line(&format!("# holder = \"{}\"", HolderIdentity::default())),
-    }
-    line("");
-    for words in election(&guess.settings) {
-        line(&words);
-    }
-    for words in REST.lines() {
-        line(words);
-    }
-    let port = guess.port.unwrap_or(8080);
-    line(&format!("# port = {port}"));
-    for words in METRICS.lines() {
-        line(words);
-    }
-    line(&format!("replicas = [{}]", guess.replicas.clamp(2, 20)));
-    for words in RUN.lines() {
-        line(words);
-    }
-    text
-}
+    format!(
+        r#"# What is put to the test, and what a run is asked for: failover run --config failover.toml
+# Flags win over this file. Its keys: failover schema --config
+{unknown}
+[target]
+# Applied to the cluster, in this order; without it the Deployment has to run there already (--kubeconfig).
+# manifests = ["deploy"]
+# Of the elected container, and further ones; a cluster that the run starts is given them from the engine.
+# image = "example/operator:dev"
+# images = []
+namespace = {namespace}
+deployment = {deployment}
+{container}
+{lease}
+# How the holder that the Lease names leads to a pod: pod_name, name_suffix (the name, _ and anything),
+# hostname_uuid (the hostname, - or _ and a UUID), any (the audit log tells).
+{holder}
 
-fn election(settings: &GuessedSettings) -> Vec<String> {
-    if settings.by_variables {
-        return vec![
-            "# The election settings are read from the variables LEASE_DURATION_SECONDS, LEASE_RENEW_DEADLINE_SECONDS and"
-                .to_owned(),
-            "# LEASE_RETRY_PERIOD_SECONDS of the container.".to_owned(),
-        ];
-    }
-    let mut lines = vec!["[target.election]".to_owned()];
-    lines.push(
-        "# How long a silent holder is left alone; \"lease\" reads it from the Lease.".to_owned(),
-    );
-    lines.push(match settings.lease_duration {
-        Some(seconds) => format!("lease_duration = \"{seconds}s\""),
-        None => "lease_duration = \"lease\"".to_owned(),
-    });
-    lines.push(
-        "# When a leader that can't renew gives up. At the latest when its Lease expires."
-            .to_owned(),
-    );
-    lines.push(match settings.lease_duration {
-        Some(seconds) => format!("renew_deadline = \"{seconds}s\""),
-        None => "# renew_deadline = \"10s\"".to_owned(),
-    });
-    lines.push("# Time between renewals, and between the looks of a standby.".to_owned());
-    lines.push(match settings.retry_period {
-        Some(seconds) => format!("retry_period = \"{seconds}s\" # as seen"),
-        None => "# retry_period = \"2s\"".to_owned(),
-    });
-    lines
-}
+{election}
 
-/// Text as TOML has it.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-/// What nobody can guess: the work.
-const REST: &str = r#"
 # What makes the leader write, so that its work can be timed and writes of others found: an object that is changed again
 # and again, the change as a merge patch, and the resource that the leader's ServiceAccount then writes.
 # [canary]
@@ -123,22 +56,64 @@ const REST: &str = r#"
 # [canary.object]
 # apiVersion = "v1"
 # kind = "ConfigMap"
-# metadata = { name = "input" }
+# metadata = {{ name = "input" }}
 # [canary.patch]
-# data = { change = "number {counter}" }
+# data = {{ change = "number {{counter}}" }}
 
 # What the replicas tell of their roles: a metric that is 1 on the leader.
-# [metrics]"#;
+# [metrics]
+# port = {port}
+# leader = 'leader_election_master_status'
 
-const METRICS: &str = "# leader = 'leader_election_master_status'
-
-[run]";
-
-const RUN: &str = r#"# failover faults explains them. Those that need commands on a node: --on-node, or a cluster that the run starts.
+[run]
+replicas = [{replicas}]
+# failover faults explains them. Those that need commands on a node: --on-node, or a cluster that the run starts.
 faults = ["graceful"]
 trials = 3
 # within = "15s"
-# fail_if = ["graceful.lease.p95>2s"]"#;
+# fail_if = ["graceful.lease.p95>2s"]
+"#,
+        unknown = unknown.concat(),
+        namespace = quoted(&guess.namespace),
+        deployment = quoted(&guess.deployment),
+        election = election(&guess.settings),
+        port = guess.port.unwrap_or(8080),
+        replicas = guess.replicas.clamp(2, 20),
+    )
+}
+
+fn election(settings: &GuessedSettings) -> String {
+    if settings.by_variables {
+        return "# The election settings are read from the variables LEASE_DURATION_SECONDS, LEASE_RENEW_DEADLINE_SECONDS \
+                and\n# LEASE_RETRY_PERIOD_SECONDS of the container."
+            .to_owned();
+    }
+    let (duration, deadline) = match settings.lease_duration {
+        Some(seconds) => (
+            format!("{seconds}s"),
+            format!("renew_deadline = \"{seconds}s\""),
+        ),
+        None => ("lease".to_owned(), "# renew_deadline = \"10s\"".to_owned()),
+    };
+    let retry_period = settings.retry_period.map_or_else(
+        || "# retry_period = \"2s\"".to_owned(),
+        |seconds| format!("retry_period = \"{seconds}s\" # as seen"),
+    );
+    format!(
+        r#"[target.election]
+# How long a silent holder is left alone; "lease" reads it from the Lease.
+lease_duration = "{duration}"
+# When a leader that can't renew gives up. At the latest when its Lease expires.
+{deadline}
+# Time between renewals, and between the looks of a standby.
+{retry_period}"#
+    )
+}
+
+/// Text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
 
 #[cfg(test)]
 mod tests {
@@ -163,7 +138,7 @@ mod tests {
         assert_eq!(target.deployment.as_deref(), Some("foreign"));
         assert_eq!(target.container.as_deref(), Some("manager"));
         assert_eq!(target.lease.as_deref(), Some("foreign.example"));
-        let holder = target.holder.map(toml::Spanned::into_inner);
+        let holder = target.holder;
         assert_eq!(holder, Some(HolderIdentity::NameSuffix));
         let fifteen = Some(LeaseDuration::Fixed(Seconds(15)));
         assert_eq!(target.election.lease_duration, fifteen);

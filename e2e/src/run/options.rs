@@ -27,6 +27,9 @@ use failover_judging::{
     report::BudgetShape,
 };
 
+/// How long calls are counted while nothing changes where nobody says.
+const STEADY: Duration = Duration::from_secs(30);
+
 /// What tells our own operator from others.
 const OUR_DEPLOYMENT: &str = "5spot-controller";
 
@@ -115,7 +118,7 @@ impl TryFrom<&RunArgs> for RunOptions {
     fn try_from(args: &RunArgs) -> Result<Self, RunError> {
         let named = args.target.config.as_deref();
         let found = Config::find(named)?;
-        let deployed = read(&args.target.deploy)?;
+        let deployed = read(&args.target.manifests)?;
         let path = found.as_ref().map(|config| config.path().to_owned());
         let config = match found {
             Some(config) => config,
@@ -128,16 +131,16 @@ impl TryFrom<&RunArgs> for RunOptions {
         let naming = merge.naming();
         let set_env = merge.set_env()?;
         let image = merge.image();
-        let given = merge.given();
+        let given = merge.target.election;
         let mut overrides = Overrides {
             replicas: merge.replicas().first().copied(),
             image: image.clone(),
             env: Vec::new(),
         };
-        let budget = merge.budget();
+        let budget = merge.run.budget.unwrap_or_default();
         let manifests = match deployed {
             Some(manifests) => Some(manifests),
-            None => read(&merge.manifests())?,
+            None => read(&merge.target.manifests)?,
         };
         let source = if let Some(mut manifests) = manifests {
             overrides.env = merge.env(&mut manifests, &set_env)?;
@@ -156,13 +159,13 @@ impl TryFrom<&RunArgs> for RunOptions {
         let precision = merge.precision()?;
         let options = Self {
             config: path,
-            images: merge.images(image),
+            images: merge.images(image.as_ref()),
             replicas: merge.replicas(),
             faults: merge.faults(),
             limits: merge.limits(&precision)?,
             precision,
-            seed: merge.seed(),
-            steady: merge.steady(),
+            seed: merge.run.seed.unwrap_or_else(|| fastrand::u64(..)),
+            steady: merge.run.steady.map_or(STEADY, |time| time.0),
             settle: merge.settle()?,
             set_env,
             switches,
@@ -172,7 +175,7 @@ impl TryFrom<&RunArgs> for RunOptions {
             rollout: merge.rollout()?,
             canary,
             within: merge.within()?,
-            out: merge.out(),
+            out: merge.run.out.clone(),
             source,
             naming,
             overrides,

@@ -186,12 +186,6 @@ fn overrides_change_replicas_image_and_environment_and_nothing_else() {
 }
 
 #[test]
-fn manifests_without_an_elected_deployment_are_refused() {
-    let text = DEPLOYMENT.replace("LEASE_NAME", "OTHER");
-    assert!(refused(&Naming::default(), &text).contains("found 0"));
-}
-
-#[test]
 fn another_content_of_the_image_is_another_pod_template() {
     let mut manifests = manifests(DEPLOYMENT);
     let (target, _) = Naming::default()

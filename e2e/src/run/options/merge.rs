@@ -1,6 +1,6 @@
 //! Flags over the file over the defaults, one function for each thing that can be asked for.
 
-use std::{collections::BTreeMap, fmt::Display, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use toml::Spanned;
 use super::source::{MetricsSpec, Source};
 use crate::{
     args::{CanaryChoice, MetricsChoice, RunArgs},
-    config::{CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Time, json},
-    deploy::{
-        EnvOverride, GivenSettings, Manifests, Naming, Switch, Switches, rollout::RolloutCommand,
+    config::{
+        CanaryTable, Config, ConfigError, MetricsTable, RunTable, TargetTable, Written, json,
     },
+    deploy::{EnvOverride, Manifests, Naming, Switch, Switches, rollout::RolloutCommand},
     observe::{
         CanarySpec,
         canary::{COUNTER, has_counter},
@@ -23,65 +23,46 @@ use failover_judging::{
     criteria::{Baseline, Criteria, Gate, Precision, precision::MAX_TRIALS},
     fault::FaultKind,
     observed::{Answer, MetricSelector, ResourceName, WorkRule},
-    report::{BudgetShape, Provider},
+    report::Provider,
 };
 use failover_reports::archive;
 
-/// The path of metrics where none is given.
 const METRICS_PATH: &str = "/metrics";
 
 /// How long the replicas may take to settle where nobody says.
 pub(super) const SETTLE: Duration = Duration::from_secs(90);
 
-/// The flags, and the file that they win over.
+/// The flags over the file, with paths as they are meant from here.
 pub(super) struct Merge<'a> {
     args: &'a RunArgs,
     config: &'a Config,
-    target: &'a TargetTable,
-    run: &'a RunTable,
+    pub(super) target: TargetTable,
+    pub(super) run: RunTable,
 }
 
 impl<'a> Merge<'a> {
     pub(super) fn new(args: &'a RunArgs, config: &'a Config) -> Self {
+        let (mut target, mut run) = (config.file.target.clone(), config.file.run.clone());
+        let outputs = [&mut run.baseline, &mut run.out].into_iter().flatten();
+        for path in target.manifests.iter_mut().chain(outputs) {
+            *path = config.resolve(path);
+        }
         Self {
             args,
             config,
-            target: &config.file.target,
-            run: &config.file.run,
+            target: args.target.clone().or(target),
+            run: args.run.clone().or(run),
         }
     }
 
     pub(super) fn naming(&self) -> Naming {
-        let flags = &self.args.target;
-        let either =
-            |flag: &Option<String>, file: &Option<String>| flag.clone().or_else(|| file.clone());
-        let holder = self.target.holder.as_ref().map(|holder| *holder.get_ref());
         Naming {
-            namespace: either(&flags.namespace, &self.target.namespace),
-            deployment: either(&flags.deployment, &self.target.deployment),
-            container: either(&flags.container, &self.target.container),
-            lease: either(&flags.lease, &self.target.lease),
-            holder: flags.holder.or(holder).unwrap_or_default(),
+            namespace: self.target.namespace.clone(),
+            deployment: self.target.deployment.clone(),
+            container: self.target.container.clone(),
+            lease: self.target.lease.clone(),
+            holder: self.target.holder.unwrap_or_default(),
         }
-    }
-
-    pub(super) fn given(&self) -> GivenSettings {
-        let flags = &self.args.target;
-        let file = &self.target.election;
-        GivenSettings {
-            lease_duration: flags.lease_duration.or(file.lease_duration),
-            renew_deadline: flags.renew_deadline.or(file.renew_deadline),
-            retry_period: flags.retry_period.or(file.retry_period),
-        }
-    }
-
-    /// What is applied where the flags name nothing; nothing where the Deployment runs already.
-    pub(super) fn manifests(&self) -> Vec<PathBuf> {
-        if self.args.target.running {
-            return Vec::new();
-        }
-        let paths = self.target.manifests.iter();
-        paths.map(|path| self.config.resolve(path)).collect()
     }
 
     pub(super) fn running(&self, naming: &Naming) -> Result<Source, RunError> {
@@ -105,12 +86,11 @@ impl<'a> Merge<'a> {
     }
 
     /// Everything that a started cluster is to have.
-    pub(super) fn images(&self, image: Option<String>) -> Vec<String> {
+    pub(super) fn images(&self, image: Option<&String>) -> Vec<String> {
         let mut images: Vec<String> = Vec::new();
-        let further = self.target.images.iter().chain(&self.args.target.images);
-        for name in image.into_iter().chain(further.cloned()) {
-            if !images.contains(&name) {
-                images.push(name);
+        for name in image.into_iter().chain(&self.target.images) {
+            if !images.contains(name) {
+                images.push(name.clone());
             }
         }
         images
@@ -118,12 +98,11 @@ impl<'a> Merge<'a> {
 
     pub(super) fn switches(&self) -> Switches {
         Switches {
-            fence: self.args.fence.or(self.run.fence),
-            hint: self.args.hint.or(self.run.hint),
+            fence: self.run.fence,
+            hint: self.run.hint,
         }
     }
 
-    /// What is set by name.
     pub(super) fn set_env(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut env = BTreeMap::new();
         for (name, value) in &self.run.set_env {
@@ -135,7 +114,7 @@ impl<'a> Merge<'a> {
             })?;
             env.insert(checked.name, checked.value);
         }
-        let flags = self.args.set_env.iter().cloned();
+        let flags = self.run.env_overrides.iter().cloned();
         env.extend(flags.map(|change| (change.name, change.value)));
         Ok(env)
     }
@@ -159,35 +138,27 @@ impl<'a> Merge<'a> {
     }
 
     pub(super) fn replicas(&self) -> Vec<u32> {
-        if !self.args.replicas.is_empty() {
-            return self.args.replicas.clone();
+        let counts = self.run.replicas.iter().flatten();
+        let counts: Vec<u32> = counts.map(|count| count.0).collect();
+        if counts.is_empty() {
+            vec![2, 3]
+        } else {
+            counts
         }
-        let file = self.run.replicas.as_ref();
-        let file = file.map(|counts| counts.iter().map(|count| count.0).collect());
-        file.filter(|counts: &Vec<u32>| !counts.is_empty())
-            .unwrap_or_else(|| vec![2, 3])
     }
 
     pub(super) fn faults(&self) -> Vec<FaultKind> {
-        if !self.args.faults.is_empty() {
-            return self.args.faults.clone();
-        }
-        let file = self.run.faults.clone();
-        file.filter(|faults| !faults.is_empty())
+        let faults = self.run.faults.clone();
+        faults
+            .filter(|faults| !faults.is_empty())
             .unwrap_or_else(|| vec![FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop])
     }
 
     /// How many trials are made. A goal that can't be reached would never be missed.
     pub(super) fn precision(&self) -> Result<Precision, RunError> {
-        let flags = &self.args.precision;
-        let trials = self.run.trials.map(|trials| trials.0);
-        let trials = self.args.trials.or(trials).unwrap_or(3);
-        let goals = self.either(
-            &flags.until_confident,
-            "run.until_confident",
-            &self.run.until_confident,
-        )?;
-        let max_trials = flags.max_trials.or(self.run.max_trials.map(|most| most.0));
+        let trials = self.run.trials.map_or(3, |trials| trials.0);
+        let goals = self.all("run.until_confident", self.run.until_confident.as_deref())?;
+        let max_trials = self.run.max_trials.map(|most| most.0);
         if max_trials.is_some() && goals.is_empty() {
             return Err(RunError::Alone {
                 given: "--max-trials (run.max_trials)",
@@ -199,10 +170,7 @@ impl<'a> Merge<'a> {
             [_, ..] => MAX_TRIALS.max(trials),
         };
         let precision = Precision {
-            warm_up: flags
-                .warm_up
-                .or(self.run.warm_up.map(|warm_up| warm_up.0))
-                .unwrap_or_default(),
+            warm_up: self.run.warm_up.map_or(0, |warm_up| warm_up.0),
             trials,
             max_trials: max_trials.unwrap_or_else(most),
             goals,
@@ -211,23 +179,9 @@ impl<'a> Merge<'a> {
         Ok(precision)
     }
 
-    pub(super) fn seed(&self) -> u64 {
-        let seed = self.args.seed.or(self.run.seed);
-        seed.unwrap_or_else(|| fastrand::u64(..))
-    }
-
-    pub(super) fn steady(&self) -> Duration {
-        let file = self.run.steady.map(|time| time.0);
-        self.args.steady.or(file).unwrap_or(Duration::from_secs(30))
-    }
-
     pub(super) fn settle(&self) -> Result<Duration, ConfigError> {
-        let file = self.longer_than_nothing("run.settle", self.run.settle.as_ref())?;
-        Ok(self.args.settle.or(file).unwrap_or(SETTLE))
-    }
-
-    pub(super) fn budget(&self) -> BudgetShape {
-        self.args.budget.or(self.run.budget).unwrap_or_default()
+        let settle = self.one("run.settle", self.run.settle.as_ref())?;
+        Ok(settle.map_or(SETTLE, |time| time.0))
     }
 
     pub(super) fn canary(&self) -> Result<Option<CanarySpec>, RunError> {
@@ -255,11 +209,7 @@ impl<'a> Merge<'a> {
 
     /// What has the Deployment rolled out anew.
     pub(super) fn rollout(&self) -> Result<Option<RolloutCommand>, RunError> {
-        let file = match &self.run.rollout {
-            Some(text) => Some(self.parse("run.rollout", text)?),
-            None => None,
-        };
-        let rollout = self.args.rollout.clone().or(file);
+        let rollout = self.one("run.rollout", self.run.rollout.as_ref())?;
         if rollout.is_some() && !self.faults().contains(&FaultKind::RollingUpdate) {
             return Err(RunError::Alone {
                 given: "--rollout (run.rollout)",
@@ -281,20 +231,21 @@ impl<'a> Merge<'a> {
     /// All limits. One for a fault that is not tried could never be missed.
     fn gates(&self) -> Result<Vec<Gate>, RunError> {
         let key = "run.fail_if";
-        let gates = self.either(&self.args.fail_if, key, &self.run.fail_if)?;
+        let written = self.run.fail_if.as_deref();
+        let gates = self.all(key, written)?;
         let faults = self.faults();
-        let mut all = gates.iter().enumerate();
-        let Some((index, gate)) = all.find(|(_, gate)| !faults.contains(&gate.fault())) else {
+        let mut all = gates.iter().zip(written.into_iter().flatten()).enumerate();
+        let Some((index, (gate, written))) =
+            all.find(|(_, (gate, _))| !faults.contains(&gate.fault()))
+        else {
             return Ok(gates);
         };
-        let place = if self.args.fail_if.is_empty() {
-            let span = self.run.fail_if.get(index).map(Spanned::span);
-            let key = format!("{key}[{index}]");
-            self.config
-                .place(&span.unwrap_or_default(), &key)
-                .to_string()
-        } else {
-            "--fail-if".to_owned()
+        let place = match written {
+            Written::Flag(_) => "--fail-if".to_owned(),
+            Written::File(text) => {
+                let key = format!("{key}[{index}]");
+                self.config.place(&text.span(), &key).to_string()
+            }
         };
         Err(RunError::GateWithoutTrial {
             gate: gate.clone(),
@@ -303,18 +254,10 @@ impl<'a> Merge<'a> {
     }
 
     fn baseline(&self) -> Result<Option<Baseline>, RunError> {
-        let flags = &self.args.baseline;
-        let file = self.run.baseline.as_ref();
-        let file = file.map(|path| self.config.resolve(path));
-        let place = flags.baseline.clone().or(file);
-        let regression = match &self.run.regression {
-            Some(text) => Some(self.parse("run.regression", text)?),
-            None => None,
-        };
-        let regression = flags.regression.or(regression);
-        match (place, regression) {
+        let regression = self.one("run.regression", self.run.regression.as_ref())?;
+        match (&self.run.baseline, regression) {
             (Some(place), regression) => {
-                let read = archive::baseline(&place, regression.unwrap_or_default());
+                let read = archive::baseline(place, regression.unwrap_or_default());
                 Ok(Some(read?))
             }
             (None, Some(_)) => Err(RunError::Alone {
@@ -325,57 +268,30 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// What the flags say, or else the file.
-    fn either<T: FromStr<Err: Display> + Clone>(
+    fn one<T: FromStr<Err: Display> + Clone>(
         &self,
-        flags: &[T],
         key: &str,
-        file: &[Spanned<String>],
+        written: Option<&Written<T>>,
+    ) -> Result<Option<T>, ConfigError> {
+        written
+            .map(|written| written.get(self.config, key))
+            .transpose()
+    }
+
+    fn all<T: FromStr<Err: Display> + Clone>(
+        &self,
+        key: &str,
+        written: Option<&[Written<T>]>,
     ) -> Result<Vec<T>, ConfigError> {
-        if !flags.is_empty() {
-            return Ok(flags.to_vec());
-        }
-        let items = file.iter().enumerate();
+        let items = written.into_iter().flatten().enumerate();
         items
-            .map(|(index, text)| self.parse(&format!("{key}[{index}]"), text))
+            .map(|(index, item)| item.get(self.config, &format!("{key}[{index}]")))
             .collect()
     }
 
-    /// A value of the file that is a text with a form of its own.
-    fn parse<T: FromStr<Err: Display>>(
-        &self,
-        key: &str,
-        text: &Spanned<String>,
-    ) -> Result<T, ConfigError> {
-        text.get_ref().parse().map_err(|rule| {
-            let rule = format!("{:?}: {rule}", text.get_ref());
-            self.config.wrong(&text.span(), key, rule)
-        })
-    }
-
-    fn longer_than_nothing(
-        &self,
-        key: &str,
-        time: Option<&Spanned<Time>>,
-    ) -> Result<Option<Duration>, ConfigError> {
-        match time {
-            Some(time) if time.get_ref().0.is_zero() => {
-                let rule = "must be longer than 0s";
-                Err(self.config.wrong(&time.span(), key, rule))
-            }
-            time => Ok(time.map(|time| time.get_ref().0)),
-        }
-    }
-
     pub(super) fn within(&self) -> Result<Option<Duration>, ConfigError> {
-        let file = self.longer_than_nothing("run.within", self.run.within.as_ref())?;
-        Ok(self.args.within.or(file))
-    }
-
-    pub(super) fn out(&self) -> Option<PathBuf> {
-        let file = self.run.out.as_ref();
-        let flag = self.args.out.clone();
-        flag.or_else(|| file.map(|path| self.config.resolve(path)))
+        let within = self.one("run.within", self.run.within.as_ref())?;
+        Ok(within.map(|time| time.0))
     }
 }
 
