@@ -274,12 +274,10 @@ async fn an_image_of_the_engine_is_loaded_while_running(
     assert!(images().await.contains(BUSYBOX) && !images().await.contains(&image));
     cluster.load_image(&image).await.unwrap();
     assert!(images().await.contains(&image));
-    let message = cluster
-        .load_image("five-spot/typo:1")
-        .await
-        .unwrap_err()
-        .to_string();
-    says(&message, &["five-spot/typo:1"]);
+    says(
+        &cluster.load_image("five-spot/typo:1").await.unwrap_err(),
+        &["five-spot/typo:1"],
+    );
 }
 
 async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: &str) {
@@ -324,11 +322,12 @@ async fn the_same_cluster_is_reached_by_its_kubeconfig(cluster: &Cluster, node: 
     let closed = Cluster::start(&brought(None, None), &Heard::default())
         .await
         .unwrap();
-    let message = closed
-        .require_nodes("kill the leader's container")
-        .unwrap_err()
-        .to_string();
-    says(&message, &["kill the leader's container", "--on-node"]);
+    says(
+        &closed
+            .require_nodes("kill the leader's container")
+            .unwrap_err(),
+        &["kill the leader's container", "--on-node"],
+    );
     cluster
         .client()
         .await

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Parser;
-use failover_judging::verdict::Verdict;
+use failover_judging::{observed::Eviction, report::Report, verdict::Verdict};
 use failover_rig::{
     cluster::{Cluster, ClusterOptions},
     console::Console,
@@ -193,4 +193,18 @@ pub(crate) async fn measure(
     };
     console.note(&format!("report in {}", outcome.folder.display()));
     outcome
+}
+
+/// The eviction that the disruption budget refused, after it let the first one pass.
+pub(crate) fn second_eviction(report: &Report) -> &Eviction {
+    let [disruption] = report.disruptions.as_slice() else {
+        panic!("one, not {}", report.disruptions.len())
+    };
+    let codes: Vec<u16> = disruption
+        .evictions
+        .iter()
+        .map(|eviction| eviction.code)
+        .collect();
+    assert_eq!(codes, [201, 429], "{disruption:#?}");
+    &disruption.evictions[1]
 }

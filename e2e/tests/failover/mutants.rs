@@ -5,7 +5,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -55,7 +55,7 @@ impl Rig {
     }
 
     /// The command for a run, and the folder for its results.
-    fn command(&self, deploy: &Path, flags: &[&str]) -> (Command, PathBuf) {
+    fn command(&self, deploy: &str, flags: &str) -> (Command, PathBuf) {
         let audit = self.lane.cluster.audit_log().unwrap();
         let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap()
@@ -72,8 +72,8 @@ impl Rig {
             .arg("--out")
             .arg(&out)
             .args(["--trials", "1"])
-            .args(flags);
-        if !flags.contains(&"--steady") {
+            .args(flags.split_whitespace());
+        if !flags.contains("--steady") {
             command.args(["--steady", "0s"]);
         }
         (command, out)
@@ -91,20 +91,17 @@ impl Rig {
     }
 
     /// Runs the build with mutants, with one of them chosen.
-    fn mutant(&self, mutant: &str, flags: &[&str]) -> Ended {
-        let chosen = format!("FIVE_SPOT_MUTANT={mutant}");
-        let own = ["--image", MUTANT_IMAGE, "--set-env", &chosen];
-        self.failover(
-            Path::new(DEPLOY),
-            &[&own, ["--replicas", "2"].as_slice(), flags].concat(),
-        )
+    fn mutant(&self, mutant: &str, flags: &str) -> Ended {
+        let chosen =
+            format!("--image {MUTANT_IMAGE} --set-env FIVE_SPOT_MUTANT={mutant} --replicas 2");
+        self.failover(DEPLOY, &format!("{chosen} {flags}"))
     }
 
-    fn failover(&self, deploy: &Path, flags: &[&str]) -> Ended {
+    fn failover(&self, deploy: &str, flags: &str) -> Ended {
         until_conclusive(|| self.run(deploy, flags), |ended| ended.code == Some(3))
     }
 
-    fn run(&self, deploy: &Path, flags: &[&str]) -> Ended {
+    fn run(&self, deploy: &str, flags: &str) -> Ended {
         let (mut command, out) = self.command(deploy, flags);
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -161,12 +158,12 @@ async fn keep_leases_followed(cluster: &Cluster) {
 
 impl Ended {
     fn fails_naming(&self, named: &[&str]) {
-        assert_eq!(self.code, Some(1), "{}\n{}", self.stdout, self.stderr);
+        self.ends(1, named);
         assert!(self.stdout.contains("verdict: FAIL"), "{}", self.stdout);
-        self.names(named);
     }
 
-    fn names(&self, named: &[&str]) {
+    fn ends(&self, code: i32, named: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         // The lines that say why are whole; the rest is broken at 80 columns.
         for expected in named {
             let found = self.stdout.contains(expected) || self.stderr.contains(expected);
@@ -194,19 +191,8 @@ impl Ended {
 #[test]
 fn the_build_with_mutants_passes_as_long_as_none_is_chosen() {
     let rig = Rig::take();
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &[
-            "--image",
-            MUTANT_IMAGE,
-            "--replicas",
-            "2",
-            "--faults",
-            "graceful",
-        ],
-    );
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    ended.names(&["verdict: PASS"]);
+    let flags = format!("--image {MUTANT_IMAGE} --replicas 2 --faults graceful");
+    rig.failover(DEPLOY, &flags).ends(0, &["verdict: PASS"]);
 }
 
 const STRAY: &str = "accepted work writes by a replica that did not hold the Lease";
@@ -224,8 +210,7 @@ fn an_operator_that_breaks_a_promise_is_caught_by_what_it_does(
     #[case] flags: &str,
     #[case] named: &[&str],
 ) {
-    let mut flags: Vec<&str> = flags.split_whitespace().collect();
-    flags.extend(["--faults", "graceful"]);
+    let flags = format!("{flags} --faults graceful");
     Rig::take().mutant(mutant, &flags).fails_naming(named);
 }
 
@@ -236,7 +221,7 @@ fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
         "took the Lease from",
         "its leaseDurationSeconds=15 had not passed",
     ];
-    let ended = Rig::take().mutant("impatient", &["--faults", "holder-overwritten"]);
+    let ended = Rig::take().mutant("impatient", "--faults holder-overwritten");
     ended.fails_naming(&named);
 }
 
@@ -255,10 +240,7 @@ fn a_standby_that_takes_the_lease_before_its_expiry_is_named() {
     &["standby: 1 replica: no standby could take over", "allows no disruption"]
 )]
 fn settings_that_can_not_keep_a_promise_fail_by_name(#[case] flags: &str, #[case] named: &[&str]) {
-    let flags: Vec<&str> = flags.split_whitespace().collect();
-    Rig::take()
-        .failover(Path::new(DEPLOY), &flags)
-        .fails_naming(named);
+    Rig::take().failover(DEPLOY, flags).fails_naming(named);
 }
 
 /// A copy of the operator's folder with one file changed.
@@ -299,7 +281,10 @@ fn a_disruption_budget_that_does_not_select_the_pods_fails_by_name(
 ) {
     let rig = Rig::take();
     let deploy = edited(file, |text| text.replace(old, new));
-    let ended = rig.failover(deploy.path(), &["--replicas", "2", "--faults", "graceful"]);
+    let ended = rig.failover(
+        deploy.path().to_str().unwrap(),
+        "--replicas 2 --faults graceful",
+    );
     let none = "no disruption budget selects the pods of Deployment 5spot-controller";
     ended.fails_naming(&["disruption-budget", none, named]);
 }
@@ -311,8 +296,7 @@ fn without_fence_and_precondition_a_write_that_was_held_up_is_accepted_and_that_
         // Its image has no tc; `operator.rs` shows that the fault says so.
         return;
     }
-    let flags = ["--fence", "off", "--faults", "late-write"];
-    let ended = rig.mutant("forces-status", &flags);
+    let ended = rig.mutant("forces-status", "--fence off --faults late-write");
     ended.fails_naming(&[
         "accepted work writes by the old leader",
         "after the first one of the new leader",
@@ -323,8 +307,7 @@ fn without_fence_and_precondition_a_write_that_was_held_up_is_accepted_and_that_
 #[test]
 fn a_run_that_is_ended_in_the_middle_of_a_fault_undoes_it() {
     let rig = Rig::take();
-    let flags = ["--replicas", "2", "--faults", "zombie"];
-    let (mut command, _out) = rig.command(Path::new(DEPLOY), &flags);
+    let (mut command, _out) = rig.command(DEPLOY, "--replicas 2 --faults zombie");
     let mut run = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -357,30 +340,19 @@ async fn has_webhook(cluster: &Cluster) -> bool {
 #[test]
 fn a_webhook_that_the_api_server_may_not_reach_is_refused_before_anything_is_broken() {
     let rig = Rig::take();
-    let flags = ["--replicas", "2", "--faults", "graceful,slow-webhook"];
-    let ended = rig.failover(Path::new(DEPLOY), &flags);
-    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
-    ended.names(&["do the fault slow-webhook", "--listen-on"]);
-    let nowhere = [flags.as_slice(), &["--listen-on", "192.0.2.1"]].concat();
-    let ended = rig.failover(Path::new(DEPLOY), &nowhere);
-    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
-    ended.names(&["--listen-on=192.0.2.1"]);
+    let flags = "--replicas 2 --faults graceful,slow-webhook";
+    let ended = rig.failover(DEPLOY, flags);
+    ended.ends(2, &["do the fault slow-webhook", "--listen-on"]);
+    let ended = rig.failover(DEPLOY, &format!("{flags} --listen-on 192.0.2.1"));
+    ended.ends(2, &["--listen-on=192.0.2.1"]);
 }
 
 #[test]
 fn a_run_that_is_ended_while_writes_are_slow_removes_the_webhook() {
     let rig = Rig::take();
     let here = block_on(rig.lane.cluster.address_of_this_machine()).unwrap();
-    let here = here.to_string();
-    let flags = [
-        "--replicas",
-        "2",
-        "--faults",
-        "slow-webhook",
-        "--listen-on",
-        &here,
-    ];
-    let (mut command, _out) = rig.command(Path::new(DEPLOY), &flags);
+    let flags = format!("--replicas 2 --faults slow-webhook --listen-on {here}");
+    let (mut command, _out) = rig.command(DEPLOY, &flags);
     let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut run = silent.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_mins(2);
@@ -397,10 +369,6 @@ fn a_run_that_is_ended_while_writes_are_slow_removes_the_webhook() {
 #[test]
 fn an_image_that_no_node_can_get_is_bad_input_and_nothing_stays() {
     let rig = Rig::take();
-    let ended = rig.failover(
-        Path::new(DEPLOY),
-        &["--image", "localhost/no/such:image", "--replicas", "2"],
-    );
-    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
-    ended.names(&["--image", "localhost/no/such:image"]);
+    let ended = rig.failover(DEPLOY, "--image localhost/no/such:image --replicas 2");
+    ended.ends(2, &["--image", "localhost/no/such:image"]);
 }

@@ -13,11 +13,12 @@ use failover_judging::{
 use failover_rig::cluster::OPERATOR_IMAGE;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE, UNTOUCHED};
+use crate::{DEPLOY, MUTANT_IMAGE, ONE_NODE, UNTOUCHED, lanes::second_eviction};
 
 /// Runs what `failover run` would run with these flags, at the same moments of the faults in every run of the tests.
-fn failover(flags: &[&str]) -> Report {
-    let flags = [&["--deploy", DEPLOY, "--seed", "7"], flags].concat();
+fn failover(flags: &str) -> Report {
+    let flags: Vec<&str> = flags.split(' ').collect();
+    let flags = [&["--deploy", DEPLOY, "--seed", "7"], flags.as_slice()].concat();
     ONE_NODE.take().failover(&flags, pending).report
 }
 
@@ -26,15 +27,9 @@ fn another_term_begins_within_the_lease_duration(
     #[values(2, 3)] replicas: u32,
     #[values(FaultKind::Graceful, FaultKind::Crash, FaultKind::CrashLoop)] fault: FaultKind,
 ) {
-    let replicas = replicas.to_string();
-    let report = failover(&[
-        "--replicas",
-        &replicas,
-        "--faults",
-        fault.name(),
-        "--trials",
-        "1",
-    ]);
+    let report = failover(&format!(
+        "--replicas {replicas} --faults {fault} --trials 1"
+    ));
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
     let duration_ms = f64::from(report.settings.expect("settings").duration_seconds) * 1000.0;
     let [trial] = report.trials.as_slice() else {
@@ -65,7 +60,7 @@ fn whatever_is_done_to_the_leader_its_promise_is_kept(
     )]
     fault: FaultKind,
 ) {
-    let report = failover(&["--replicas", "2", "--faults", fault.name(), "--trials", "1"]);
+    let report = failover(&format!("--replicas 2 --faults {fault} --trials 1"));
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
     let [trial] = report.trials.as_slice() else {
         panic!("one trial, not {}", report.trials.len())
@@ -82,15 +77,7 @@ fn whatever_is_done_to_the_leader_its_promise_is_kept(
 
 #[test]
 fn a_leader_keeps_its_lease_while_every_write_of_it_is_slow() {
-    let flags = [
-        "--replicas",
-        "3",
-        "--faults",
-        "slow-webhook",
-        "--trials",
-        "1",
-    ];
-    let report = failover(&flags);
+    let report = failover("--replicas 3 --faults slow-webhook --trials 1");
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
     let trial = &report.trials[0];
     assert_eq!(trial.reason, Some(Reason::Own), "{trial:#?}");
@@ -102,20 +89,8 @@ const INSTALLED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
 #[test]
 fn replicas_that_are_installed_warn_of_nothing() {
-    let flags = [
-        "--deploy",
-        DEPLOY,
-        "--seed",
-        "7",
-        "--replicas",
-        "3",
-        "--canary",
-        "none",
-        "--faults",
-        "graceful",
-        "--trials",
-        "1",
-    ];
+    let flags = "--seed 7 --replicas 3 --canary none --faults graceful --trials 1";
+    let flags: Vec<&str> = flags.split(' ').chain(["--deploy", DEPLOY]).collect();
     let folder = UNTOUCHED.take().failover(&flags, pending).folder;
     let logs: Vec<_> = std::fs::read_dir(folder.join("logs")).unwrap().collect();
     assert!(logs.len() >= 3, "{logs:?}");
@@ -152,15 +127,13 @@ fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server(
     #[case] image: &str,
     #[case] is_fenced: bool,
 ) {
-    let flags = ["--replicas", "2", "--faults", "late-write", "--trials", "1"];
-    let forced = ["--set-env", "FIVE_SPOT_MUTANT=forces-status"];
-    let forced = is_fenced.then_some(forced).into_iter().flatten();
-    let flags: Vec<_> = flags
-        .into_iter()
-        .chain(["--image", image])
-        .chain(forced)
-        .collect();
-    let report = failover(&flags);
+    let flags = format!("--replicas 2 --faults late-write --trials 1 --image {image}");
+    let forced = if is_fenced {
+        " --set-env FIVE_SPOT_MUTANT=forces-status"
+    } else {
+        ""
+    };
+    let report = failover(&(flags + forced));
     if report.run.provider == Provider::K3s {
         // Its image has no tc, and a fault that can't be done says so and passes nothing.
         assert_eq!(report.verdict, Verdict::Inconclusive);
@@ -181,32 +154,16 @@ fn a_write_that_is_held_up_until_another_leads_is_refused_by_the_api_server(
 
 #[rstest::rstest]
 fn a_rolling_update_moves_leadership_exactly_once(#[values(2, 3)] replicas: u32) {
-    let replicas = replicas.to_string();
-    let flags = [
-        "--replicas",
-        &replicas,
-        "--faults",
-        "rolling-update",
-        "--trials",
-        "1",
-    ];
-    let report = failover(&flags);
+    let report = failover(&format!(
+        "--replicas {replicas} --faults rolling-update --trials 1"
+    ));
     assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.why);
 }
 
 #[test]
 fn the_disruption_budget_lets_one_of_two_replicas_go_and_says_why_not_the_other() {
-    let report = failover(&["--replicas", "2", "--faults", "graceful", "--trials", "1"]);
-    let [disruption] = report.disruptions.as_slice() else {
-        panic!("one, not {}", report.disruptions.len())
-    };
-    let codes: Vec<u16> = disruption
-        .evictions
-        .iter()
-        .map(|eviction| eviction.code)
-        .collect();
-    assert_eq!(codes, [201, 429], "{disruption:#?}");
-    let refused = &disruption.evictions[1];
+    let report = failover("--replicas 2 --faults graceful --trials 1");
+    let refused = second_eviction(&report);
     assert!(refused.leader && refused.by_budget, "{refused:#?}");
     says(&refused.message, &["disruption budget"]);
 }

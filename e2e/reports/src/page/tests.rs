@@ -9,7 +9,7 @@ use samples::run_target;
 
 use super::*;
 use failover_judging::{
-    samples::report,
+    samples::{report, says},
     verdict::{Check, CheckId},
 };
 pub(super) use samples::{
@@ -18,6 +18,20 @@ pub(super) use samples::{
 
 /// What a page may weigh with 60 trials.
 const HEAVIEST: usize = 1_000_000;
+
+/// The part that says why the run was not passed.
+fn why(page: &str) -> &str {
+    let (_, rest) = page.split_once("id=\"why\"").unwrap();
+    rest.split("</section>").next().unwrap()
+}
+
+fn numbered(numbers: std::ops::RangeInclusive<u32>, data: &TrialData) -> Vec<TrialData> {
+    let mut trials = vec![data.clone(); numbers.clone().count()];
+    for (trial, number) in trials.iter_mut().zip(numbers) {
+        trial.id.number = number;
+    }
+    trials
+}
 
 fn page_of(trials: &[TrialData]) -> String {
     render(&report_on(trials), trials, &Logs::default())
@@ -28,19 +42,20 @@ fn the_page_tells_the_verdict_the_figures_and_every_trial() {
     let trials = [recorded()];
     let report = report_on(&trials);
     let page = render(&report, &trials, &Logs::default());
-    for expected in [
-        "<h1>PASS</h1>",
-        "id=\"trial-3-graceful-1\"",
-        "nearest rank",
-        "new holder of the Lease",
-        "nz7zr took over from 26tcn",
-        "first write of the new leader",
-        "Lease released",
-        "limit 2.00 s",
-        "LEASE_RETRY_PERIOD_SECONDS=2",
-    ] {
-        assert!(page.contains(expected), "no {expected}");
-    }
+    says(
+        &page,
+        &[
+            "<h1>PASS</h1>",
+            "id=\"trial-3-graceful-1\"",
+            "nearest rank",
+            "new holder of the Lease",
+            "nz7zr took over from 26tcn",
+            "first write of the new leader",
+            "Lease released",
+            "limit 2.00 s",
+            "LEASE_RETRY_PERIOD_SECONDS=2",
+        ],
+    );
     assert!(!page.contains("id=\"why\""), "nothing to explain");
 }
 
@@ -48,31 +63,23 @@ fn the_page_tells_the_verdict_the_figures_and_every_trial() {
 fn what_was_not_passed_is_explained_at_the_top_and_leads_to_its_trial() {
     let trials = [recorded(), troubled()];
     let page = page_of(&trials);
-    let why = page
-        .split("id=\"why\"")
-        .nth(1)
-        .unwrap()
-        .split("</section>")
-        .next()
-        .unwrap();
-    assert!(why.contains("href=\"#trial-3-graceful-2\""), "{why}");
-    assert!(
-        why.contains("only-holder-writes") && why.contains("badge fail\">FAIL<"),
-        "{why}"
-    );
+    let why = why(&page);
+    let link = "href=\"#trial-3-graceful-2\"";
+    says(&why, &[link, "only-holder-writes", "badge fail\">FAIL<"]);
     assert!(
         !why.contains("trial-3-graceful-1"),
         "the first one was passed: {why}"
     );
-    for expected in [
-        "<h1>FAIL</h1>",
-        "stray writes: ",
-        "no answer",
-        "the watch on pods was broken",
-        "1 work write refused",
-    ] {
-        assert!(page.contains(expected), "no {expected}");
-    }
+    says(
+        &page,
+        &[
+            "<h1>FAIL</h1>",
+            "stray writes: ",
+            "no answer",
+            "the watch on pods was broken",
+            "1 work write refused",
+        ],
+    );
 }
 
 #[test]
@@ -82,8 +89,7 @@ fn a_check_of_the_run_leads_to_the_other_checks() {
         .checks
         .push(Check::fail(CheckId::Standby, "1 replica", "no standby"));
     let page = render(&report.concluded(), &[], &Logs::default());
-    let why = page.split("id=\"why\"").nth(1).unwrap();
-    assert!(why.contains("href=\"#rest\""), "{why}");
+    says(&why(&page), &["href=\"#rest\""]);
 }
 
 #[test]
@@ -132,13 +138,7 @@ fn sixty_trials_weigh_less_than_a_megabyte() {
 
 #[test]
 fn sixty_trials_of_an_operator_that_breaks_every_rule_weigh_no_more() {
-    let trials: Vec<TrialData> = (1..=60)
-        .map(|number| {
-            let mut data = never_stopped(Duration::from_secs(30));
-            data.id.number = number;
-            data
-        })
-        .collect();
+    let trials = numbered(1..=60, &never_stopped(Duration::from_secs(30)));
     let report = report_on(&trials);
     let strays = &report.trials[0].exclusion.overlap;
     assert!(strays.len() > 100, "{} stray writes in each", strays.len());
@@ -204,17 +204,15 @@ fn the_page_is_written_beside_the_report_and_reads_the_raw_data_there() {
     let report = report_on(std::slice::from_ref(&data));
     let path = write(&folder, &report).unwrap();
     assert_eq!(path, place.path().join(FILE));
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .contains("there is no timeline")
+    says(
+        &std::fs::read_to_string(&path).unwrap(),
+        &["there is no timeline"],
     );
     folder.write_trial(&data).unwrap();
     write(&folder, &report).unwrap();
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .contains("<svg class=\"timeline\"")
+    says(
+        &std::fs::read_to_string(&path).unwrap(),
+        &["<svg class=\"timeline\""],
     );
 }
 
@@ -261,28 +259,22 @@ fn the_page_names_the_target_the_nodes_the_budget_and_what_counts_as_work() {
     report.run.agents = 2;
     report.run.budget = failover_judging::report::BudgetShape::MaxUnavailable1;
     let page = render(&report, &[data], &Logs::default());
-    for expected in [
-        "Deployment foreign in foreign, container foreign",
-        "the server, which takes no replicas, and 2 for them",
-        "max-unavailable-1",
-        "writes of secrets",
-    ] {
-        assert!(page.contains(expected), "no {expected}");
-    }
+    says(
+        &page,
+        &[
+            "Deployment foreign in foreign, container foreign",
+            "the server, which takes no replicas, and 2 for them",
+            "max-unavailable-1",
+            "writes of secrets",
+        ],
+    );
 }
 
 #[test]
 fn what_broke_in_many_trials_is_one_line_that_leads_to_each() {
-    let trials: Vec<TrialData> = (2..=5)
-        .map(|number| {
-            let mut data = troubled();
-            data.id.number = number;
-            data
-        })
-        .collect();
+    let trials = numbered(2..=5, &troubled());
     let page = page_of(&trials);
-    let why = page.split("id=\"why\"").nth(1).unwrap();
-    let why = why.split("</section>").next().unwrap();
+    let why = why(&page);
     assert_eq!(why.matches("only-holder-writes").count(), 1, "{why}");
     for number in 2..=5 {
         let link = format!("href=\"#trial-3-graceful-{number}\"");

@@ -28,6 +28,11 @@ fn event<'a>(view: &'a TrialView, what: &str) -> &'a Event {
         .unwrap_or_else(|| panic!("no {what:?} in {:#?}", view.events))
 }
 
+fn of_glyph(view: &TrialView, glyph: Glyph) -> Vec<&Event> {
+    let events = view.events.iter();
+    events.filter(|event| event.glyph == glyph).collect()
+}
+
 fn about(found: Option<f64>, expected: f64) -> bool {
     found.is_some_and(|found| (found - expected).abs() < 2.0)
 }
@@ -114,11 +119,7 @@ fn writes_that_follow_each_other_are_one_event_and_every_one_a_tick() {
         .filter(|call| call.user == data.operator && call.is_work_write() && call.accepted())
         .count();
     assert_eq!(ticks, writes);
-    let told = view
-        .events
-        .iter()
-        .filter(|event| event.glyph == Glyph::Writes)
-        .count();
+    let told = of_glyph(&view, Glyph::Writes).len();
     assert!(told < 8, "{told} events for {writes} writes");
 }
 
@@ -133,11 +134,7 @@ fn a_longer_trial_has_hardly_more_to_tell() {
 #[test]
 fn renewals_that_follow_each_other_are_one_event_on_either_side_of_the_fault() {
     let view = view(&recorded());
-    let runs: Vec<&Event> = view
-        .events
-        .iter()
-        .filter(|event| event.glyph == Glyph::Renewal)
-        .collect();
+    let runs = of_glyph(&view, Glyph::Renewal);
     let [before, after] = runs.as_slice() else {
         panic!("{runs:#?}");
     };
@@ -164,11 +161,7 @@ fn requests_that_fail_again_and_again_are_one_event() {
         own.code = 0;
     }
     let view = view(&data);
-    let failed: Vec<&Event> = view
-        .events
-        .iter()
-        .filter(|event| event.glyph == Glyph::Failed)
-        .collect();
+    let failed = of_glyph(&view, Glyph::Failed);
     assert!((1..=2).contains(&failed.len()), "{failed:#?}");
     says(&failed[0].what, &[" requests: no answer"]);
 }
@@ -272,8 +265,7 @@ fn lines_that_a_pod_wrote_at_once_are_one_mark_in_its_lane() {
     assert_eq!((said.track, said.glyph), (Track::Log(0), Glyph::Log));
     assert_eq!(said.detail, "stopping ⏎ released");
     assert!(about(said.at, 90.0), "{said:?}");
-    let warned = |event: &&Event| event.glyph == Glyph::Warning;
-    assert_eq!(view.events.iter().filter(warned).count(), 1);
+    assert_eq!(of_glyph(&view, Glyph::Warning).len(), 1);
 }
 
 #[test]
