@@ -111,7 +111,7 @@ fn allow_open_files(wanted: u64) {
 #[case::slow(
     "slow",
     b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ",
-    b"5spot/1 6f0c1f2e-0f3c-4b36"
+    b"lease-election/1 6f0c1f2e-0f3c-4b36"
 )]
 fn probes_and_followers_are_served_all_the_same(
     #[case] name: &str,

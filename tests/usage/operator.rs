@@ -130,7 +130,7 @@ contexts: [{name: nobody, context: {cluster: nobody, user: nobody}}]
     pub(super) fn follow(&self, ip: &str) -> io::Result<TcpStream> {
         let mut stream = connect(ip, self.hint_port)?;
         let nonce = self.nonce().unwrap_or_default();
-        stream.write_all(format!("5spot/1 {nonce}\n").as_bytes())?;
+        stream.write_all(format!("lease-election/1 {nonce}\n").as_bytes())?;
         let mut answer = [0; 6];
         stream.read_exact(&mut answer)?;
         assert_eq!(&answer, b"alive\n");
