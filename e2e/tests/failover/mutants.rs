@@ -114,10 +114,10 @@ impl Rig {
     }
 }
 
-/// Every run applies the fence and removes it again. An API server that has seen no binding for a second stops following
+/// Runs that share a cluster remove the fence that another one applied. An API server that has seen no binding for a second stops following
 /// what its parameters are until it is restarted (kubernetes/kubernetes issue 130887), so a binding stays that is about
 /// nothing.
-async fn keep_leases_followed(cluster: &Cluster) {
+pub(crate) async fn keep_leases_followed(cluster: &Cluster) {
     const NAME: &str = "leases-stay-followed";
     let client = cluster.client().await.unwrap();
     let policy = json!({
