@@ -43,7 +43,7 @@ impl Announcer {
     }
 
     fn tell(&self, change: Change) {
-        // Without a term nobody listens; a term begins with a look at everything.
+        // Without a term there is no receiver; a term starts with a reconcile of every object.
         let _listeners = self.0.send(change);
     }
 }

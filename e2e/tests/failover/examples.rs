@@ -22,7 +22,7 @@ use kube::{
 };
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::{ONE_NODE, lanes::block_on, mutants::keep_leases_followed};
+use crate::ONE_NODE;
 
 /// By how much the harness and the stopwatch may differ, beyond what the harness says of its own precision.
 const TOLERANCE_MS: f64 = 100.0;
@@ -40,7 +40,7 @@ fn measure(example: &str, faults: &str, stopwatch: &Stopwatch) -> Outcome {
         "--config", &config, "--faults", faults, "--trials", "1", "--seed", "7",
     ];
     let lane = ONE_NODE.take();
-    block_on(keep_leases_followed(lane.cluster));
+    lane.keep_leases_followed();
     lane.failover(&flags, || watch(lane.cluster, example, stopwatch))
 }
 

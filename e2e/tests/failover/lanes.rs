@@ -20,6 +20,14 @@ use five_spot_e2e::{
     args::RunArgs,
     run::{self, Outcome, RunOptions},
 };
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// The one runtime: what a cluster needs while it runs belongs to the runtime that it was started on.
@@ -130,6 +138,11 @@ impl Drop for Lane {
 }
 
 impl Lane {
+    /// Has the API server follow Leases although runs on this cluster exchange their fences.
+    pub(crate) fn keep_leases_followed(&self) {
+        block_on(keep_leases_followed(self.cluster));
+    }
+
     /// Runs what `failover run` would run with these flags, until there is a verdict. What goes on `beside` must not end
     /// before the run.
     pub(crate) fn failover<B: Future<Output = ()>>(
@@ -145,6 +158,48 @@ impl Lane {
             outcome.report.verdict == Verdict::Inconclusive
         })
     }
+}
+
+/// Runs that share a cluster remove the fence that another one applied. An API server that has seen no binding for a second stops following
+/// what its parameters are until it is restarted (kubernetes/kubernetes issue 130887), so a binding stays that is about
+/// nothing.
+async fn keep_leases_followed(cluster: &Cluster) {
+    const NAME: &str = "leases-stay-followed";
+    let client = cluster.client().await.unwrap();
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": NAME},
+        "spec": {
+            "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["nothing.invalid"], "apiVersions": ["*"], "operations": ["*"], "resources": ["nothing"],
+            }]},
+            "validations": [{"expression": "true"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": NAME},
+        "spec": {
+            "policyName": NAME,
+            "validationActions": ["Deny"],
+            "paramRef": {"name": "nothing", "namespace": "default", "parameterNotFoundAction": "Allow"},
+        },
+    });
+    // An earlier test may have had the cluster.
+    let apply = PatchParams::apply("failover-tests").force();
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    policies
+        .patch(NAME, &apply, &Patch::Apply(&policy))
+        .await
+        .unwrap();
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client);
+    bindings
+        .patch(NAME, &apply, &Patch::Apply(&binding))
+        .await
+        .unwrap();
 }
 
 /// Waits for something that is done on a cluster.

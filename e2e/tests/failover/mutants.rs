@@ -13,15 +13,9 @@ use std::{
 
 use failover_judging::report::Provider;
 use failover_rig::cluster::Cluster;
-use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
-};
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -47,7 +41,7 @@ struct Ended {
 impl Rig {
     fn take() -> Self {
         let lane = ONE_NODE.take();
-        block_on(keep_leases_followed(lane.cluster));
+        lane.keep_leases_followed();
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = folder.path().join("kubeconfig");
         lane.cluster.write_kubeconfig(&kubeconfig).unwrap();
@@ -112,48 +106,6 @@ impl Rig {
             out,
         }
     }
-}
-
-/// Runs that share a cluster remove the fence that another one applied. An API server that has seen no binding for a second stops following
-/// what its parameters are until it is restarted (kubernetes/kubernetes issue 130887), so a binding stays that is about
-/// nothing.
-pub(crate) async fn keep_leases_followed(cluster: &Cluster) {
-    const NAME: &str = "leases-stay-followed";
-    let client = cluster.client().await.unwrap();
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": NAME},
-        "spec": {
-            "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": ["nothing.invalid"], "apiVersions": ["*"], "operations": ["*"], "resources": ["nothing"],
-            }]},
-            "validations": [{"expression": "true"}],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": NAME},
-        "spec": {
-            "policyName": NAME,
-            "validationActions": ["Deny"],
-            "paramRef": {"name": "nothing", "namespace": "default", "parameterNotFoundAction": "Allow"},
-        },
-    });
-    // An earlier test may have had the cluster.
-    let apply = PatchParams::apply("failover-tests").force();
-    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
-    policies
-        .patch(NAME, &apply, &Patch::Apply(&policy))
-        .await
-        .unwrap();
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client);
-    bindings
-        .patch(NAME, &apply, &Patch::Apply(&binding))
-        .await
-        .unwrap();
 }
 
 impl Ended {

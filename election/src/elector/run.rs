@@ -21,7 +21,7 @@ use crate::{
 /// What work gets at least to end after it was told to, before the process is given up.
 const LEAST_TIME_TO_STOP: Duration = Duration::from_millis(500);
 
-/// Why the election ended although nobody asked for it. The process is to end too.
+/// Why the election stopped unexpectedly. The process has to end.
 #[derive(Debug, thiserror::Error)]
 pub enum ElectorError {
     /// The work went on after its term. A standby may be leading by now, so the process must not live on.

@@ -56,7 +56,7 @@ pub(super) enum Kind {
     PolicyOff(&'static [Policy], Option<Millis>),
     /// All replicas but one are broken from here to the end, each in a way of its own.
     AllButOne,
-    /// Calls go wrong for everybody.
+    /// Calls of all replicas fail.
     Stall(Noise),
     /// Watches are late by this much.
     SlowWatch(Millis),
